@@ -1,0 +1,88 @@
+//! Who is pushing: what a request presents, and whether the authenticator of the backends' door takes it.
+//!
+//! In: headers, and `auth` members. Out: a yes or a no for the whole request. Refuses to know: what makes
+//! credentials good, and what is being pushed. Nothing in here reaches an answer or a log.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use turted_core::envelope::{Push, Refusal};
+use turted_core::{Authenticator, Credentials, Denied};
+
+/// What the header of a request has settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The header holds good credentials; those in the body do not matter.
+    Proven,
+    /// The header holds none; the body has to.
+    Open,
+}
+
+/// Checks `Authorization: Bearer …`. Other schemes are none of ours: a proxy may use them.
+pub(crate) async fn by_header(backends: &dyn Authenticator, headers: &HeaderMap) -> Result<Standing, Denied> {
+    let Some(value) = headers.get(AUTHORIZATION) else {
+        return Ok(Standing::Open);
+    };
+    let bytes = value.as_bytes();
+    let (scheme, token) = bytes.split_at(bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len()));
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Ok(Standing::Open);
+    }
+    // A header that cannot be read wins as well, and fails: falling back to the body would hide the mistake.
+    let bearer = std::str::from_utf8(token).map_err(|_| Denied)?.trim();
+    let credentials = Credentials {
+        data: &Value::Null,
+        bearer: Some(bearer),
+    };
+    backends.verify(credentials).await.map(|_| Standing::Proven)
+}
+
+/// Checks the credentials of one body.
+pub(crate) async fn by_data(backends: &dyn Authenticator, data: &Value) -> Result<(), Denied> {
+    backends.verify(Credentials { data, bearer: None }).await.map(|_| ())
+}
+
+/// Checks the credentials of everything in `presented`; equal neighbours, the usual case, are checked once.
+/// A request that presents nothing at all is checked as one with `null`: it is nobody's.
+pub(crate) async fn by_all<'a>(
+    backends: &dyn Authenticator,
+    presented: impl Iterator<Item = Cow<'a, Value>>,
+) -> Result<(), Denied> {
+    let mut last: Option<Cow<'a, Value>> = None;
+    for data in presented {
+        if last.as_ref() != Some(&data) {
+            by_data(backends, &data).await?;
+            last = Some(data);
+        }
+    }
+    match last {
+        Some(_) => Ok(()),
+        None => by_data(backends, &Value::Null).await,
+    }
+}
+
+/// The `auth` member of a push that was refused for another member, so that only those who may push learn why.
+/// `None` when the text is not an object and cannot carry any.
+pub(crate) fn of_refused(push: &[u8]) -> Option<Value> {
+    let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(push).ok()?;
+    let auth = members.get("auth").and_then(|raw| serde_json::from_str(raw.get()).ok());
+    Some(auth.unwrap_or(Value::Null))
+}
+
+/// The credentials in a list of pushes that was read from `body`, in order.
+pub(crate) fn of_list<'a>(list: &'a [Result<Push, Refusal>], body: &[u8]) -> Vec<Cow<'a, Value>> {
+    // Only a list with a refused push is read a second time.
+    let texts: Vec<&RawValue> = match list.iter().all(Result::is_ok) {
+        true => Vec::new(),
+        false => serde_json::from_slice(body).unwrap_or_default(),
+    };
+    let auth = |(at, push): (usize, &'a Result<Push, Refusal>)| match push {
+        Ok(push) => Some(Cow::Borrowed(&push.auth)),
+        Err(_) => of_refused(texts.get(at)?.get().as_bytes()).map(Cow::Owned),
+    };
+    list.iter().enumerate().filter_map(auth).collect()
+}

@@ -1,0 +1,120 @@
+//! What a client wants and what it is told, without any protocol's spelling.
+//!
+//! In: an [`Intent`], read by a protocol from the wire. Out: a [`Notice`], which the protocol writes to the wire. The
+//! Dispatcher and the connection speak these words and never see a protocol.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::name::{ChannelName, UserName};
+
+/// What the client wrote to recognise the answer by, passed through untouched. In the native protocol the JSON text
+/// of `ref`.
+pub type Tag = Option<Arc<str>>;
+
+/// What a client wants of the server.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Intent {
+    /// Be known as a user.
+    Ident {
+        /// The name that the client claims, if it claims one.
+        claimed: Option<UserName>,
+        /// Everything it presented, for the authenticator.
+        data: Value,
+    },
+    /// Hear a channel.
+    Join(ChannelName),
+    /// Stop hearing a channel.
+    Leave(ChannelName),
+    /// Continue an earlier connection on this wire.
+    Resume {
+        /// The secret from that connection's WELCOME.
+        token: Arc<str>,
+        /// The last event id that the client saw, if any.
+        last: Option<Arc<str>>,
+    },
+}
+
+/// The first words to a client.
+#[derive(Debug, Clone)]
+pub struct Welcome {
+    /// The public id of the connection.
+    pub connection: Arc<str>,
+    /// The secret that lets a later wire continue this connection.
+    pub resume: Arc<str>,
+    /// How long it may take to come back, in seconds.
+    pub window: u64,
+    /// Seconds between two pings of the server.
+    pub ping: u64,
+}
+
+/// What the server tells one client.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    /// It is known as this user now.
+    Identified(UserName),
+    /// It hears this channel from here on.
+    Joined(ChannelName),
+    /// It hears nothing of this channel any more.
+    Left(ChannelName),
+    /// It is that earlier connection again.
+    Resumed {
+        /// The public id of the connection that goes on.
+        connection: Arc<str>,
+        /// True when nothing was lost.
+        recovered: bool,
+        /// How many missed events went before this notice.
+        replayed: usize,
+        /// The id from which on events may be missing, when `recovered` is false.
+        since: Option<Arc<str>>,
+    },
+    /// It cannot have what it wanted.
+    Rejected(Rejection),
+}
+
+/// Why a client does not get what it wants. The text is a sentence for its developer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// Not JSON, not an object, no `type`, or not allowed now.
+    #[error("{0}")]
+    BadMessage(String),
+    /// A command that does not exist.
+    #[error("{0} is not a command; known are {1}")]
+    UnknownType(String, &'static str),
+    /// A member that the command needs.
+    #[error("{0} is missing or has the wrong type")]
+    MissingField(&'static str),
+    /// A name that breaks the rules for names.
+    #[error("{0}")]
+    BadName(String),
+    /// The authenticator said no. The text is the ancestors'.
+    #[error("IDENT not verified")]
+    IdentDenied,
+    /// LEAVE of a channel it is not in.
+    #[error("this connection is not in the channel {0}")]
+    NotJoined(ChannelName),
+    /// More channels than one connection may hear.
+    #[error("a connection may join {0} channels")]
+    TooManyChannels(usize),
+    /// More messages per second than allowed.
+    #[error("more than {0} messages per second")]
+    TooFast(u32),
+}
+
+impl Rejection {
+    /// The word for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::BadMessage(_) => "bad_message",
+            Self::UnknownType(..) => "unknown_type",
+            Self::MissingField(_) => "missing_field",
+            Self::BadName(_) => "bad_name",
+            Self::IdentDenied => "ident_denied",
+            Self::NotJoined(_) => "not_joined",
+            Self::TooManyChannels(_) => "too_many_channels",
+            Self::TooFast(_) => "too_fast",
+        }
+    }
+}

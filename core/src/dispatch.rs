@@ -1,0 +1,134 @@
+//! An event on its way, and what its sender gets back.
+//!
+//! In: what a connector was told. Out: a [`Dispatch`], which the Dispatcher numbers, and a [`Receipt`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::json::Payload;
+use crate::name::{EventName, UserName};
+use crate::target::Target;
+
+/// An event on its way to its targets. Not numbered yet: the Dispatcher gives it its place.
+#[derive(Debug, Clone)]
+pub struct Dispatch {
+    /// What happened.
+    pub event: EventName,
+    /// What goes with it, byte for byte.
+    pub payload: Payload,
+    /// Whom to tell, in the order of precedence for `via`: users, channels (as listed), everybody.
+    pub targets: Vec<Target>,
+    /// Whom to leave out although a target matches.
+    pub exclude: Exclude,
+    /// Idempotency key, 1 to 128 bytes: a repetition within five minutes dispatches nothing.
+    pub key: Option<Arc<str>>,
+}
+
+impl Dispatch {
+    /// A dispatch without exclusions and without an idempotency key.
+    #[must_use]
+    pub fn new(event: EventName, targets: Vec<Target>, payload: Payload) -> Self {
+        Self {
+            event,
+            payload,
+            targets,
+            exclude: Exclude::default(),
+            key: None,
+        }
+    }
+}
+
+/// Connections that a dispatch passes over, usually the one that caused it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exclude {
+    /// Public connection ids, as sent in WELCOME.
+    pub connections: Vec<Arc<str>>,
+    /// Every connection of these users.
+    pub users: Vec<UserName>,
+}
+
+impl Exclude {
+    /// True when nobody is left out.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty() && self.users.is_empty()
+    }
+}
+
+/// The life of one Dispatcher memory: ids of different epochs cannot be compared.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Epoch(Arc<str>);
+
+impl Epoch {
+    /// An epoch named by `text`, which must be ASCII letters and digits.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The id of the dispatch with this sequence number.
+    #[must_use]
+    pub fn id(&self, sequence: u64) -> DispatchId {
+        DispatchId {
+            epoch: self.clone(),
+            sequence,
+        }
+    }
+
+    /// The sequence number in `id` if it is one of this epoch.
+    #[must_use]
+    pub fn sequence_of(&self, id: &str) -> Option<u64> {
+        let (epoch, sequence) = id.rsplit_once('-')?;
+        if epoch != &*self.0 || !sequence.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        sequence.parse().ok()
+    }
+}
+
+/// `<epoch>-<sequence>`: the place of a dispatch in the one total order, the same for every receiver.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DispatchId {
+    /// The Dispatcher's memory that numbered it.
+    pub epoch: Epoch,
+    /// Counts from 1, without gaps.
+    pub sequence: u64,
+}
+
+impl fmt::Display for DispatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.epoch.0, self.sequence)
+    }
+}
+
+impl Serialize for DispatchId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What a backend gets back for a dispatch: `{"id":"k3f9-42","recipients":17}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// The id that the receivers see.
+    pub id: DispatchId,
+    /// How many connections the event was queued to.
+    pub recipients: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ids_of_the_same_epoch_can_be_read_back() {
+        let epoch = Epoch::new("k3f9");
+        assert_eq!(epoch.id(42).to_string(), "k3f9-42");
+        assert_eq!(epoch.sequence_of("k3f9-42"), Some(42));
+        for foreign in ["other-42", "k3f9", "k3f9-", "k3f9-+1", "k3f9--1", "", "42"] {
+            assert_eq!(epoch.sequence_of(foreign), None, "{foreign}");
+        }
+    }
+}

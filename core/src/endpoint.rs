@@ -1,0 +1,38 @@
+//! A door on the server's own port, for connectors that are spoken to over HTTP.
+//!
+//! In: requests below a path. Out: responses. The server does what all doors share (origin rules, CORS
+//! headers, body limits, time-outs) before a request arrives here.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+/// Where a connector listens on the server's port.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// Every path that begins with this, e.g. `/push/`. Begins and ends with a slash.
+    pub prefix: String,
+    /// Largest request body in bytes; a larger one is answered with 413 by the server.
+    pub max_body: usize,
+    /// Methods that a CORS preflight answers with, e.g. `OPTIONS, POST`.
+    pub allow_methods: &'static str,
+    /// Request headers that a CORS preflight answers with, lower case, e.g. `content-type`.
+    pub allow_headers: &'static str,
+    /// Answers the requests.
+    pub door: Arc<dyn Door>,
+}
+
+/// The address of the peer, put into the extensions of every request.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// Answers requests. OPTIONS never arrives here: the server answers it.
+pub trait Door: Send + Sync {
+    /// Answers one request. The body is complete and within [`Endpoint::max_body`].
+    fn answer(&self, request: http::Request<Bytes>) -> BoxFuture<'_, http::Response<Bytes>>;
+
+    /// The answer to a request whose body was larger than [`Endpoint::max_body`].
+    fn too_large(&self, request: &http::request::Parts) -> http::Response<Bytes>;
+}

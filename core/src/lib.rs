@@ -1,0 +1,36 @@
+//! The words and contracts of turted.
+//!
+//! In: what backends and clients say, as bytes. Out: checked names, payloads and dispatches, and the
+//! traits through which connectors, authenticators, encoders and observers meet the server.
+//! This crate knows neither actix nor sockets nor files: everything here can be tested without a runtime.
+
+pub mod auth;
+pub mod client;
+pub mod connector;
+pub mod dispatch;
+pub mod encode;
+pub mod ending;
+pub mod endpoint;
+pub mod envelope;
+pub mod inbox;
+pub mod json;
+pub mod limits;
+pub mod name;
+pub mod observe;
+pub mod shutdown;
+pub mod target;
+
+pub use auth::{Authenticator, Credentials, Denied, Identity};
+pub use client::{Intent, Notice, Rejection, Tag, Welcome};
+pub use connector::{ConnectorConfig, ConnectorContext, ConnectorError, PushConnector};
+pub use dispatch::{Dispatch, DispatchId, Epoch, Exclude, Receipt};
+pub use encode::{Delivery, EncodeEvent};
+pub use ending::Ending;
+pub use endpoint::{Door, Endpoint};
+pub use inbox::{Inbox, Intake, PushError};
+pub use json::{JsonError, Payload};
+pub use limits::Limits;
+pub use name::{ChannelName, EventName, NameError, UserName};
+pub use observe::{Note, Observer};
+pub use shutdown::Shutdown;
+pub use target::Target;

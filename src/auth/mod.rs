@@ -1,0 +1,17 @@
+//! The authenticators that come with turted, used at both doors: clients (IDENT) and backends (push).
+//!
+//! In: the credentials that somebody presented. Out: an identity, or a plain no that does not say why.
+//! Refuses to know: sockets, the configuration file, and what the confirmed may do.
+//!
+//! Secrets are compared in constant time, never printed, and an empty one opens to nobody.
+
+mod accept_all;
+mod password;
+mod token;
+
+pub use accept_all::AcceptAll;
+pub use password::Password;
+pub use token::{Digest, Token, TokenScheme};
+
+#[cfg(test)]
+mod tests;

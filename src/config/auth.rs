@@ -1,0 +1,244 @@
+//! What flows in: `[auth.clients]` and `[auth.backends]`. What flows out: for each of the two doors the method that guards it,
+//! with its secrets. Refuses to know: how a method verifies anybody.
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::decode::{Decoded, decode};
+use super::miss::unknown_word;
+use super::problem::{Problem, join_key};
+use super::secret::Secret;
+use super::tagged::Tagged;
+use super::tree::Node;
+
+/// `[auth]`: who may enter by which door.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Auth {
+    /// How users prove who they are (`IDENT`). Default: everybody is believed.
+    pub clients: Method,
+    /// How backends prove that they may push. Default: everybody may, which the server accepts on loopback only.
+    pub backends: Method,
+    /// `anywhere = true`: backends stay unverified although the server listens on more than loopback. Default false.
+    pub backends_anywhere: bool,
+}
+
+/// How one door is guarded.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Method {
+    /// `type = "accept_all"`
+    #[default]
+    AcceptAll,
+    /// `type = "password"`: everybody knows the same word.
+    Password(Secret),
+    /// `type = "token"`, `hash = "hmac-sha256"`: hex of HMAC-SHA-256 of the name under this secret.
+    Hmac(Secret),
+    /// `type = "token"` with a plain hash: hex of `hash(prefix + name + suffix)`; at least one of the two is there.
+    Salted {
+        /// Never [`Hash::HmacSha256`].
+        hash: Hash,
+        /// Goes before the name.
+        prefix: Option<Secret>,
+        /// Goes after the name.
+        suffix: Option<Secret>,
+    },
+}
+
+/// `hash = "…"`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hash {
+    /// The default, and the one to use for anything new.
+    #[default]
+    #[serde(rename = "hmac-sha256")]
+    HmacSha256,
+    /// What TURTED 4 used unless told otherwise.
+    Md5,
+    /// As TURTED 4.
+    Sha1,
+    /// As TURTED 4.
+    Sha256,
+    /// As TURTED 4.
+    Sha512,
+}
+
+const TYPES: [&str; 3] = ["accept_all", "password", "token"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+struct AcceptAll {
+    anywhere: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Password {
+    password: Secret,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Token {
+    hash: Hash,
+    secret: Option<Secret>,
+    prefix: Option<Secret>,
+    suffix: Option<Secret>,
+}
+
+impl Auth {
+    /// Reads the table `[auth]`; what is wrong is noted and replaced by the default.
+    pub(super) fn read(node: &Node, problems: &mut Vec<Problem>) -> Auth {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Doors {
+            #[serde(rename = "clients")]
+            _clients: Option<serde::de::IgnoredAny>,
+            #[serde(rename = "backends")]
+            _backends: Option<serde::de::IgnoredAny>,
+        }
+        problems.extend(decode::<Doors>(node, "auth").problems);
+        let mut auth = Auth::default();
+        if let Some(door) = node
+            .get("clients")
+            .and_then(|node| Tagged::split(node, "auth.clients", problems))
+        {
+            auth.clients = match door.kind.as_str() {
+                "accept_all" => {
+                    note(decode::<Nothing>(&door.rest, "auth.clients"), problems).map(|_| Method::AcceptAll)
+                }
+                _ => Method::read(&door, "auth.clients", problems),
+            }
+            .unwrap_or_default();
+        }
+        if let Some(door) = node
+            .get("backends")
+            .and_then(|node| Tagged::split(node, "auth.backends", problems))
+        {
+            if door.kind == "accept_all" {
+                let open = note(decode::<AcceptAll>(&door.rest, "auth.backends"), problems);
+                auth.backends_anywhere = open.is_some_and(|open| open.anywhere);
+            } else {
+                auth.backends = Method::read(&door, "auth.backends", problems).unwrap_or_default();
+            }
+        }
+        auth
+    }
+}
+
+fn note<T>(decoded: Decoded<T>, problems: &mut Vec<Problem>) -> Option<T> {
+    problems.extend(decoded.problems);
+    decoded.value
+}
+
+impl Method {
+    fn read(door: &Tagged, key: &str, problems: &mut Vec<Problem>) -> Option<Method> {
+        match door.kind.as_str() {
+            "password" => {
+                note(decode::<Password>(&door.rest, key), problems).map(|read| Method::Password(read.password))
+            }
+            "token" => {
+                let decoded = decode::<Token>(&door.rest, key);
+                // With a mistake inside, "the secret is missing" may only be its consequence.
+                let sound = decoded.problems.is_empty();
+                let token = note(decoded, problems).filter(|_| sound)?;
+                token.method(door, key, problems)
+            }
+            other => {
+                let message = unknown_word(other, &TYPES);
+                problems.push(Problem::new(door.kind_place.clone(), join_key(key, "type"), message));
+                None
+            }
+        }
+    }
+}
+
+impl Token {
+    fn method(self, door: &Tagged, key: &str, problems: &mut Vec<Problem>) -> Option<Method> {
+        let mut refuse = |name: &str, message: &str| {
+            problems.push(Problem::new(door.rest.place_of(name), join_key(key, name), message));
+            None
+        };
+        match (self.hash, self.secret, self.prefix, self.suffix) {
+            (Hash::HmacSha256, Some(secret), None, None) => Some(Method::Hmac(secret)),
+            (Hash::HmacSha256, None, None, None) => refuse("secret", "is missing; hash \"hmac-sha256\" needs one"),
+            (Hash::HmacSha256, _, Some(_), _) => {
+                refuse("prefix", "does not go with hash \"hmac-sha256\", which takes a secret")
+            }
+            (Hash::HmacSha256, _, _, Some(_)) => {
+                refuse("suffix", "does not go with hash \"hmac-sha256\", which takes a secret")
+            }
+            (_, Some(_), _, _) => refuse(
+                "secret",
+                "goes with hash \"hmac-sha256\" only; the others take prefix and suffix",
+            ),
+            (_, None, None, None) => refuse(
+                "prefix",
+                "is missing; without a secret prefix or suffix anybody can compute the token",
+            ),
+            (hash, None, prefix, suffix) => Some(Method::Salted { hash, prefix, suffix }),
+        }
+    }
+}
+
+impl Serialize for Auth {
+    /// As the file would say it, secrets masked.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let anywhere = matches!(self.backends, Method::AcceptAll).then_some(self.backends_anywhere);
+        let mut doors = serializer.serialize_map(Some(2))?;
+        doors.serialize_entry(
+            "clients",
+            &Door {
+                method: &self.clients,
+                anywhere: None,
+            },
+        )?;
+        doors.serialize_entry(
+            "backends",
+            &Door {
+                method: &self.backends,
+                anywhere,
+            },
+        )?;
+        doors.end()
+    }
+}
+
+struct Door<'a> {
+    method: &'a Method,
+    anywhere: Option<bool>,
+}
+
+impl Serialize for Door<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut table = serializer.serialize_map(None)?;
+        match self.method {
+            Method::AcceptAll => table.serialize_entry("type", "accept_all")?,
+            Method::Password(password) => {
+                table.serialize_entry("type", "password")?;
+                table.serialize_entry("password", password)?;
+            }
+            Method::Hmac(secret) => {
+                table.serialize_entry("type", "token")?;
+                table.serialize_entry("hash", &Hash::HmacSha256)?;
+                table.serialize_entry("secret", secret)?;
+            }
+            Method::Salted { hash, prefix, suffix } => {
+                table.serialize_entry("type", "token")?;
+                table.serialize_entry("hash", hash)?;
+                for (name, part) in [("prefix", prefix), ("suffix", suffix)] {
+                    if let Some(part) = part {
+                        table.serialize_entry(name, part)?;
+                    }
+                }
+            }
+        }
+        if let Some(anywhere) = self.anywhere {
+            table.serialize_entry("anywhere", &anywhere)?;
+        }
+        table.end()
+    }
+}

@@ -1,0 +1,196 @@
+//! What flows in: a configuration whose types are right. What flows out: the values that cannot work, alone or together.
+//! Refuses to know: TOML; it asks the tree only where a key was written.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::auth::Method;
+use super::problem::Problem;
+use super::sections::Observe;
+use super::tree::Node;
+use super::units::format_size;
+use super::{Config, sections};
+
+/// Notes every value that is out of its range or does not go with another one.
+pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {
+    let mut report = Report { root, problems };
+    server(&config.server, &config.observe, &mut report);
+    files(config, &mut report);
+    limits(&config.limits, &mut report);
+    doors(config, &mut report);
+}
+
+struct Report<'a> {
+    root: &'a Node,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Report<'_> {
+    fn refuse(&mut self, key: &str, message: impl Into<String>) {
+        self.problems.push(Problem::new(self.root.place_of(key), key, message));
+    }
+
+    fn within(&mut self, key: &str, value: usize, least: usize, most: usize) {
+        if value < least {
+            self.refuse(key, format!("must be at least {least}"));
+        } else if value > most {
+            self.refuse(key, format!("must be at most {most}"));
+        }
+    }
+
+    fn lasting(&mut self, key: &str, value: Duration, least: Duration, most: Duration) {
+        if !(least..=most).contains(&value) {
+            let (least, most) = (humantime::format_duration(least), humantime::format_duration(most));
+            self.refuse(key, format!("must be between {least} and {most}"));
+        }
+    }
+}
+
+fn server(server: &sections::Server, observe: &Observe, report: &mut Report<'_>) {
+    report.within("server.workers", server.workers.map_or(0, usize::from), 0, 1024);
+    let path = server.websocket.as_str();
+    let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b));
+    if !path.starts_with('/') || path.len() < 2 || path.ends_with('/') || path.contains("//") || !plain {
+        report.refuse(
+            "server.websocket",
+            "must be a path such as \"/ws\": a slash, then letters, digits and - _ . ~ /",
+        );
+    }
+    for (on, taken) in [(observe.metrics, Observe::METRICS), (observe.stream, Observe::STREAM)] {
+        if on && path == taken {
+            report.refuse(
+                "server.websocket",
+                format!("{taken} is taken by [observe]; choose another path or turn that off"),
+            );
+        }
+    }
+    for origin in &server.origins {
+        if !is_origin(origin) {
+            let message = format!(
+                "{origin:?} is no origin; write \"https://app.example.com\" (scheme, host in small letters, perhaps a port, nothing \
+                 after it), \"https://*.example.com\" or \"*\""
+            );
+            report.refuse("server.origins", message);
+        }
+    }
+    let level = server.loglevel.as_str();
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    if !levels.contains(&level.to_ascii_lowercase().as_str()) && !level.contains(['=', ',']) {
+        let message =
+            "must be off, error, warn, info, debug, trace, or a filter such as \"info,turted::connection=debug\"";
+        report.refuse("server.loglevel", message);
+    }
+}
+
+/// `*`, or a scheme, a host whose first label may be `*`, and perhaps a port.
+fn is_origin(origin: &str) -> bool {
+    if origin == "*" {
+        return true;
+    }
+    let Some((scheme, authority)) = origin.split_once("://") else {
+        return false;
+    };
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let name = host.strip_prefix("*.").unwrap_or(host);
+    let is_name = name.split('.').all(|label| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+    });
+    let is_v6 = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
+    scheme.starts_with(|c: char| c.is_ascii_lowercase())
+        && scheme
+            .bytes()
+            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'))
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number.to_string() == port))
+        && (is_name || is_v6)
+}
+
+fn files(config: &Config, report: &mut Report<'_>) {
+    let mut exists = |key: &str, path: &Path, is: fn(&Path) -> bool, what: &str| {
+        if !is(path) {
+            report.refuse(key, format!("there is no {what} {}", path.display()));
+        }
+    };
+    if let Some(folder) = &config.server.static_dir {
+        exists("server.static_dir", folder, Path::is_dir, "folder");
+    }
+    if let Some(tls) = &config.tls {
+        exists("tls.cert", &tls.cert, Path::is_file, "file");
+        exists("tls.key", &tls.key, Path::is_file, "file");
+    }
+}
+
+fn limits(limits: &sections::Limits, report: &mut Report<'_>) {
+    for (key, value, least, most) in [
+        ("limits.message_bytes", limits.message_bytes, 256, usize::MAX),
+        ("limits.push_bytes", limits.push_bytes, 256, usize::MAX),
+        // Deeper JSON costs stack, and no reader of ours goes further.
+        ("limits.json_depth", limits.json_depth, 1, 127),
+        ("limits.name_bytes", limits.name_bytes, 1, 200),
+        (
+            "limits.channels_per_connection",
+            limits.channels_per_connection,
+            1,
+            usize::MAX,
+        ),
+        (
+            "limits.messages_per_second",
+            limits.messages_per_second as usize,
+            1,
+            usize::MAX,
+        ),
+        ("limits.messages_burst", limits.messages_burst as usize, 1, usize::MAX),
+        ("limits.bad_messages", limits.bad_messages as usize, 1, usize::MAX),
+        ("limits.outbox_frames", limits.outbox_frames, 1, usize::MAX),
+        ("limits.connections", limits.connections, 1, usize::MAX),
+        (
+            "limits.connections_per_address",
+            limits.connections_per_address,
+            1,
+            usize::MAX,
+        ),
+    ] {
+        report.within(key, value, least, most);
+    }
+    if limits.outbox_bytes < limits.push_bytes {
+        let push = format_size(limits.push_bytes);
+        let message = format!("must be at least limits.push_bytes ({push}), or the largest event would not fit");
+        report.refuse("limits.outbox_bytes", message);
+    }
+    let hour = Duration::from_secs(3600);
+    report.lasting(
+        "limits.header_timeout",
+        limits.header_timeout,
+        Duration::from_millis(100),
+        hour,
+    );
+    report.lasting("limits.ping", limits.ping, Duration::from_secs(1), hour);
+}
+
+/// The only guard of an open back door is that nobody else can reach it (CWE-306).
+fn doors(config: &Config, report: &mut Report<'_>) {
+    let listen = config.server.listen;
+    let open = config.auth.backends == Method::AcceptAll && !config.auth.backends_anywhere;
+    // A door whose guard could not be read is no open door; that it could not is reported already.
+    let unread = report
+        .problems
+        .iter()
+        .any(|problem| problem.key.starts_with("auth.backends"));
+    if !open || unread || listen.ip().to_canonical().is_loopback() {
+        return;
+    }
+    let message = format!(
+        "{listen} is more than this machine, and with [auth.backends] type \"accept_all\" anybody who reaches it may send events; \
+         set type = \"password\" or \"token\" there, or listen on 127.0.0.1, or write anywhere = true under [auth.backends] \
+         if something else keeps strangers away"
+    );
+    report.refuse("server.listen", message);
+}

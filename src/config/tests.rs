@@ -1,0 +1,385 @@
+//! What flows in: a file, variables and flags, right and wrong. What flows out: the lines a person would see. Refuses to know:
+//! how they come about.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::*;
+
+/// What the registry would do with its two connectors.
+pub(super) fn registry(section: &ConnectorSection) -> Result<(), Vec<Problem>> {
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Rest {
+        #[serde(default, rename = "path")]
+        _path: Option<String>,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Rabbit {
+        url: Url,
+        #[serde(default)]
+        password: Option<Secret>,
+        #[serde(default, rename = "prefetch")]
+        _prefetch: Option<u16>,
+        #[serde(default, rename = "bind")]
+        _bind: Vec<Bind>,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Bind {
+        #[serde(rename = "exchange")]
+        _exchange: String,
+        #[serde(default, rename = "kind")]
+        _kind: Kind,
+    }
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Kind {
+        #[default]
+        Topic,
+        Fanout,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(try_from = "String")]
+    struct Url(String);
+    impl TryFrom<String> for Url {
+        type Error = String;
+        fn try_from(text: String) -> Result<Self, String> {
+            if text.starts_with("amqp://") {
+                Ok(Url(text))
+            } else {
+                Err(format!("{text} does not begin with amqp://"))
+            }
+        }
+    }
+    match section.kind.as_str() {
+        "rest" => section.parse::<Rest>().map(drop),
+        "rabbitmq" => {
+            let rabbit = section.parse::<Rabbit>()?;
+            if rabbit.url.0.contains('@') && rabbit.password.is_some() {
+                return Err(vec![section.problem("password", "is in the url already")]);
+            }
+            Ok(())
+        }
+        _ => Err(vec![section.unknown_kind(&["rest", "rabbitmq"])]),
+    }
+}
+
+fn pairs(env: &[(&str, &str)]) -> Vec<(String, String)> {
+    env.iter()
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+        .collect()
+}
+
+pub(super) fn load(text: &str, env: &[(&str, &str)], sets: &[&str]) -> Result<Config, ConfigError> {
+    let sets = sets.iter().map(|set| (*set).to_owned()).collect();
+    let sources = Sources {
+        file: None,
+        env: pairs(env),
+        sets,
+    };
+    assemble(Some((&Arc::from("t.toml"), text)), &sources, &registry)
+}
+
+/// The file alone, and the lines it should be answered with.
+#[track_caller]
+pub(super) fn check(text: &str, expected: &str) {
+    check_all(text, &[], &[], expected);
+}
+
+#[track_caller]
+fn check_all(text: &str, env: &[(&str, &str)], sets: &[&str], expected: &str) {
+    let got = load(text, env, sets).map_or_else(|error| error.to_string(), |_| String::new());
+    let expected = expected
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(got == expected, "got:\n{got}\n\nexpected:\n{expected}\n");
+}
+
+#[test]
+fn nothing_at_all_is_the_default() {
+    assert_eq!(load("", &[], &[]), Ok(Config::default()));
+    let config = Config::default();
+    assert_eq!(config.connectors["rest"].kind, "rest");
+}
+
+#[test]
+fn many_mistakes_are_reported_together_in_reading_order() {
+    check(
+        r#"
+[server]
+listen = "nowhere"
+wrokers = 4
+demo = "yes"
+
+[limits]
+outbox_byte = 12
+ping = 25
+header_timeout = "soon"
+slow = "cloze"
+messages_burst = -1
+message_bytes = "64 parsec"
+connections = 1.5
+name_bytes = 201
+
+[histroy]
+age = "1m"
+
+[connectors.rabbit]
+type = "rabbitmq"
+"#,
+        r#"
+t.toml:3:1: server.listen: must be an IP address and a port, such as "127.0.0.1:7117", "0.0.0.0:80" or "[::]:7117"
+t.toml:4:1: server.wrokers: unknown key; allowed are listen, workers, websocket, static_dir, demo, origins, shutdown_timeout, loglevel; did you mean workers?
+t.toml:5:1: server.demo: must be true or false, not a text
+t.toml:8:1: limits.outbox_byte: unknown key; allowed are message_bytes, push_bytes, json_depth, name_bytes, channels_per_connection, messages_per_second, messages_burst, bad_messages, outbox_bytes, outbox_frames, slow, connections, connections_per_address, header_timeout, ping; did you mean outbox_bytes?
+t.toml:9:1: limits.ping: must be a duration with its unit, such as "120s" or "2m", not a whole number
+t.toml:10:1: limits.header_timeout: must be a duration with its unit, such as "120s" or "2m"
+t.toml:11:1: limits.slow: must be one of "close", "drop"; did you mean close?
+t.toml:12:1: limits.messages_burst: must be a whole number from 0 to 4294967295
+t.toml:13:1: limits.message_bytes: must be a size such as "64 KiB" or "1 MiB", or a number of bytes
+t.toml:14:1: limits.connections: must be a whole number, zero or more, not a number with a fraction
+t.toml:15:1: limits.name_bytes: must be at most 200
+t.toml:17:2: histroy: unknown key; allowed are server, tls, limits, history, auth, observe, connectors; did you mean history?
+t.toml:20:13: connectors.rabbit.url: is missing
+"#,
+    );
+}
+
+#[test]
+fn syntax_errors_name_their_lines() {
+    check(
+        "[server]\nlisten = \nworkers = = 3\n",
+        "t.toml:2:10: not valid TOML: string values must be quoted, expected literal string
+         t.toml:3:11: not valid TOML: extra `=`, expected nothing
+         t.toml:3:13: not valid TOML: unexpected key or value, expected newline, `#`",
+    );
+}
+
+#[test]
+fn sections_of_the_wrong_shape() {
+    check(
+        "server = 5\nauth = true\nconnectors = []\nlisten = 3",
+        "t.toml:1:1: server: must be a table, not a whole number
+         t.toml:2:1: auth: must be a table, not true or false
+         t.toml:3:1: connectors: must be a table, not a list
+         t.toml:4:1: listen: unknown key; allowed are server, tls, limits, history, auth, observe, connectors",
+    );
+    check("[[server]]\n", "t.toml:1:3: server: must be a table, not a list");
+    check(
+        "limits.ping = 2024-01-01",
+        "t.toml:1:8: limits.ping: must be a duration with its unit, such as \"120s\" or \"2m\", not a date",
+    );
+    check(
+        "limits.ping = 99999999999999999999",
+        "t.toml:1:8: limits.ping: this number is too large",
+    );
+    check(
+        "\"a\\u001B\" = 1",
+        "t.toml:1:1: \"a\\u{1b}\": unknown key; allowed are server, tls, limits, history, auth, observe, connectors",
+    );
+}
+
+#[test]
+fn values_out_of_range_or_at_odds() {
+    check(
+        r#"
+[server]
+websocket = "ws"
+origins = ["https://app.example.com", "app.example.com", "https://EXAMPLE.com/", "https://*.example.com:8443", "*", 5]
+loglevel = "loud"
+static_dir = "no/such/folder"
+workers = 5000
+[limits]
+push_bytes = "2 MiB"
+outbox_bytes = "1 MiB"
+ping = "0s"
+json_depth = 0
+[history]
+age = "99years"
+[tls]
+cert = "no/such/file"
+"#,
+        r#"
+t.toml:3:1: server.websocket: must be a path such as "/ws": a slash, then letters, digits and - _ . ~ /
+t.toml:4:1: server.origins: "app.example.com" is no origin; write "https://app.example.com" (scheme, host in small letters, perhaps a port, nothing after it), "https://*.example.com" or "*"
+t.toml:4:1: server.origins: "https://EXAMPLE.com/" is no origin; write "https://app.example.com" (scheme, host in small letters, perhaps a port, nothing after it), "https://*.example.com" or "*"
+t.toml:4:117: server.origins: must be a text in quotes, not a whole number
+t.toml:5:1: server.loglevel: must be off, error, warn, info, debug, trace, or a filter such as "info,turted::connection=debug"
+t.toml:6:1: server.static_dir: there is no folder no/such/folder
+t.toml:7:1: server.workers: must be at most 1024
+t.toml:10:1: limits.outbox_bytes: must be at least limits.push_bytes (2 MiB), or the largest event would not fit
+t.toml:11:1: limits.ping: must be between 1s and 1h
+t.toml:12:1: limits.json_depth: must be at least 1
+t.toml:14:1: history.age: must be at most a year
+t.toml:15:2: tls.key: is missing
+"#,
+    );
+    check(
+        "server.websocket = \"/metrics\"",
+        "t.toml:1:8: server.websocket: /metrics is taken by [observe]; choose another path or turn that off",
+    );
+    check("server.websocket = \"/metrics\"\nobserve.metrics = false", "");
+}
+
+#[test]
+fn connectors_answer_for_their_own_settings() {
+    check(
+        r#"
+[connectors.rest]
+type = "rset"
+[connectors."Not good"]
+type = "rest"
+[connectors.empty]
+[connectors.a]
+type = "rabbitmq"
+url = "amqp://u:p@h"
+password = "x"
+[connectors.b]
+type = "rabbitmq"
+url = "amqp://h"
+prefetch = 70000
+durable = true
+[[connectors.b.bind]]
+exchange = "e"
+kind = "topik"
+[[connectors.b.bind]]
+kind = "fanout"
+exchnge = "e"
+"#,
+        r#"
+t.toml:3:1: connectors.rest.type: must be one of "rest", "rabbitmq"; did you mean rest?
+t.toml:4:13: connectors."Not good": the name of a connector may hold only a-z, 0-9, _ and -
+t.toml:6:13: connectors.empty.type: is missing
+t.toml:10:1: connectors.a.password: is in the url already
+t.toml:14:1: connectors.b.prefetch: must be a whole number from 0 to 65535
+t.toml:15:1: connectors.b.durable: unknown key; allowed are url, password, prefetch, bind
+t.toml:18:1: connectors.b.bind.kind: must be one of "topic", "fanout"; did you mean topic?
+t.toml:19:1: connectors.b.bind.exchange: is missing
+t.toml:21:1: connectors.b.bind.exchnge: unknown key; allowed are exchange, kind; did you mean exchange?
+"#,
+    );
+}
+
+#[test]
+fn flags_go_before_environment_before_file_before_defaults() {
+    let file = "[limits]\nping = \"11s\"\nbad_messages = 1\nslow = \"drop\"";
+    let env = [
+        ("TURTED_LIMITS__PING", "12s"),
+        ("turted_limits__bad_messages", "2"),
+        ("TURTED_SERVER__ORIGINS", r#"["https://a.example", "*"]"#),
+        ("TURTED_SERVER__LISTEN", "127.0.0.1:80"),
+        ("TURTED_AUTH__BACKENDS__TYPE", "password"),
+        ("TURTED_AUTH__BACKENDS__PASSWORD", "007"),
+        (
+            "TURTED_AUTH__CLIENTS",
+            r#"{ type = "password", password = "${literal}" }"#,
+        ),
+        ("TURTED_CONNECTORS__REST__PATH", "/in"),
+        ("TURTED_LOGLEVEL", "no matter"),
+        ("TURTED_LISTEN", "no matter"),
+        ("TURTED_CONFIG", "no matter"),
+        ("TURTED", "no matter"),
+        ("ÄÖÜTED___", "no matter"),
+    ];
+    let config = load(
+        file,
+        &env,
+        &["limits.ping=13s", "server.websocket = /x", "observe.log=true"],
+    )
+    .unwrap();
+    assert_eq!(config.limits.ping.as_secs(), 13);
+    assert_eq!(config.limits.bad_messages, 2);
+    assert_eq!(config.limits.slow, Slow::Drop);
+    assert_eq!(config.server.origins, ["https://a.example", "*"]);
+    assert_eq!(config.server.listen.port(), 80);
+    assert_eq!(config.auth.backends, Method::Password(Secret::new("007")));
+    assert_eq!(config.auth.clients, Method::Password(Secret::new("${literal}")));
+    assert!(config.observe.log);
+    assert!(config.to_toml_masked().contains("path = \"/in\""));
+}
+
+#[test]
+fn mistakes_in_variables_and_flags_are_found_where_they_were_made() {
+    check_all(
+        "",
+        &[
+            ("TURTED_LIMITS__PING", "120"),
+            ("TURTED_LIMITS__PONG", "1s"),
+            ("TURTED_LIMITS____X", "1s"),
+            ("TURTED_SERVER__LISTEN__X", "1"),
+            ("TURTED_HISTORY__COUNT", "many"),
+            ("TURTED_CONNECTORS__MQ__URL", "amqp://h"),
+        ],
+        &[
+            "server.demo=maybe",
+            "hunter2",
+            "=x",
+            "limits..ping=1s",
+            "observe.log=1",
+            "server.origins=[1, \"*\"]",
+        ],
+        r#"
+TURTED_CONNECTORS__MQ__URL: connectors.mq.type: is missing
+TURTED_HISTORY__COUNT: history.count: must be a whole number, zero or more, not a text
+TURTED_LIMITS__PING: limits.ping: must be a duration with its unit, such as "120s" or "2m", not a whole number
+TURTED_LIMITS__PONG: limits.pong: unknown key; allowed are message_bytes, push_bytes, json_depth, name_bytes, channels_per_connection, messages_per_second, messages_burst, bad_messages, outbox_bytes, outbox_frames, slow, connections, connections_per_address, header_timeout, ping; did you mean ping?
+TURTED_LIMITS____X: the name must look like TURTED_SECTION__KEY, with two underscores between the levels
+TURTED_SERVER__LISTEN__X: server.listen: must be an IP address and a port, such as "127.0.0.1:7117", "0.0.0.0:80" or "[::]:7117", not a table
+--set (number 2): must be written as section.key=value, as in --set server.listen=0.0.0.0:7117
+--set (number 3): must be written as section.key=value, as in --set server.listen=0.0.0.0:7117
+--set (number 4): must be written as section.key=value, as in --set server.listen=0.0.0.0:7117
+--set observe.log: must be true or false, not a whole number
+--set server.demo: must be true or false, not a text
+--set server.origins: must be a text in quotes, not a whole number
+"#,
+    );
+}
+
+#[test]
+fn underscores_find_dashed_connectors() {
+    let file = "[connectors.my-rest]\ntype = \"rest\"\n";
+    let config = load(file, &[("TURTED_CONNECTORS__MY_REST__PATH", "/x")], &[]).unwrap();
+    assert_eq!(config.connectors.keys().collect::<Vec<_>>(), ["my-rest"]);
+}
+
+#[test]
+fn variables_in_texts() {
+    let file = "[auth.backends]\ntype = \"${TYPE}\"\npassword = \"a${PW}\"\n";
+    let config = load(file, &[("TYPE", "password"), ("PW", "b")], &[]).unwrap();
+    assert_eq!(config.auth.backends, Method::Password(Secret::new("ab")));
+    check(
+        "[auth.clients]\ntype = \"password\"\npassword = \"${NOPE}\"\n[server]\nlisten = \"${HOST}:80\"\norigins = [\"${A\"]\n",
+        r#"
+t.toml:3:1: auth.clients.password: the environment variable NOPE is not set
+t.toml:5:1: server.listen: the environment variable HOST is not set
+t.toml:6:12: server.origins: "${" must be followed by the name of an environment variable and "}"; write "$${" for a plain "${"
+"#,
+    );
+}
+
+#[test]
+fn what_is_shown_reads_back() {
+    let config = Config::default();
+    let shown = config.to_toml_masked();
+    assert!(
+        shown.contains("push_bytes = \"1 MiB\"") && shown.contains("age = \"2m\""),
+        "{shown}"
+    );
+    assert_eq!(load(&shown, &[], &[]), Ok(config));
+}
+
+#[test]
+fn the_file_that_was_asked_for_must_exist() {
+    let sources = Sources {
+        file: Some(PathBuf::from("no/such.toml")),
+        ..Sources::default()
+    };
+    let error = Config::load(&sources, &registry).unwrap_err().to_string();
+    assert!(error.starts_with("no/such.toml: cannot be read: "), "{error}");
+}

@@ -1,0 +1,277 @@
+//! The actor of one client.
+//!
+//! In: messages of its transport. Out: requests to the Dispatcher, answers on its lane. It verifies who the client is, keeps
+//! its pace, watches for signs of life, and sees to it that its seat is given up exactly once.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::fut::{ActorFutureExt, WrapFuture};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Running, StreamHandler};
+use bytes::Bytes;
+use log::debug;
+use turted_core::{Authenticator, Credentials, Ending, Identity, Intent, Notice, Rejection, Tag, UserName, Welcome};
+
+use super::courier::Lanes;
+use super::lane::Lane;
+use super::pace::Pace;
+use crate::dispatcher::{Ask, Dispatcher, LaneKey, Open, Request, SeatKey};
+use crate::protocol::Reaction;
+
+/// How long a client that was told goodbye may take to answer before its wire is cut.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a new client may take to say RESUME before broadcasts reach it.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What a transport hands to a connection.
+#[derive(Debug)]
+pub enum Inbound {
+    /// A text message.
+    Text(String),
+    /// A sign of life that needs an answer, framed by the transport.
+    Ping(Bytes),
+    /// A sign of life.
+    Pong,
+    /// The client said goodbye.
+    Close(Ending),
+    /// The client broke its transport's rules.
+    Broken(Ending),
+    /// A message that no protocol here understands.
+    Unreadable(&'static str),
+}
+
+/// What every connection of a worker shares.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The centre.
+    pub dispatcher: Addr<Dispatcher>,
+    /// Confirms who clients are.
+    pub clients: Arc<dyn Authenticator>,
+    /// The courier of this worker.
+    pub courier: usize,
+    /// Where its lane is filed.
+    pub lanes: Rc<Lanes>,
+    /// Messages per second, and burst.
+    pub pace: (u32, u32),
+    /// Seconds between two pings.
+    pub ping: Duration,
+}
+
+/// A client.
+pub struct Connection {
+    surroundings: Rc<Surroundings>,
+    lane: Rc<Lane>,
+    key: LaneKey,
+    encoder: usize,
+    seat: Option<SeatKey>,
+    welcome: Welcome,
+    bearer: Option<String>,
+    ping: Bytes,
+    pace: Pace,
+    last_heard: Instant,
+}
+
+/// What distinguishes one client from the others of its worker.
+pub struct Newcomer {
+    /// Its lane, filed under `key`.
+    pub lane: Rc<Lane>,
+    /// The lane's address.
+    pub key: LaneKey,
+    /// How its events are encoded.
+    pub encoder: usize,
+    /// Its first words.
+    pub welcome: Welcome,
+    /// `Authorization: Bearer …` of its handshake.
+    pub bearer: Option<String>,
+    /// The transport's ping, framed.
+    pub ping: Bytes,
+}
+
+impl Connection {
+    /// A connection that speaks when it is started.
+    #[must_use]
+    pub fn new(surroundings: Rc<Surroundings>, newcomer: Newcomer) -> Self {
+        let now = Instant::now();
+        let (rate, burst) = surroundings.pace;
+        Self {
+            surroundings,
+            lane: newcomer.lane,
+            key: newcomer.key,
+            encoder: newcomer.encoder,
+            seat: None,
+            welcome: newcomer.welcome,
+            bearer: newcomer.bearer,
+            ping: newcomer.ping,
+            pace: Pace::new(rate, burst, now),
+            last_heard: now,
+        }
+    }
+
+    /// Waits for the Dispatcher before the next message of this client is looked at.
+    fn ask(&self, request: Request, tag: Tag, cx: &mut Context<Self>) {
+        if let Some(seat) = self.seat {
+            let asked = self.surroundings.dispatcher.send(Ask { seat, tag, request });
+            cx.wait(asked.into_actor(self).map(|_, _, _| ()));
+        }
+    }
+
+    fn want(&mut self, intent: Intent, tag: Tag, cx: &mut Context<Self>) {
+        let request = match intent {
+            Intent::Ident { claimed, data } => return self.verify(claimed, data, tag, cx),
+            Intent::Join(channel) => Request::Join(channel),
+            Intent::Leave(channel) => Request::Leave(channel),
+            Intent::Resume { token, last } => Request::Resume { token, last },
+        };
+        self.ask(request, tag, cx);
+    }
+
+    fn verify(&self, claimed: Option<UserName>, data: serde_json::Value, tag: Tag, cx: &mut Context<Self>) {
+        let (clients, bearer) = (Arc::clone(&self.surroundings.clients), self.bearer.clone());
+        let verified = async move {
+            let credentials = Credentials {
+                data: &data,
+                bearer: bearer.as_deref(),
+            };
+            clients.verify(credentials).await
+        };
+        let verified = verified.into_actor(self).map(|verdict, connection, cx| {
+            let user = match verdict {
+                Ok(Identity { user }) => user.or(claimed).ok_or(Rejection::MissingField("data.username")),
+                Err(_) => Err(Rejection::IdentDenied),
+            };
+            match user {
+                Ok(user) => connection.ask(Request::Ident(user), tag, cx),
+                Err(rejection) => connection.lane.tell(&Notice::Rejected(rejection), &tag),
+            }
+        });
+        cx.wait(verified);
+    }
+
+    fn receive(&mut self, text: &str, cx: &mut Context<Self>) {
+        if !self.pace.allows(self.last_heard) {
+            let rejection = Rejection::TooFast(self.surroundings.pace.0);
+            self.lane.tell(&Notice::Rejected(rejection), &None);
+            return;
+        }
+        for reaction in self.lane.receive(text) {
+            if let Reaction::Want(intent, tag) = reaction {
+                self.want(intent, tag, cx);
+            }
+        }
+    }
+
+    fn watch(&mut self, cx: &mut Context<Self>) {
+        if self.last_heard.elapsed() > self.surroundings.ping * 2 {
+            self.lane.end(Ending::Lifeless);
+        } else {
+            self.lane.control(self.ping.clone());
+        }
+        // `end` sends Stop; should its mailbox have been full, this is the second chance.
+        if let Some(ending) = self.lane.ended() {
+            self.depart(ending, cx);
+        }
+    }
+
+    /// Gives the seat up and leaves the client a moment to answer the goodbye.
+    fn depart(&mut self, ending: Ending, cx: &mut Context<Self>) {
+        if let Some(seat) = self.seat.take() {
+            debug!(
+                "{} ends: {} {}",
+                self.welcome.connection,
+                ending.code(),
+                ending.reason()
+            );
+            self.give_up(seat, ending);
+            cx.run_later(FAREWELL, |_, cx| cx.stop());
+        }
+    }
+
+    fn give_up(&self, seat: SeatKey, ending: Ending) {
+        let gone = Ask {
+            seat,
+            tag: None,
+            request: Request::Gone(ending),
+        };
+        let dispatcher = self.surroundings.dispatcher.clone();
+        // Outlives this actor and waits for room in the mailbox: a seat must not stay behind.
+        actix::spawn(async move {
+            let _ = dispatcher.send(gone).await;
+        });
+    }
+}
+
+impl Actor for Connection {
+    type Context = Context<Self>;
+
+    fn started(&mut self, cx: &mut Self::Context) {
+        self.lane.belongs_to(cx.address());
+        self.lane.welcome(&self.welcome);
+        debug!("{} opens", self.welcome.connection);
+        let open = Open {
+            lane: self.key,
+            encoder: self.encoder,
+            connection: Arc::clone(&self.welcome.connection),
+            token: Arc::clone(&self.welcome.resume),
+        };
+        let opened = self.surroundings.dispatcher.send(open).into_actor(self);
+        cx.wait(opened.map(|seat, connection, cx| match seat {
+            Ok(seat) => connection.seat = Some(seat),
+            Err(_) => cx.stop(),
+        }));
+        cx.run_later(GRACE, |connection, cx| connection.ask(Request::Ready, None, cx));
+        cx.run_interval(self.surroundings.ping, Self::watch);
+    }
+
+    fn stopping(&mut self, _: &mut Self::Context) -> Running {
+        let ending = self.lane.ended().unwrap_or(Ending::Vanished);
+        if let Some(seat) = self.seat.take() {
+            self.give_up(seat, ending);
+        }
+        self.lane.finish();
+        Running::Stop
+    }
+}
+
+impl StreamHandler<Inbound> for Connection {
+    fn handle(&mut self, inbound: Inbound, cx: &mut Self::Context) {
+        self.last_heard = Instant::now();
+        if self.lane.ended().is_some() {
+            if let Inbound::Close(_) = inbound {
+                cx.stop();
+            }
+            return;
+        }
+        match inbound {
+            Inbound::Text(text) => self.receive(&text, cx),
+            Inbound::Ping(pong) => self.lane.control(pong),
+            Inbound::Pong => {}
+            Inbound::Unreadable(why) => {
+                let rejection = Rejection::BadMessage(why.into());
+                self.lane.tell(&Notice::Rejected(rejection), &None);
+            }
+            Inbound::Broken(ending) => self.lane.end(ending),
+            Inbound::Close(ending) => {
+                self.lane.end(ending);
+                cx.stop();
+            }
+        }
+    }
+
+    fn finished(&mut self, cx: &mut Self::Context) {
+        cx.stop();
+    }
+}
+
+/// The lane has ended.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Stop(pub Ending);
+
+impl Handler<Stop> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, Stop(ending): Stop, cx: &mut Self::Context) {
+        self.depart(ending, cx);
+    }
+}

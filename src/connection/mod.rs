@@ -1,0 +1,17 @@
+//! One client: its identity, its outbox, the reasons it can end.
+//!
+//! In: messages of a transport, frames and notices from the Dispatcher. Out: frames into the outbox, requests to the
+//! Dispatcher. [`actor`] is the client's actor, [`lane`] the way to its wire, [`courier`] carries for all clients of a worker. How bytes
+//! travel is a transport's business.
+
+pub mod actor;
+pub mod courier;
+pub mod lane;
+pub mod outbox;
+pub mod pace;
+
+pub use actor::{Connection, Inbound};
+pub use courier::{Courier, Lanes};
+pub use lane::{Framing, Lane};
+pub use outbox::{Outbox, OutboxBounds};
+pub use pace::Pace;

@@ -1,0 +1,197 @@
+//! The bounded queue of frames for one client.
+//!
+//! In: frames. Out: chunks for the wire, everything queued in as few as possible. It never waits: a full outbox says so, and
+//! its owner decides. It holds shared frames, so that an event for many costs each only a pointer.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+
+/// Frames are joined up to this size; a larger frame goes alone and uncopied.
+const CHUNK: usize = 64 * 1024;
+/// A drained queue gives memory back above this many places.
+const KEEP: usize = 8;
+
+/// The bounds of an outbox.
+#[derive(Debug, Clone, Copy)]
+pub struct OutboxBounds {
+    /// Most bytes waiting. Default 1 MiB.
+    pub bytes: usize,
+    /// Most frames waiting. Default 4,096.
+    pub frames: usize,
+}
+
+/// The outbox is full: the client reads too slowly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+/// Frames that wait for one wire.
+#[derive(Debug)]
+pub struct Outbox {
+    bounds: OutboxBounds,
+    frames: VecDeque<Bytes>,
+    bytes: usize,
+    reader: Option<Waker>,
+    finished: bool,
+}
+
+impl Outbox {
+    /// An empty outbox.
+    #[must_use]
+    pub fn new(bounds: OutboxBounds) -> Self {
+        Self {
+            bounds,
+            frames: VecDeque::new(),
+            bytes: 0,
+            reader: None,
+            finished: false,
+        }
+    }
+
+    /// Appends a frame.
+    ///
+    /// # Errors
+    /// [`Full`] when it does not fit; the frame is not taken.
+    pub fn push(&mut self, frame: Bytes) -> Result<(), Full> {
+        let full = self.frames.len() >= self.bounds.frames || self.bytes + frame.len() > self.bounds.bytes;
+        // An empty outbox takes any one frame: the largest push that is allowed must reach somebody.
+        if full && !self.frames.is_empty() {
+            return Err(Full);
+        }
+        self.append(frame);
+        Ok(())
+    }
+
+    /// Appends the last words, which always fit.
+    pub fn push_last(&mut self, frame: Bytes) {
+        self.append(frame);
+    }
+
+    /// Forgets what waits.
+    pub fn clear(&mut self) {
+        self.frames = VecDeque::new();
+        self.bytes = 0;
+    }
+
+    /// Nothing more will come; the wire ends when what waits is written.
+    pub fn finish(&mut self) {
+        self.finished = true;
+        self.wake();
+    }
+
+    /// The next chunk, or `None` after the last one.
+    pub fn poll_chunk(&mut self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(chunk) = self.take_chunk() {
+            return Poll::Ready(Some(chunk));
+        }
+        if self.finished {
+            return Poll::Ready(None);
+        }
+        if self.reader.as_ref().is_none_or(|reader| !reader.will_wake(cx.waker())) {
+            self.reader = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    fn append(&mut self, frame: Bytes) {
+        self.bytes += frame.len();
+        self.frames.push_back(frame);
+        // The reader takes everything at once: it needs to be woken only for the first frame.
+        if self.frames.len() == 1 {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(reader) = &self.reader {
+            reader.wake_by_ref();
+        }
+    }
+
+    fn take_chunk(&mut self) -> Option<Bytes> {
+        let first = self.frames.pop_front()?;
+        let chunk = if self
+            .frames
+            .front()
+            .is_some_and(|next| first.len() + next.len() <= CHUNK)
+        {
+            self.join(&first)
+        } else {
+            first
+        };
+        self.bytes -= chunk.len();
+        if self.frames.is_empty() && self.frames.capacity() > KEEP {
+            self.frames = VecDeque::new();
+        }
+        Some(chunk)
+    }
+
+    fn join(&mut self, first: &Bytes) -> Bytes {
+        let mut chunk = BytesMut::with_capacity(self.bytes.min(CHUNK));
+        chunk.extend_from_slice(first);
+        while let Some(next) = self.frames.front() {
+            if chunk.len() + next.len() > CHUNK {
+                break;
+            }
+            chunk.extend_from_slice(next);
+            self.frames.pop_front();
+        }
+        chunk.freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbox() -> Outbox {
+        Outbox::new(OutboxBounds {
+            bytes: 200_000,
+            frames: 4,
+        })
+    }
+
+    fn poll(outbox: &mut Outbox) -> Poll<Option<Bytes>> {
+        outbox.poll_chunk(&Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn everything_queued_leaves_in_one_chunk_and_one_frame_uncopied() {
+        let mut outbox = outbox();
+        assert_eq!(poll(&mut outbox), Poll::Pending);
+        let alone = Bytes::from_static(b"alone");
+        outbox.push(alone.clone()).unwrap();
+        let Poll::Ready(Some(chunk)) = poll(&mut outbox) else {
+            panic!("nothing came");
+        };
+        assert_eq!(chunk.as_ptr(), alone.as_ptr());
+        for text in ["a", "b", "c"] {
+            outbox.push(Bytes::from_static(text.as_bytes())).unwrap();
+        }
+        assert_eq!(poll(&mut outbox), Poll::Ready(Some(Bytes::from_static(b"abc"))));
+        assert_eq!(poll(&mut outbox), Poll::Pending);
+    }
+
+    #[test]
+    fn it_is_bounded_by_frames_and_by_bytes() {
+        let mut outbox = outbox();
+        for _ in 0..4 {
+            outbox.push(Bytes::from_static(b"x")).unwrap();
+        }
+        assert_eq!(outbox.push(Bytes::from_static(b"x")), Err(Full));
+        outbox.clear();
+        outbox.push(vec![0; 150_000].into()).unwrap();
+        assert_eq!(outbox.push(vec![0; 50_001].into()), Err(Full));
+        outbox.push(vec![0; 50_000].into()).unwrap();
+    }
+
+    #[test]
+    fn it_ends_after_the_last_frame() {
+        let mut outbox = outbox();
+        outbox.push_last(Bytes::from_static(b"bye"));
+        outbox.finish();
+        assert_eq!(poll(&mut outbox), Poll::Ready(Some(Bytes::from_static(b"bye"))));
+        assert_eq!(poll(&mut outbox), Poll::Ready(None));
+    }
+}

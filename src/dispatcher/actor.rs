@@ -1,0 +1,179 @@
+//! The Dispatcher as an actor, and its door for connectors.
+//!
+//! In: messages. Out: one [`Carry`] per courier and turn. It only translates: the logic is in [`Desk`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use actix::dev::MessageResponse;
+use actix::prelude::SendError;
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Recipient};
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+use turted_core::{Dispatch, Intake, PushError, Receipt, Shutdown};
+
+use super::census::Census;
+use super::desk::Desk;
+use super::messages::{Ask, Carry, EndAll, Enlist, Open, Publish, SeatKey};
+
+/// Messages that wait for the Dispatcher before connectors are told that it is overloaded.
+const MAILBOX: usize = 4096;
+/// Turns that wait for one courier before connectors are told that the server is overloaded.
+const BACKLOG: usize = 1024;
+/// How often old things are forgotten.
+const EXPIRY: Duration = Duration::from_secs(1);
+
+struct Courier {
+    mailbox: Recipient<Carry>,
+    backlog: Arc<AtomicUsize>,
+}
+
+/// The central actor. It runs on an arbiter of its own.
+pub struct Dispatcher {
+    desk: Desk,
+    census: Arc<Census>,
+    couriers: Vec<Option<Courier>>,
+}
+
+impl Dispatcher {
+    /// A dispatcher around `desk`.
+    #[must_use]
+    pub fn new(desk: Desk, census: Arc<Census>) -> Self {
+        Self {
+            desk,
+            census,
+            couriers: Vec::new(),
+        }
+    }
+
+    fn is_overloaded(&self) -> bool {
+        let full = |courier: &Courier| courier.backlog.load(Ordering::Relaxed) >= BACKLOG;
+        self.couriers.iter().flatten().any(full)
+    }
+
+    fn carry(&mut self, at: Option<Instant>) {
+        for (courier, parcels) in self.desk.take_parcels() {
+            let Some(Some(courier)) = self.couriers.get(courier) else {
+                continue;
+            };
+            courier.backlog.fetch_add(1, Ordering::Relaxed);
+            // Bounded by admission: pushes are refused while a courier is behind, and a connection waits for each of its
+            // requests. Dropping a parcel here instead would lose an accepted event.
+            #[allow(clippy::disallowed_methods)]
+            courier.mailbox.do_send(Carry { parcels, at });
+        }
+        self.census.publish(self.desk.counts());
+    }
+}
+
+impl Actor for Dispatcher {
+    type Context = Context<Self>;
+
+    fn started(&mut self, cx: &mut Self::Context) {
+        cx.set_mailbox_capacity(MAILBOX);
+        cx.run_interval(EXPIRY, |dispatcher, _| {
+            dispatcher.desk.expire(Instant::now());
+            dispatcher.census.publish(dispatcher.desk.counts());
+        });
+    }
+}
+
+impl Handler<Enlist> for Dispatcher {
+    type Result = ();
+
+    fn handle(&mut self, enlist: Enlist, _: &mut Self::Context) {
+        if self.couriers.len() <= enlist.id {
+            self.couriers.resize_with(enlist.id + 1, || None);
+        }
+        self.couriers[enlist.id] = Some(Courier {
+            mailbox: enlist.courier,
+            backlog: enlist.backlog,
+        });
+    }
+}
+
+impl Handler<Open> for Dispatcher {
+    type Result = SeatKey;
+
+    fn handle(&mut self, open: Open, _: &mut Self::Context) -> SeatKey {
+        let seat = self.desk.open(open);
+        self.carry(None);
+        seat
+    }
+}
+
+impl Handler<Ask> for Dispatcher {
+    type Result = ();
+
+    fn handle(&mut self, ask: Ask, _: &mut Self::Context) {
+        self.desk.ask(ask.seat, ask.tag, ask.request, Instant::now());
+        self.carry(None);
+    }
+}
+
+impl Handler<Publish> for Dispatcher {
+    type Result = ();
+
+    fn handle(&mut self, publish: Publish, _: &mut Self::Context) {
+        let answer = if self.is_overloaded() {
+            Err(PushError::Overloaded)
+        } else {
+            let receipt = self.desk.publish(publish.dispatch, Instant::now());
+            self.carry(Some(publish.at));
+            Ok(receipt)
+        };
+        // Whoever does not wait for the receipt any more has no use for it.
+        let _ = publish.reply.send(answer);
+    }
+}
+
+impl Handler<EndAll> for Dispatcher {
+    type Result = ();
+
+    fn handle(&mut self, EndAll(ending): EndAll, _: &mut Self::Context) {
+        self.desk.end_all(ending);
+        self.carry(None);
+    }
+}
+
+impl<M: actix::Message<Result = Self>> MessageResponse<Dispatcher, M> for SeatKey {
+    fn handle(self, _: &mut Context<Dispatcher>, reply: Option<actix::dev::OneshotSender<Self>>) {
+        if let Some(reply) = reply {
+            // The connection may have ended meanwhile; it then sends Gone through its own door.
+            let _ = reply.send(self);
+        }
+    }
+}
+
+/// The Dispatcher's door for connectors.
+pub struct DispatcherInbox {
+    dispatcher: Addr<Dispatcher>,
+    shutdown: Shutdown,
+}
+
+impl DispatcherInbox {
+    /// A door that closes when the server shuts down.
+    #[must_use]
+    pub fn new(dispatcher: Addr<Dispatcher>, shutdown: Shutdown) -> Self {
+        Self { dispatcher, shutdown }
+    }
+}
+
+impl Intake for DispatcherInbox {
+    fn accept(&self, dispatch: Dispatch) -> BoxFuture<'_, Result<Receipt, PushError>> {
+        Box::pin(async move {
+            if self.shutdown.is_wanted() {
+                return Err(PushError::ShuttingDown);
+            }
+            let (reply, receipt) = oneshot::channel();
+            let at = Instant::now();
+            let publish = Publish { dispatch, at, reply };
+            match self.dispatcher.try_send(publish) {
+                Ok(()) => receipt.await.unwrap_or(Err(PushError::ShuttingDown)),
+                Err(SendError::Full(_)) => Err(PushError::Overloaded),
+                Err(SendError::Closed(_)) => Err(PushError::ShuttingDown),
+            }
+        })
+    }
+}

@@ -1,0 +1,330 @@
+//! Stories about the desk, and random histories against a simple model.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::*;
+use turted_core::{EventName, Exclude, Limits, Payload};
+
+/// Encodes an event as `id via`, which is what the stories look at.
+struct Plain;
+
+impl EncodeEvent for Plain {
+    fn encode(&self, delivery: &Delivery<'_>) -> bytes::Bytes {
+        let via = serde_json::to_string(delivery.via).unwrap();
+        format!("{} {via}", delivery.id).into()
+    }
+}
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<Note>>);
+
+impl Observer for Heard {
+    fn note(&self, note: &Note) {
+        self.0.lock().unwrap().push(note.clone());
+    }
+}
+
+/// A desk, and what arrived on each lane.
+pub struct Story {
+    desk: Desk,
+    now: Instant,
+    arrived: Vec<Vec<String>>,
+    heard: Arc<Heard>,
+}
+
+pub fn channel(name: &str) -> ChannelName {
+    ChannelName::parse(name, &Limits::default()).unwrap()
+}
+
+pub fn user(name: &str) -> UserName {
+    UserName::parse(name, &Limits::default()).unwrap()
+}
+
+impl Story {
+    pub fn with_log(count: usize) -> Self {
+        let heard = Arc::new(Heard::default());
+        let desk = Desk::new(DeskSettings {
+            epoch: Epoch::new("e"),
+            log: LogBounds {
+                age: Duration::from_secs(120),
+                bytes: 1 << 20,
+                count,
+            },
+            parked: 100,
+            channels: 3,
+            replay_frames: 1000,
+            replay_bytes: 1 << 20,
+            encoders: vec![Arc::new(Plain)],
+            observer: Arc::clone(&heard) as Arc<dyn Observer>,
+        });
+        Self {
+            desk,
+            now: Instant::now(),
+            arrived: Vec::new(),
+            heard,
+        }
+    }
+
+    /// Opens a connection on a new lane; its name and token are `c<lane>` and `t<lane>`.
+    pub fn open(&mut self) -> (SeatKey, usize) {
+        let lane = self.arrived.len();
+        self.arrived.push(Vec::new());
+        let key = LaneKey {
+            courier: lane % 2,
+            lane: u32::try_from(lane).unwrap(),
+        };
+        let seat = self.desk.open(Open {
+            lane: key,
+            encoder: 0,
+            connection: format!("c{lane}").into(),
+            token: format!("t{lane}").into(),
+        });
+        (seat, lane)
+    }
+
+    pub fn ask(&mut self, seat: SeatKey, request: Request) {
+        self.desk.ask(seat, None, request, self.now);
+        self.collect();
+    }
+
+    pub fn push(&mut self, targets: Vec<Target>, exclude: Exclude) -> Receipt {
+        let mut dispatch = Dispatch::new(EventName::unnamed(), targets, Payload::empty_object());
+        dispatch.exclude = exclude;
+        let receipt = self.desk.publish(dispatch, self.now);
+        self.collect();
+        receipt
+    }
+
+    pub fn resume(&mut self, seat: SeatKey, token: &str, last: Option<&str>) {
+        let (token, last) = (token.into(), last.map(Arc::from));
+        self.ask(seat, Request::Resume { token, last });
+    }
+
+    /// What arrived on a lane since the last look.
+    pub fn take(&mut self, lane: usize) -> Vec<String> {
+        std::mem::take(&mut self.arrived[lane])
+    }
+
+    fn collect(&mut self) {
+        let parcels: Vec<_> = self.desk.take_parcels().collect();
+        for (courier, parcels) in parcels {
+            for parcel in parcels {
+                let (lanes, text) = match parcel {
+                    Parcel::Frame { frame, lanes } => (lanes, String::from_utf8(frame.to_vec()).unwrap()),
+                    Parcel::Tell { lane, notice, .. } => (vec![lane], tell(&notice)),
+                    Parcel::End { lane, ending } => (vec![lane], format!("end {}", ending.code())),
+                    Parcel::Retire { .. } => continue,
+                };
+                for lane in lanes {
+                    assert_eq!(lane as usize % 2, courier, "carried by the right courier");
+                    self.arrived[lane as usize].push(text.clone());
+                }
+            }
+        }
+    }
+}
+
+fn tell(notice: &Notice) -> String {
+    match notice {
+        Notice::Identified(user) => format!("ident {user}"),
+        Notice::Joined(channel) => format!("join {channel}"),
+        Notice::Left(channel) => format!("leave {channel}"),
+        Notice::Rejected(rejection) => format!("rejected {}", rejection.code()),
+        Notice::Resumed {
+            connection,
+            recovered,
+            replayed,
+            ..
+        } => format!("resumed {connection} {recovered} {replayed}"),
+    }
+}
+
+fn to(name: &str) -> Vec<Target> {
+    vec![Target::Channel(channel(name))]
+}
+
+#[test]
+fn a_connection_that_matches_everything_hears_once_and_learns_the_first_reason() {
+    let mut story = Story::with_log(100);
+    let (adam, lane) = story.open();
+    story.ask(adam, Request::Ident(user("adam")));
+    story.ask(adam, Request::Join(channel("chat")));
+    story.take(lane);
+    let mut targets = vec![Target::User(user("adam"))];
+    targets.extend(to("chat"));
+    targets.push(Target::Everybody);
+    assert_eq!(story.push(targets, Exclude::default()).recipients, 1);
+    assert_eq!(story.take(lane), [r#"e-1 {"user":"adam"}"#]);
+}
+
+#[test]
+fn nothing_before_join_and_nothing_after_leave() {
+    let mut story = Story::with_log(100);
+    let (seat, lane) = story.open();
+    story.push(to("chat"), Exclude::default());
+    story.ask(seat, Request::Join(channel("chat")));
+    story.push(to("chat"), Exclude::default());
+    story.ask(seat, Request::Leave(channel("chat")));
+    story.push(to("chat"), Exclude::default());
+    assert_eq!(
+        story.take(lane),
+        ["join chat", r#"e-2 {"channel":"chat"}"#, "leave chat"]
+    );
+}
+
+#[test]
+fn the_excluded_hear_nothing_live_or_replayed() {
+    let mut story = Story::with_log(100);
+    let (seat, lane) = story.open();
+    story.ask(seat, Request::Join(channel("chat")));
+    let exclude = Exclude {
+        connections: vec!["c0".into()],
+        users: Vec::new(),
+    };
+    story.take(lane);
+    assert_eq!(story.push(to("chat"), exclude).recipients, 0);
+    assert!(story.take(lane).is_empty());
+    story.ask(seat, Request::Gone(Ending::Vanished));
+    let (again, lane) = story.open();
+    story.resume(again, "t0", None);
+    assert_eq!(story.take(lane), ["resumed c0 true 0"]);
+}
+
+#[test]
+fn a_resumed_connection_gets_what_it_missed_then_the_answer_then_live() {
+    let mut story = Story::with_log(100);
+    let (seat, _) = story.open();
+    story.ask(seat, Request::Join(channel("chat")));
+    story.push(to("chat"), Exclude::default());
+    story.ask(seat, Request::Gone(Ending::Vanished));
+    assert_eq!(story.push(to("chat"), Exclude::default()).recipients, 0);
+    story.push(to("other"), Exclude::default());
+    let (again, lane) = story.open();
+    story.push(vec![Target::Everybody], Exclude::default());
+    story.resume(again, "t0", Some("e-1"));
+    story.push(to("chat"), Exclude::default());
+    assert_eq!(
+        story.take(lane),
+        [
+            r#"e-2 {"channel":"chat"}"#,
+            r#"e-4 {"broadcast":true}"#,
+            "resumed c0 true 2",
+            r#"e-5 {"channel":"chat"}"#
+        ]
+    );
+}
+
+#[test]
+fn when_the_log_does_not_reach_back_the_client_is_told_and_keeps_its_channels() {
+    let mut story = Story::with_log(2);
+    let (seat, _) = story.open();
+    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, Request::Gone(Ending::Vanished));
+    for _ in 0..3 {
+        story.push(to("chat"), Exclude::default());
+    }
+    let (again, lane) = story.open();
+    story.resume(again, "t0", None);
+    story.push(to("chat"), Exclude::default());
+    assert_eq!(story.take(lane), ["resumed c0 false 0", r#"e-4 {"channel":"chat"}"#]);
+    let (stranger, lane) = story.open();
+    story.resume(stranger, "unknown", Some("e-1"));
+    assert_eq!(story.take(lane), ["resumed c2 false 0"]);
+}
+
+#[test]
+fn the_newest_wire_wins() {
+    let mut story = Story::with_log(100);
+    let (old, old_lane) = story.open();
+    story.ask(old, Request::Join(channel("chat")));
+    story.take(old_lane);
+    let (new, new_lane) = story.open();
+    story.resume(new, "t0", None);
+    assert_eq!(story.take(old_lane), ["end 4011"]);
+    story.ask(old, Request::Gone(Ending::Replaced));
+    story.push(to("chat"), Exclude::default());
+    assert_eq!(story.take(new_lane), ["resumed c0 true 0", r#"e-1 {"channel":"chat"}"#]);
+    // Either secret opens the connection once more.
+    story.ask(new, Request::Gone(Ending::Vanished));
+    let (third, lane) = story.open();
+    story.resume(third, "t1", Some("e-1"));
+    assert_eq!(story.take(lane), ["resumed c0 true 0"]);
+}
+
+#[test]
+fn a_fresh_connection_hears_broadcasts_in_order_once_it_is_ready() {
+    let mut story = Story::with_log(100);
+    let (seat, lane) = story.open();
+    assert_eq!(story.push(vec![Target::Everybody], Exclude::default()).recipients, 1);
+    assert!(story.take(lane).is_empty());
+    story.ask(seat, Request::Join(channel("chat")));
+    assert_eq!(story.take(lane), [r#"e-1 {"broadcast":true}"#, "join chat"]);
+    let mut live = Story::with_log(0);
+    let (_, lane) = live.open();
+    live.push(vec![Target::Everybody], Exclude::default());
+    assert_eq!(live.take(lane).len(), 1, "without a log nobody waits");
+}
+
+#[test]
+fn users_and_channels_vanish_with_their_last_connection() {
+    let mut story = Story::with_log(100);
+    let (one, _) = story.open();
+    let (two, _) = story.open();
+    for seat in [one, two] {
+        story.ask(seat, Request::Ident(user("adam")));
+        story.ask(seat, Request::Join(channel("__proto__")));
+    }
+    story.ask(one, Request::Gone(Ending::Normal));
+    let counts = story.desk.counts();
+    assert_eq!((counts.connections, counts.users, counts.channels), (1, 1, 1));
+    story.ask(two, Request::Ident(user("eve")));
+    assert_eq!(story.desk.counts().users, 1, "a second IDENT replaces the user");
+    story.ask(two, Request::Gone(Ending::Vanished));
+    let counts = story.desk.counts();
+    assert_eq!((counts.connections, counts.users, counts.channels), (0, 0, 0));
+    assert_eq!(counts.parked, 1);
+    story.desk.expire(story.now + Duration::from_secs(121));
+    assert_eq!(story.desk.counts().parked, 0);
+}
+
+#[test]
+fn a_repeated_key_gets_the_first_receipt_and_dispatches_nothing() {
+    let mut story = Story::with_log(100);
+    let (seat, lane) = story.open();
+    story.ask(seat, Request::Join(channel("chat")));
+    story.take(lane);
+    let mut dispatch = Dispatch::new(EventName::unnamed(), to("chat"), Payload::empty_object());
+    dispatch.key = Some("order-7".into());
+    let first = story.desk.publish(dispatch.clone(), story.now);
+    let second = story.desk.publish(dispatch, story.now);
+    story.collect();
+    assert_eq!(first, second);
+    assert_eq!(story.take(lane).len(), 1);
+    let notes = story.heard.0.lock().unwrap();
+    let dispatched = notes.iter().filter(|note| matches!(note, Note::Dispatched { .. }));
+    assert_eq!(dispatched.count(), 1);
+}
+
+#[test]
+fn too_many_channels_and_unknown_ones_are_rejected() {
+    let mut story = Story::with_log(100);
+    let (seat, lane) = story.open();
+    for name in ["a", "b", "c", "c", "d"] {
+        story.ask(seat, Request::Join(channel(name)));
+    }
+    story.ask(seat, Request::Leave(channel("x")));
+    assert_eq!(
+        story.take(lane),
+        [
+            "join a",
+            "join b",
+            "join c",
+            "join c",
+            "rejected too_many_channels",
+            "rejected not_joined"
+        ]
+    );
+}
+
+mod histories;

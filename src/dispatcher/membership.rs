@@ -1,0 +1,356 @@
+//! Who is here, as whom, and in which channels.
+//!
+//! In: seats taken and left, users and channels gained and lost. Out: for a dispatch the lanes it reaches, each once. A plain
+//! struct without clock or runtime; the marks that a fan-out touches lie close together, everything else elsewhere.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use indexmap::IndexSet;
+use slab::Slab;
+use turted_core::{ChannelName, Dispatch, Exclude, Target, UserName};
+
+use super::messages::{CourierId, EncoderId, LaneKey, SeatKey};
+
+/// What outlives the wire of a connection: who it is and since which dispatch.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// Public id.
+    pub connection: Arc<str>,
+    /// Secrets that continue it, the original first.
+    pub tokens: Vec<Arc<str>>,
+    /// The newest dispatch when it opened: it hears those after.
+    pub opened: u64,
+    /// Its user, and the newest dispatch when it became that user.
+    pub user: Option<(UserName, u64)>,
+    /// Its channels, each with the newest dispatch when it joined.
+    pub channels: Vec<(ChannelName, u64)>,
+}
+
+impl Standing {
+    /// Why this connection hears the dispatch with this number: the first of its targets that matches.
+    #[must_use]
+    pub fn via<'a>(&self, sequence: u64, dispatch: &'a Dispatch) -> Option<&'a Target> {
+        if self.is_excluded(&dispatch.exclude) {
+            return None;
+        }
+        dispatch.targets.iter().find(|target| match target {
+            Target::User(name) => self
+                .user
+                .as_ref()
+                .is_some_and(|(user, since)| user == name && *since < sequence),
+            Target::Channel(name) => self
+                .channels
+                .iter()
+                .any(|(channel, since)| channel == name && *since < sequence),
+            Target::Everybody => self.opened < sequence,
+        })
+    }
+
+    fn is_excluded(&self, exclude: &Exclude) -> bool {
+        exclude.connections.contains(&self.connection)
+            || self.user.as_ref().is_some_and(|(user, _)| exclude.users.contains(user))
+    }
+}
+
+/// A connection with a wire.
+#[derive(Debug)]
+pub struct Seat {
+    serial: u64,
+    /// Where its frames go.
+    pub lane: LaneKey,
+    /// How its events are encoded.
+    pub encoder: EncoderId,
+    /// True until its first command: broadcasts wait for it in the log, since it may be about to resume.
+    pub fresh: bool,
+    /// Who it is.
+    pub standing: Standing,
+}
+
+/// The part of a seat that a fan-out reads and writes.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    sequence: u64,
+    lane: u32,
+    courier: u16,
+    encoder: u16,
+    fresh: bool,
+}
+
+/// The lanes of one courier that get the same frame.
+#[derive(Debug, PartialEq)]
+pub struct Group {
+    /// Who carries it.
+    pub courier: CourierId,
+    /// How it is encoded.
+    pub encoder: EncoderId,
+    /// The target that reached them, as an index.
+    pub target: usize,
+    /// To whom.
+    pub lanes: Vec<u32>,
+}
+
+/// Whom a dispatch reaches.
+#[derive(Debug, Default)]
+pub struct Fanout {
+    /// How many connections, those included that hear it as soon as they are ready.
+    pub recipients: usize,
+    /// Frames to encode and carry, in the order of the targets.
+    pub groups: Vec<Group>,
+}
+
+/// Everybody with a wire, and the ways to find them.
+#[derive(Debug, Default)]
+pub struct Membership {
+    seats: Slab<Seat>,
+    marks: Vec<Mark>,
+    users: HashMap<UserName, IndexSet<u32>>,
+    channels: HashMap<ChannelName, IndexSet<u32>>,
+    connections: HashMap<Arc<str>, u32>,
+    tokens: HashMap<Arc<str>, u32>,
+    next_serial: u64,
+}
+
+impl Membership {
+    /// Seats a connection with the memberships it has.
+    pub fn sit(&mut self, lane: LaneKey, encoder: EncoderId, fresh: bool, standing: Standing) -> SeatKey {
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        let slot = self.seats.insert(Seat {
+            serial,
+            lane,
+            encoder,
+            fresh,
+            standing,
+        });
+        // 2^32 sockets do not fit into one machine.
+        let key = SeatKey {
+            index: u32::try_from(slot).unwrap_or(u32::MAX),
+            serial,
+        };
+        let mark = Mark {
+            sequence: 0,
+            lane: lane.lane,
+            courier: u16::try_from(lane.courier).unwrap_or(u16::MAX),
+            encoder: u16::try_from(encoder).unwrap_or(u16::MAX),
+            fresh,
+        };
+        if slot == self.marks.len() {
+            self.marks.push(mark);
+        } else {
+            self.marks[slot] = mark;
+        }
+        self.index(key.index);
+        key
+    }
+
+    /// Takes a connection out of everything. `None` when it has already gone.
+    pub fn rise(&mut self, key: SeatKey) -> Option<Seat> {
+        self.get(key)?;
+        self.unindex(key.index);
+        Some(self.seats.remove(key.index as usize))
+    }
+
+    /// The connection that sits here, unless it has gone.
+    #[must_use]
+    pub fn get(&self, key: SeatKey) -> Option<&Seat> {
+        self.seats
+            .get(key.index as usize)
+            .filter(|seat| seat.serial == key.serial)
+    }
+
+    /// Who may be continued with this secret.
+    #[must_use]
+    pub fn by_token(&self, token: &str) -> Option<SeatKey> {
+        let index = *self.tokens.get(token)?;
+        let serial = self.seats.get(index as usize)?.serial;
+        Some(SeatKey { index, serial })
+    }
+
+    /// Gives a seated connection another standing: what it was is forgotten, except by the caller.
+    pub fn replace(&mut self, key: SeatKey, standing: Standing) {
+        if self.get(key).is_some() {
+            self.unindex(key.index);
+            self.seats[key.index as usize].standing = standing;
+            self.index(key.index);
+        }
+    }
+
+    /// Lets broadcasts through from now on.
+    pub fn ready(&mut self, key: SeatKey) {
+        if self.get(key).is_some() {
+            self.seats[key.index as usize].fresh = false;
+            self.marks[key.index as usize].fresh = false;
+        }
+    }
+
+    /// Makes it this user, and nobody else.
+    pub fn identify(&mut self, key: SeatKey, user: UserName, since: u64) {
+        if self.get(key).is_none() {
+            return;
+        }
+        let standing = &mut self.seats[key.index as usize].standing;
+        if let Some((former, _)) = standing.user.replace((user.clone(), since)) {
+            drop_from(&mut self.users, &former, key.index);
+        }
+        self.users.entry(user).or_default().insert(key.index);
+    }
+
+    /// Puts it into a channel; joining twice changes nothing.
+    pub fn join(&mut self, key: SeatKey, channel: ChannelName, since: u64) {
+        if self.get(key).is_some() && self.channels.entry(channel.clone()).or_default().insert(key.index) {
+            let standing = &mut self.seats[key.index as usize].standing;
+            standing.channels.push((channel, since));
+        }
+    }
+
+    /// Takes it out of a channel. False when it was not in it.
+    pub fn leave(&mut self, key: SeatKey, channel: &ChannelName) -> bool {
+        if self.get(key).is_none() {
+            return false;
+        }
+        let channels = &mut self.seats[key.index as usize].standing.channels;
+        let Some(at) = channels.iter().position(|(joined, _)| joined == channel) else {
+            return false;
+        };
+        channels.swap_remove(at);
+        drop_from(&mut self.channels, channel, key.index);
+        true
+    }
+
+    /// Resolves the targets of a dispatch. Each connection appears once, under the first target that matches it; nothing is
+    /// collected in sets: a connection remembers the number of the last dispatch that reached it.
+    pub fn fan_out(&mut self, sequence: u64, dispatch: &Dispatch) -> Fanout {
+        self.mark_excluded(sequence, &dispatch.exclude);
+        let mut fanout = Fanout::default();
+        for (target, whom) in dispatch.targets.iter().enumerate() {
+            let mut reach = Reach::new(sequence, target, &mut fanout);
+            let marks = &mut self.marks;
+            match whom {
+                Target::User(name) => reach.each(marks, self.users.get(name).into_iter().flatten().copied()),
+                Target::Channel(name) => reach.each(marks, self.channels.get(name).into_iter().flatten().copied()),
+                // A slot is below 2^32, see `sit`.
+                #[allow(clippy::cast_possible_truncation)]
+                Target::Everybody => reach.each(marks, self.seats.iter().map(|(slot, _)| slot as u32)),
+            }
+        }
+        fanout
+    }
+
+    /// Every lane, for words to everybody that are not events.
+    pub fn lanes(&self) -> impl Iterator<Item = LaneKey> + '_ {
+        self.seats.iter().map(|(_, seat)| seat.lane)
+    }
+
+    /// Connections, users and channels.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize, usize) {
+        (self.seats.len(), self.users.len(), self.channels.len())
+    }
+
+    /// Whoever is excluded counts as reached already.
+    fn mark_excluded(&mut self, sequence: u64, exclude: &Exclude) {
+        for connection in &exclude.connections {
+            if let Some(index) = self.connections.get(connection) {
+                self.marks[*index as usize].sequence = sequence;
+            }
+        }
+        for user in &exclude.users {
+            for index in self.users.get(user).into_iter().flatten() {
+                self.marks[*index as usize].sequence = sequence;
+            }
+        }
+    }
+
+    fn index(&mut self, index: u32) {
+        let standing = &self.seats[index as usize].standing;
+        self.connections.insert(Arc::clone(&standing.connection), index);
+        for token in &standing.tokens {
+            self.tokens.insert(Arc::clone(token), index);
+        }
+        if let Some((user, _)) = &standing.user {
+            self.users.entry(user.clone()).or_default().insert(index);
+        }
+        for (channel, _) in &standing.channels {
+            self.channels.entry(channel.clone()).or_default().insert(index);
+        }
+    }
+
+    fn unindex(&mut self, index: u32) {
+        let standing = &self.seats[index as usize].standing;
+        self.connections.remove(&standing.connection);
+        for token in &standing.tokens {
+            self.tokens.remove(token);
+        }
+        if let Some((user, _)) = &standing.user {
+            drop_from(&mut self.users, user, index);
+        }
+        for (channel, _) in &standing.channels {
+            drop_from(&mut self.channels, channel, index);
+        }
+    }
+}
+
+/// A user or a channel exists while somebody is in it.
+fn drop_from<K: std::hash::Hash + Eq>(sets: &mut HashMap<K, IndexSet<u32>>, key: &K, index: u32) {
+    if let Some(set) = sets.get_mut(key) {
+        set.swap_remove(&index);
+        if set.is_empty() {
+            sets.remove(key);
+        }
+    }
+}
+
+/// Collects the lanes that one target reaches, by courier and encoder.
+struct Reach<'a> {
+    sequence: u64,
+    target: usize,
+    first: usize,
+    fanout: &'a mut Fanout,
+}
+
+impl<'a> Reach<'a> {
+    fn new(sequence: u64, target: usize, fanout: &'a mut Fanout) -> Self {
+        let first = fanout.groups.len();
+        Self {
+            sequence,
+            target,
+            first,
+            fanout,
+        }
+    }
+
+    fn each(&mut self, marks: &mut [Mark], members: impl Iterator<Item = u32>) {
+        for index in members {
+            let mark = &mut marks[index as usize];
+            if mark.sequence == self.sequence {
+                continue;
+            }
+            mark.sequence = self.sequence;
+            self.fanout.recipients += 1;
+            // Only a broadcast can reach a fresh connection; it finds it in the log when it is ready.
+            if !mark.fresh {
+                self.add(*mark);
+            }
+        }
+    }
+
+    fn add(&mut self, mark: Mark) {
+        let (courier, encoder) = (usize::from(mark.courier), usize::from(mark.encoder));
+        // A handful of groups at most: couriers times encoders.
+        let groups = &mut self.fanout.groups[self.first..];
+        if let Some(group) = groups
+            .iter_mut()
+            .find(|group| group.courier == courier && group.encoder == encoder)
+        {
+            group.lanes.push(mark.lane);
+            return;
+        }
+        self.fanout.groups.push(Group {
+            courier,
+            encoder,
+            target: self.target,
+            lanes: vec![mark.lane],
+        });
+    }
+}

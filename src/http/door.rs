@@ -1,0 +1,114 @@
+//! Connectors' doors on the server's port.
+//!
+//! In: requests below an endpoint's prefix. Out: what its door answers, with the CORS headers that its origin deserves. Origin
+//! rules, preflights, body limits and slow bodies are settled here, once for all connectors.
+
+use std::time::Duration;
+
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use turted_core::Endpoint;
+use turted_core::endpoint::Peer;
+
+use super::Shared;
+
+/// How long a body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Answers one request for the endpoint with this index.
+pub async fn answer(
+    index: usize,
+    request: HttpRequest,
+    shared: web::Data<Shared>,
+    payload: web::Payload,
+) -> HttpResponse {
+    let endpoint = &shared.endpoints[index];
+    let text = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if !shared.origins.allow(text(header::ORIGIN), text(header::HOST)) {
+        return HttpResponse::Forbidden()
+            .content_type("text/plain; charset=utf-8")
+            .body("this origin is not allowed; see server.origins\n");
+    }
+    let mut response = if request.method() == Method::OPTIONS {
+        HttpResponse::Ok().finish()
+    } else {
+        pass_on(endpoint, &request, payload).await
+    };
+    let allow = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, endpoint.allow_methods),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, endpoint.allow_headers),
+    ];
+    let headers = response.headers_mut();
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = request.headers().get(header::ORIGIN) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    }
+    for (name, value) in allow {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn pass_on(endpoint: &Endpoint, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
+    let Some(parts) = translate(request) else {
+        return HttpResponse::BadRequest().finish();
+    };
+    let response = match tokio::time::timeout(BODY_TIMEOUT, read(payload, endpoint.max_body)).await {
+        Err(_) => return HttpResponse::RequestTimeout().finish(),
+        Ok(Err(Unread::Broken)) => return HttpResponse::BadRequest().finish(),
+        Ok(Err(Unread::TooLarge)) => {
+            let mut refusal = endpoint.door.too_large(&parts);
+            // What was not read cannot be skipped: the next request would begin inside it.
+            refusal
+                .headers_mut()
+                .insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+            refusal
+        }
+        Ok(Ok(body)) => endpoint.door.answer(http::Request::from_parts(parts, body)).await,
+    };
+    translate_back(response)
+}
+
+enum Unread {
+    TooLarge,
+    Broken,
+}
+
+async fn read(mut payload: web::Payload, max: usize) -> Result<Bytes, Unread> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Unread::Broken)?;
+        if body.len() + chunk.len() > max {
+            return Err(Unread::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// From actix-web's `http` 0.2 to the `http` 1 of the contracts.
+fn translate(request: &HttpRequest) -> Option<http::request::Parts> {
+    let mut builder = http::Request::builder()
+        .method(request.method().as_str())
+        .uri(request.uri().to_string());
+    for (name, value) in request.headers() {
+        builder = builder.header(name.as_str(), value.as_bytes());
+    }
+    if let Some(peer) = request.peer_addr() {
+        builder = builder.extension(Peer(peer));
+    }
+    builder.body(()).ok().map(|request| request.into_parts().0)
+}
+
+fn translate_back(response: http::Response<Bytes>) -> HttpResponse {
+    let (parts, body) = response.into_parts();
+    let status = StatusCode::from_u16(parts.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut builder = HttpResponse::build(status);
+    for (name, value) in &parts.headers {
+        builder.append_header((name.as_str(), value.as_bytes()));
+    }
+    builder.body(body)
+}

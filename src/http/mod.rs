@@ -1,0 +1,89 @@
+//! The server's HTTP side: routes, and what all doors share.
+//!
+//! In: requests. Out: responses, and connections behind upgrades. [`Shared`] is the same for every worker; what belongs to
+//! one worker thread is its [`Surroundings`]. No dispatch logic lives here.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::{self, ServiceConfig};
+use turted_core::connector::Report;
+use turted_core::{Authenticator, Endpoint, Shutdown};
+
+use crate::connection::actor::Surroundings;
+use crate::observe::{Bus, Metrics};
+use crate::transport::websocket::Mount;
+
+pub mod admission;
+pub mod door;
+pub mod observe;
+pub mod origin;
+pub mod pages;
+pub mod socket;
+pub mod watch;
+
+use admission::Admission;
+use origin::OriginRules;
+
+/// What every worker needs to answer requests.
+pub struct Shared {
+    /// Which web pages may call.
+    pub origins: OriginRules,
+    /// How many clients may be here.
+    pub admission: Arc<Admission>,
+    /// Connectors' doors.
+    pub endpoints: Vec<Endpoint>,
+    /// Native WebSocket, and its path.
+    pub websocket: (String, Mount),
+    /// Seconds in WELCOME: the window for RESUME.
+    pub window: u64,
+    /// Between two pings.
+    pub ping: Duration,
+    /// Numbers; `None` switches the page off.
+    pub metrics: Option<Arc<Metrics>>,
+    /// Whether the numbers need a backend's credentials.
+    pub metrics_auth: bool,
+    /// Whether `/observe` exists.
+    pub stream: bool,
+    /// Where notes come from.
+    pub bus: Arc<Bus>,
+    /// Who may push and observe.
+    pub backends: Arc<dyn Authenticator>,
+    /// The state of each connector.
+    pub connectors: Vec<(Arc<str>, Report)>,
+    /// Whether the server is going down.
+    pub shutdown: Shutdown,
+    /// What `/` shows.
+    pub pages: pages::Pages,
+}
+
+/// Puts every route into place. Connectors' doors come first, pages last.
+pub fn routes(config: &mut ServiceConfig, shared: &Arc<Shared>, surroundings: &Rc<Surroundings>) {
+    config.app_data(web::Data::from(Arc::clone(shared)));
+    config.app_data(Rc::clone(surroundings));
+    for (index, endpoint) in shared.endpoints.iter().enumerate() {
+        let path = format!("{}{{rest:.*}}", endpoint.prefix);
+        config.route(
+            &path,
+            web::to(move |request, shared, payload| door::answer(index, request, shared, payload)),
+        );
+    }
+    config.route(&shared.websocket.0, web::get().to(socket::open));
+    config.route("/health/live", web::get().to(watch::live));
+    config.route("/health/ready", web::get().to(watch::ready));
+    if shared.metrics.is_some() {
+        config.route("/metrics", web::get().to(watch::metrics));
+    }
+    if shared.stream {
+        config.route("/observe", web::get().to(observe::stream));
+    }
+    shared.pages.routes(config);
+}
+
+/// The token of `Authorization: Bearer …`.
+fn bearer(request: &actix_web::HttpRequest) -> Option<&str> {
+    let header = request.headers().get(actix_web::http::header::AUTHORIZATION)?;
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

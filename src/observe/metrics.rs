@@ -1,0 +1,183 @@
+//! Numbers for Prometheus.
+//!
+//! In: notes, the census and the meters of the couriers. Out: the OpenMetrics text format, which Prometheus reads.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use turted_core::connector::{ConnectorState, Report};
+use turted_core::{Note, Observer};
+
+use crate::connection::courier::Meters;
+use crate::dispatcher::Census;
+
+type Labels = Vec<(&'static str, String)>;
+
+/// Every number of the server.
+pub struct Metrics {
+    registry: Registry,
+    census: Arc<Census>,
+    connections: Gauge,
+    users: Gauge,
+    channels: Gauge,
+    parked: Gauge,
+    log_bytes: Gauge,
+    opened: Counter,
+    ended: Family<Labels, Counter>,
+    resumed: Counter,
+    replayed: Counter,
+    dispatches: Counter,
+    deliveries: Counter,
+    meters: Meters,
+}
+
+impl Metrics {
+    /// Fresh numbers.
+    #[must_use]
+    pub fn new(census: Arc<Census>) -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("turted"),
+            census,
+            connections: Gauge::default(),
+            users: Gauge::default(),
+            channels: Gauge::default(),
+            parked: Gauge::default(),
+            log_bytes: Gauge::default(),
+            opened: Counter::default(),
+            ended: Family::default(),
+            resumed: Counter::default(),
+            replayed: Counter::default(),
+            dispatches: Counter::default(),
+            deliveries: Counter::default(),
+            meters: Meters {
+                latency: Histogram::new(exponential_buckets(0.000_05, 2.0, 16)),
+                dropped: Counter::default(),
+            },
+        };
+        metrics.register();
+        metrics
+    }
+
+    /// What the couriers measure.
+    #[must_use]
+    pub fn meters(&self) -> Meters {
+        self.meters.clone()
+    }
+
+    /// Everything as text; connectors and the bus are asked at this moment.
+    #[must_use]
+    pub fn render(&self, connectors: &[(Arc<str>, Report)], observer_lost: u64) -> String {
+        let counts = self.census.read();
+        let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.connections, counts.connections);
+        set(&self.users, counts.users);
+        set(&self.channels, counts.channels);
+        set(&self.parked, counts.parked);
+        set(&self.log_bytes, counts.log_bytes);
+        let mut text = String::new();
+        // Writing into a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        let body = text.trim_end_matches("# EOF\n").len();
+        text.truncate(body);
+        render_connectors(&mut text, connectors);
+        let _ = write!(
+            text,
+            "# HELP turted_observer_lost Notes that an observer was too slow for.\n\
+             # TYPE turted_observer_lost counter\nturted_observer_lost_total {observer_lost}\n# EOF\n"
+        );
+        text
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("connections", "Open connections", self.connections.clone());
+        registry.register("users", "Users with a connection", self.users.clone());
+        registry.register("channels", "Channels with a connection", self.channels.clone());
+        registry.register(
+            "parked",
+            "Connections without a wire that may come back",
+            self.parked.clone(),
+        );
+        registry.register(
+            "log_bytes",
+            "Bytes held in the log of recent dispatches",
+            self.log_bytes.clone(),
+        );
+        registry.register("connections_opened", "Connections opened", self.opened.clone());
+        registry.register("connections_ended", "Connections ended, by reason", self.ended.clone());
+        registry.register("resumes", "Connections resumed on a new wire", self.resumed.clone());
+        registry.register(
+            "replayed",
+            "Events replayed to resumed connections",
+            self.replayed.clone(),
+        );
+        registry.register("dispatches", "Events dispatched", self.dispatches.clone());
+        registry.register("deliveries", "Events queued to a connection", self.deliveries.clone());
+        registry.register(
+            "outbox_drops",
+            "Events dropped because an outbox was full (slow = \"drop\")",
+            self.meters.dropped.clone(),
+        );
+        registry.register(
+            "push_to_outbox_seconds",
+            "From taking a push in to having it in the outboxes of a worker",
+            self.meters.latency.clone(),
+        );
+    }
+}
+
+impl Observer for Metrics {
+    fn note(&self, note: &Note) {
+        match note {
+            Note::Dispatched { receipt, .. } => {
+                self.dispatches.inc();
+                self.deliveries.inc_by(receipt.recipients as u64);
+            }
+            Note::Opened { .. } => {
+                self.opened.inc();
+            }
+            Note::Ended { reason, .. } => {
+                let labels = vec![("reason", (*reason).to_owned())];
+                self.ended.get_or_create(&labels).inc();
+            }
+            Note::Resumed { replayed, .. } => {
+                self.resumed.inc();
+                self.replayed.inc_by(*replayed as u64);
+            }
+            Note::Identified { .. } | Note::Joined { .. } | Note::Left { .. } => {}
+        }
+    }
+}
+
+/// Connector names are checked by the configuration and need no escapes.
+fn render_connectors(text: &mut String, connectors: &[(Arc<str>, Report)]) {
+    let mut family = |name: &str, kind: &str, help: &str, value: &dyn Fn(&Report) -> u64| {
+        let suffix = if kind == "counter" { "_total" } else { "" };
+        let _ = writeln!(
+            text,
+            "# HELP turted_connector_{name} {help}.\n# TYPE turted_connector_{name} {kind}"
+        );
+        for (connector, report) in connectors {
+            let value = value(report);
+            let _ = writeln!(
+                text,
+                "turted_connector_{name}{suffix}{{connector=\"{connector}\"}} {value}"
+            );
+        }
+    };
+    family("up", "gauge", "1 while the connector takes events in", &|report| {
+        u64::from(report.current() == ConnectorState::Running)
+    });
+    family("events", "counter", "Events that got a receipt", &|report| {
+        report.counts().0
+    });
+    family("refused", "counter", "Inputs that could not be dispatched", &|report| {
+        report.counts().1
+    });
+}

@@ -1,0 +1,43 @@
+//! What a URL speaks.
+//!
+//! In: text that a transport has received, and notices of the server. Out: [`Reaction`]s. A protocol is a pure state
+//! machine: it knows no actor, no clock, no socket, and not who else is connected.
+
+use bytes::Bytes;
+use turted_core::encode::Delivery;
+use turted_core::{Ending, Intent, Notice, Tag, Welcome};
+
+pub mod native;
+
+/// One dialect.
+pub trait Protocol: Send + Sync {
+    /// Its name in logs.
+    fn name(&self) -> &'static str;
+    /// The state machine for a new client.
+    fn open(&self) -> Box<dyn Conversation>;
+    /// The message that carries an event, shared by all clients that `via` reached.
+    fn encode_event(&self, delivery: &Delivery<'_>) -> Bytes;
+}
+
+/// One client's side of a protocol. Each method appends what is to be done, in order.
+pub trait Conversation {
+    /// The first words to the client.
+    fn welcome(&mut self, welcome: &Welcome, out: &mut Vec<Reaction>);
+    /// A text message came in.
+    fn receive(&mut self, text: &str, out: &mut Vec<Reaction>);
+    /// The server answers an intent, or has something to tell.
+    fn notify(&mut self, notice: &Notice, tag: &Tag, out: &mut Vec<Reaction>);
+    /// The last words to the client.
+    fn farewell(&mut self, ending: Ending, out: &mut Vec<Reaction>);
+}
+
+/// What a conversation asks its connection to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reaction {
+    /// The client wants something.
+    Want(Intent, Tag),
+    /// Send this message.
+    Send(Bytes),
+    /// End the connection.
+    Close(Ending),
+}

@@ -1,0 +1,94 @@
+//! Writes native messages.
+//!
+//! In: checked values. Out: JSON text. Payloads and tags are copied as they are, everything else goes through serde.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::Serialize;
+use serde_json::{Value, json};
+use turted_core::encode::Delivery;
+use turted_core::{Ending, Notice, Rejection, Tag, Welcome};
+
+/// `turted/0.1.0`
+const SERVER: &str = concat!("turted/", env!("CARGO_PKG_VERSION"));
+
+pub fn welcome(welcome: &Welcome) -> Bytes {
+    let data = json!({
+        "connection": *welcome.connection,
+        "resume": *welcome.resume,
+        "window": welcome.window,
+        "server": SERVER,
+        "ping": welcome.ping,
+    });
+    message("WELCOME", Some(&data.to_string()), &None)
+}
+
+/// The event message: a payload as it came, between members of our own.
+pub fn event(delivery: &Delivery<'_>) -> Bytes {
+    let mut out = BytesMut::with_capacity(delivery.payload.as_bytes().len() + 160);
+    out.put_slice(br#"{"type":"EVENT","data":{"event":"#);
+    write_json(&mut out, delivery.event);
+    out.put_slice(br#","payload":"#);
+    out.put_slice(delivery.payload.as_bytes());
+    out.put_slice(br#","via":"#);
+    write_json(&mut out, delivery.via);
+    out.put_slice(br#","id":"#);
+    write_json(&mut out, delivery.id);
+    out.put_slice(b"}}");
+    out.freeze()
+}
+
+/// The answers to a notice; an incomplete resumption takes two messages.
+pub fn notice(notice: &Notice, tag: &Tag) -> Vec<Bytes> {
+    let ok = |data: Value| message("OK", Some(&data.to_string()), tag);
+    match notice {
+        Notice::Identified(user) => vec![ok(json!({ "username": user }))],
+        Notice::Joined(channel) | Notice::Left(channel) => vec![ok(json!({ "channel": channel }))],
+        Notice::Rejected(rejection) => vec![error(rejection, tag)],
+        Notice::Resumed {
+            connection,
+            recovered,
+            replayed,
+            since,
+        } => {
+            let mut out = vec![ok(
+                json!({"connection": **connection, "recovered": recovered, "replayed": replayed}),
+            )];
+            if !recovered {
+                let data = json!({ "since": since.as_deref() });
+                out.push(message("GAP", Some(&data.to_string()), &None));
+            }
+            out
+        }
+    }
+}
+
+pub fn error(rejection: &Rejection, tag: &Tag) -> Bytes {
+    let data = json!({"code": rejection.code(), "message": rejection.to_string()});
+    message("ERROR", Some(&data.to_string()), tag)
+}
+
+pub fn echo(data: &Bytes, tag: &Tag) -> Bytes {
+    // `data` is a part of a text message, so it is UTF-8.
+    message("ECHO", std::str::from_utf8(data).ok(), tag)
+}
+
+pub fn pong(tag: &Tag) -> Bytes {
+    message("PONG", None, tag)
+}
+
+pub fn bye(ending: Ending) -> Bytes {
+    let data = json!({"code": ending.code(), "reason": ending.reason(), "reconnect": ending.reconnect()});
+    message("BYE", Some(&data.to_string()), &None)
+}
+
+/// `{"type":…,"data":…,"ref":…}`; `data` and the tag are JSON text.
+fn message(word: &str, data: Option<&str>, tag: &Tag) -> Bytes {
+    let data = data.map(|data| format!(r#","data":{data}"#)).unwrap_or_default();
+    let tag = tag.as_ref().map(|tag| format!(r#","ref":{tag}"#)).unwrap_or_default();
+    format!(r#"{{"type":"{word}"{data}{tag}}}"#).into()
+}
+
+fn write_json(out: &mut BytesMut, value: &impl Serialize) {
+    // Names, ids and targets are strings and maps of strings: serialising them into memory cannot fail.
+    let _ = serde_json::to_writer(out.writer(), value);
+}

@@ -1,0 +1,46 @@
+//! The connectors that this program comes with: one list.
+//!
+//! In: sections of the configuration. Out: connectors, or problems that name the key. This is the only file that names a connector
+//! crate; another one costs a line in `KINDS`.
+
+use turted_core::{ConnectorConfig, PushConnector};
+
+use crate::config::{ConnectorSection, Problem};
+
+type Build = fn(&ConnectorSection) -> Result<Box<dyn PushConnector>, Vec<Problem>>;
+
+/// Value of `type`, and how such a section becomes a connector.
+const KINDS: &[(&str, Build)] = &[
+    #[cfg(feature = "rest")]
+    (turted_rest::RestConfig::TYPE, make::<turted_rest::RestConfig>),
+];
+
+/// Builds the connector of a section.
+///
+/// # Errors
+/// Every problem of the section, with its place.
+pub fn build(section: &ConnectorSection) -> Result<Box<dyn PushConnector>, Vec<Problem>> {
+    match KINDS.iter().find(|(kind, _)| *kind == section.kind) {
+        Some((_, build)) => build(section),
+        None => {
+            let known: Vec<&str> = KINDS.iter().map(|(kind, _)| *kind).collect();
+            Err(vec![section.unknown_kind(&known)])
+        }
+    }
+}
+
+/// Checks a section without keeping what it builds.
+///
+/// # Errors
+/// As [`build`].
+pub fn check(section: &ConnectorSection) -> Result<(), Vec<Problem>> {
+    build(section).map(drop)
+}
+
+fn make<C: ConnectorConfig>(section: &ConnectorSection) -> Result<Box<dyn PushConnector>, Vec<Problem>> {
+    let config: C = section.parse()?;
+    match config.build() {
+        Ok(connector) => Ok(Box::new(connector)),
+        Err(error) => Err(vec![section.problem("", error.to_string())]),
+    }
+}

@@ -1,0 +1,48 @@
+//! From a method in `[auth]` to an authenticator.
+//!
+//! In: what the configuration says. Out: what stands at a door. Secrets pass through here and are not kept.
+
+use std::sync::Arc;
+
+use turted_core::{Authenticator, Limits};
+
+use crate::auth::{AcceptAll, Digest, Password, Token, TokenScheme};
+use crate::config::{Hash, Method, Secret};
+
+/// The authenticator of one door.
+pub fn authenticator(method: &Method, limits: Limits) -> Arc<dyn Authenticator> {
+    match method {
+        Method::AcceptAll => Arc::new(AcceptAll),
+        Method::Password(password) => Arc::new(Password::new(password.expose())),
+        Method::Hmac(secret) => Arc::new(hmac(secret, limits)),
+        Method::Salted { hash, prefix, suffix } => Arc::new(salted(*hash, prefix.as_ref(), suffix.as_ref(), limits)),
+    }
+}
+
+/// The token authenticator that a method asks for, if it asks for one: it can also issue tokens.
+#[must_use]
+pub fn token(method: &Method, limits: Limits) -> Option<Token> {
+    match method {
+        Method::AcceptAll | Method::Password(_) => None,
+        Method::Hmac(secret) => Some(hmac(secret, limits)),
+        Method::Salted { hash, prefix, suffix } => Some(salted(*hash, prefix.as_ref(), suffix.as_ref(), limits)),
+    }
+}
+
+fn hmac(secret: &Secret, limits: Limits) -> Token {
+    let secret = secret.expose().to_owned();
+    Token::new(TokenScheme::Hmac { secret }, limits)
+}
+
+fn salted(hash: Hash, prefix: Option<&Secret>, suffix: Option<&Secret>, limits: Limits) -> Token {
+    let text = |secret: Option<&Secret>| secret.map(Secret::expose).unwrap_or_default().to_owned();
+    let hash = match hash {
+        Hash::Md5 => Digest::Md5,
+        Hash::Sha1 => Digest::Sha1,
+        // The configuration never salts an HMAC.
+        Hash::Sha256 | Hash::HmacSha256 => Digest::Sha256,
+        Hash::Sha512 => Digest::Sha512,
+    };
+    let (prefix, suffix) = (text(prefix), text(suffix));
+    Token::new(TokenScheme::Digest { hash, prefix, suffix }, limits)
+}

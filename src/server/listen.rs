@@ -1,0 +1,177 @@
+//! Listens, and gives every worker thread its courier.
+//!
+//! In: bounds and addresses. Out: a running HTTP server. Here sockets get their time-outs: a peer that stops reading loses its
+//! socket even when nobody writes to it.
+
+use std::any::Any;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix::prelude::SendError;
+use actix::{Actor, Addr};
+use actix_web::dev::ServerHandle;
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, HttpServer};
+use log::{error, warn};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use turted_core::Authenticator;
+
+use super::ServeError;
+use crate::config::{Config, Tls};
+use crate::connection::actor::Surroundings;
+use crate::connection::courier::Meters;
+use crate::connection::{Courier, Lanes};
+use crate::dispatcher::{Dispatcher, Enlist};
+use crate::http::{Shared, routes};
+
+/// How long a peer may leave what was sent to it unacknowledged, or its window closed (`TCP_USER_TIMEOUT`).
+const PEER_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a goodbye may linger on a socket.
+const LINGER: Duration = Duration::from_secs(3);
+/// An idle HTTP connection is kept for the next push; longer than common clients keep theirs.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Handshakes that may wait for a worker.
+const ACCEPT_BACKLOG: u32 = 4096;
+
+/// What a worker thread is made of. Clones share everything.
+#[derive(Clone)]
+pub struct Worker {
+    shared: Arc<Shared>,
+    dispatcher: Addr<Dispatcher>,
+    clients: Arc<dyn Authenticator>,
+    meters: Meters,
+    pace: (u32, u32),
+    ping: Duration,
+    couriers: Arc<AtomicUsize>,
+}
+
+impl Worker {
+    pub fn new(
+        config: &Config,
+        shared: Arc<Shared>,
+        dispatcher: Addr<Dispatcher>,
+        clients: Arc<dyn Authenticator>,
+        meters: Meters,
+    ) -> Self {
+        Self {
+            shared,
+            dispatcher,
+            clients,
+            meters,
+            pace: (config.limits.messages_per_second, config.limits.messages_burst),
+            ping: config.limits.ping,
+            couriers: Arc::default(),
+        }
+    }
+
+    /// Starts this thread's courier and reports it, before the thread accepts anybody.
+    fn surroundings(&self) -> Rc<Surroundings> {
+        let (lanes, backlog) = (Rc::new(Lanes::default()), Arc::new(AtomicUsize::new(0)));
+        let courier = Courier::new(Rc::clone(&lanes), Arc::clone(&backlog), self.meters.clone()).start();
+        let id = self.couriers.fetch_add(1, Ordering::Relaxed);
+        let mut enlist = Enlist {
+            id,
+            courier: courier.recipient(),
+            backlog,
+        };
+        // A mailbox that is full empties itself: at start there is nothing else in it but other workers' reports.
+        loop {
+            match self.dispatcher.try_send(enlist) {
+                Ok(()) => break,
+                Err(SendError::Full(again)) => enlist = again,
+                Err(SendError::Closed(_)) => {
+                    error!("a worker found the dispatcher gone");
+                    break;
+                }
+            }
+            std::thread::yield_now();
+        }
+        Rc::new(Surroundings {
+            dispatcher: self.dispatcher.clone(),
+            clients: Arc::clone(&self.clients),
+            courier: id,
+            lanes,
+            pace: self.pace,
+            ping: self.ping,
+        })
+    }
+}
+
+type Listening = (
+    Vec<(SocketAddr, &'static str)>,
+    ServerHandle,
+    futures_util::future::LocalBoxFuture<'static, std::io::Result<()>>,
+);
+
+/// Binds the address and starts the workers.
+pub fn listen(config: &Config, worker: Worker) -> Result<Listening, ServeError> {
+    let factory = move || {
+        let (shared, surroundings) = (Arc::clone(&worker.shared), worker.surroundings());
+        App::new().configure(move |config| routes(config, &shared, &surroundings))
+    };
+    let mut server = HttpServer::new(factory)
+        .disable_signals()
+        .shutdown_timeout(config.server.shutdown_timeout.as_secs())
+        .client_request_timeout(config.limits.header_timeout)
+        .client_disconnect_timeout(LINGER)
+        .tls_handshake_timeout(config.limits.header_timeout)
+        .keep_alive(KEEP_ALIVE)
+        .tcp_nodelay(true)
+        .backlog(ACCEPT_BACKLOG)
+        // The bound is `limits.connections`, which answers with a sentence.
+        .max_connections(usize::MAX >> 1)
+        .on_connect(|io, _| guard(io));
+    if let Some(workers) = config.server.workers {
+        server = server.workers(workers.get());
+    }
+    let address = config.server.listen;
+    let failed = |error| ServeError::Listen(address, error);
+    let server = match &config.tls {
+        None => server.bind(address).map_err(failed)?,
+        Some(files) => server.bind_rustls_0_23(address, tls(files)?).map_err(failed)?,
+    };
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let addresses = server.addrs().into_iter().map(|address| (address, scheme)).collect();
+    let running = server.run();
+    let handle = running.handle();
+    // Nothing is accepted before the server is polled.
+    let ended = actix_web::rt::spawn(running);
+    let ended = async move { ended.await.unwrap_or_else(|_| Ok(())) };
+    Ok((addresses, handle, Box::pin(ended)))
+}
+
+/// Gives an accepted socket its time-out, below TLS if there is any.
+fn guard(io: &dyn Any) {
+    let plain = io.downcast_ref::<TcpStream>();
+    let Some(socket) = plain.or_else(|| under_tls(io)) else {
+        return;
+    };
+    let socket = socket2::SockRef::from(socket);
+    if let Err(error) = socket.set_tcp_user_timeout(Some(PEER_TIMEOUT)) {
+        warn!("failed to set TCP_USER_TIMEOUT: {error}");
+    }
+}
+
+fn under_tls(io: &dyn Any) -> Option<&TcpStream> {
+    let stream = io.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>()?;
+    Some(stream.get_ref().0)
+}
+
+fn tls(files: &Tls) -> Result<rustls::ServerConfig, ServeError> {
+    let certificate = |error: &dyn std::fmt::Display| ServeError::Tls("certificate", error.to_string());
+    let key = |error: &dyn std::fmt::Display| ServeError::Tls("key", error.to_string());
+    let chain = CertificateDer::pem_file_iter(&files.cert).map_err(|error| certificate(&error))?;
+    let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(|error| certificate(&error))?;
+    let secret = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| key(&error))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| certificate(&error))?
+        .with_no_client_auth()
+        .with_single_cert(chain, secret)
+        .map_err(|error| key(&error))
+}

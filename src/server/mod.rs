@@ -1,0 +1,327 @@
+//! Puts the server together and takes it apart again.
+//!
+//! In: a configuration, and connectors of the embedding program. Out: a [`Running`] server. It holds no logic of its own: it
+//! gives each room what it needs to know.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix::{Actor, Addr, Arbiter};
+use actix_web::dev::ServerHandle;
+use log::{info, warn};
+use turted_core::connector::Report;
+use turted_core::shutdown::Trigger;
+use turted_core::{ConnectorContext, EncodeEvent, Ending, Epoch, Inbox, Observer, PushConnector, Shutdown};
+
+use crate::config::{Config, Problem, Slow};
+use crate::connection::OutboxBounds;
+use crate::connection::lane::WhenFull;
+use crate::dispatcher::messages::EndAll;
+use crate::dispatcher::{Census, Desk, DeskSettings, Dispatcher, DispatcherInbox, log::LogBounds};
+use crate::http::Shared;
+use crate::http::admission::Admission;
+use crate::http::origin::OriginRules;
+use crate::http::pages::Pages;
+use crate::observe::{Bus, LogObserver, Metrics};
+use crate::protocol::Protocol;
+use crate::protocol::native::{Native, SUBPROTOCOL};
+use crate::registry;
+use crate::supervisor::Supervisor;
+use crate::transport::websocket::{Mount, WebSocketEncoder};
+
+mod authenticators;
+mod listen;
+
+use authenticators::authenticator;
+pub use authenticators::token;
+
+/// Why the server does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration of connectors cannot be used.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Config(Vec<Problem>),
+    /// Two connectors have the same name or the same path.
+    #[error("failed to start connector {0}: {1}")]
+    Connector(Arc<str>, String),
+    /// The address cannot be listened on.
+    #[error("failed to listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// The certificate or its key cannot be used.
+    #[error("failed to read the TLS {0}: {1}")]
+    Tls(&'static str, String),
+    /// The system gave no random numbers for the epoch.
+    #[error("failed to get random numbers from the system")]
+    Random,
+}
+
+/// Collects what a server is made of.
+#[derive(Default)]
+pub struct Builder {
+    config: Config,
+    connectors: Vec<(Arc<str>, Box<dyn PushConnector>)>,
+}
+
+impl Builder {
+    /// The settings; without it, the defaults of `turted.toml`.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Adds a connector that is not in the configuration, under this name.
+    #[must_use]
+    pub fn connector(mut self, name: &str, connector: impl PushConnector) -> Self {
+        self.connectors.push((name.into(), Box::new(connector)));
+        self
+    }
+
+    /// Builds everything that needs neither the network nor a thread.
+    ///
+    /// # Errors
+    /// What is wrong with a connector.
+    pub fn build(self) -> Result<Server, ServeError> {
+        let mut connectors = self.connectors;
+        let mut problems = Vec::new();
+        for (name, section) in &self.config.connectors {
+            match registry::build(section) {
+                Ok(connector) => connectors.push((name.as_str().into(), connector)),
+                Err(wrong) => problems.extend(wrong),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(ServeError::Config(problems));
+        }
+        for (at, (name, _)) in connectors.iter().enumerate() {
+            if connectors[..at].iter().any(|(earlier, _)| earlier == name) {
+                return Err(ServeError::Connector(Arc::clone(name), "the name is taken".into()));
+            }
+        }
+        let census = Arc::new(Census::default());
+        let metrics = Arc::new(Metrics::new(Arc::clone(&census)));
+        let bus = Arc::new(Bus::metered(Arc::clone(&metrics) as Arc<dyn Observer>));
+        if self.config.observe.log {
+            bus.add("log", LogObserver);
+        }
+        Ok(Server {
+            config: self.config,
+            connectors,
+            census,
+            metrics,
+            bus,
+        })
+    }
+}
+
+/// A server that is ready to start.
+pub struct Server {
+    config: Config,
+    connectors: Vec<(Arc<str>, Box<dyn PushConnector>)>,
+    census: Arc<Census>,
+    metrics: Arc<Metrics>,
+    bus: Arc<Bus>,
+}
+
+impl Server {
+    /// Begins a server.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The observer bus: `server.observe().on("MESSAGE:NEW", |note| …)`.
+    #[must_use]
+    pub fn observe(&self) -> &Arc<Bus> {
+        &self.bus
+    }
+
+    /// Starts the actors and listens. Must be called inside an actix `System`.
+    ///
+    /// # Errors
+    /// When the address is taken, the certificate unreadable, or two connectors want the same path.
+    pub fn start(self) -> Result<Running, ServeError> {
+        let config = self.config;
+        let limits = core_limits(&config);
+        let (trigger, shutdown) = Shutdown::new();
+        let protocol: Arc<dyn Protocol> = Arc::new(Native::new(limits, config.limits.bad_messages));
+        let encoders: Vec<Arc<dyn EncodeEvent>> = vec![Arc::new(WebSocketEncoder(Arc::clone(&protocol)))];
+
+        let observer = Arc::clone(&self.bus) as Arc<dyn Observer>;
+        let desk = Desk::new(desk_settings(&config, encoders, observer)?);
+        let census = Arc::clone(&self.census);
+        let dispatcher = Dispatcher::start_in_arbiter(&Arbiter::new().handle(), move |_| Dispatcher::new(desk, census));
+        let intake = DispatcherInbox::new(dispatcher.clone(), shutdown.clone());
+        let inbox = Inbox::new(Arc::new(intake));
+        let backends = authenticator(&config.auth.backends, limits);
+
+        let connectors = Arbiter::new();
+        let (mut endpoints, mut reports) = (Vec::new(), Vec::new());
+        for (name, connector) in self.connectors {
+            let cx = ConnectorContext {
+                name: Arc::clone(&name),
+                inbox: inbox.clone(),
+                backends: Arc::clone(&backends),
+                limits,
+                shutdown: shutdown.clone(),
+                report: Report::default(),
+            };
+            if let Some(endpoint) = connector.endpoint(&cx) {
+                if endpoints
+                    .iter()
+                    .any(|other: &turted_core::Endpoint| other.prefix == endpoint.prefix)
+                {
+                    let why = format!("another connector has the path {}", endpoint.prefix);
+                    return Err(ServeError::Connector(name, why));
+                }
+                endpoints.push(endpoint);
+            }
+            reports.push((name, cx.report.clone()));
+            Supervisor::start_in_arbiter(&connectors.handle(), move |_| Supervisor::new(connector, cx));
+        }
+
+        let shared = Arc::new(Shared {
+            origins: OriginRules::new(&config.server.origins),
+            admission: Arc::new(Admission::new(
+                config.limits.connections,
+                config.limits.connections_per_address,
+            )),
+            endpoints,
+            websocket: (config.server.websocket.clone(), mount(&config, protocol)),
+            window: config.history.age.as_secs(),
+            ping: config.limits.ping,
+            metrics: config.observe.metrics.then(|| Arc::clone(&self.metrics)),
+            metrics_auth: config.observe.metrics_auth,
+            stream: config.observe.stream,
+            bus: Arc::clone(&self.bus),
+            backends,
+            connectors: reports,
+            shutdown,
+            pages: match (&config.server.static_dir, config.server.demo) {
+                (Some(folder), _) => Pages::Folder(folder.clone()),
+                (None, true) => Pages::Embedded,
+                (None, false) => Pages::None,
+            },
+        });
+        let clients = authenticator(&config.auth.clients, limits);
+        let worker = listen::Worker::new(&config, shared, dispatcher.clone(), clients, self.metrics.meters());
+        let (addresses, http, ended) = listen::listen(&config, worker)?;
+        Ok(Running {
+            addresses,
+            http,
+            ended,
+            dispatcher,
+            inbox,
+            bus: self.bus,
+            trigger,
+            patience: config.server.shutdown_timeout,
+        })
+    }
+}
+
+/// A server that takes clients and pushes.
+pub struct Running {
+    addresses: Vec<(SocketAddr, &'static str)>,
+    http: ServerHandle,
+    ended: futures_util::future::LocalBoxFuture<'static, std::io::Result<()>>,
+    dispatcher: Addr<Dispatcher>,
+    inbox: Inbox,
+    bus: Arc<Bus>,
+    trigger: Trigger,
+    patience: std::time::Duration,
+}
+
+impl Running {
+    /// Where it listens, each with `http` or `https`.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(SocketAddr, &'static str)> {
+        self.addresses.clone()
+    }
+
+    /// The Dispatcher's door, for a program that embeds the server and pushes by itself.
+    #[must_use]
+    pub fn inbox(&self) -> Inbox {
+        self.inbox.clone()
+    }
+
+    /// The observer bus.
+    #[must_use]
+    pub fn observe(&self) -> &Arc<Bus> {
+        &self.bus
+    }
+
+    /// Stops: takes nobody in, lets connectors go, says goodbye to every client after its last event, and waits until that is written,
+    /// at most for `server.shutdown_timeout`.
+    pub async fn stop(self) {
+        info!("shutting down");
+        self.trigger.fire();
+        self.http.pause().await;
+        if self.dispatcher.send(EndAll(Ending::GoingAway)).await.is_err() {
+            warn!("the dispatcher was gone before the clients could be told");
+        }
+        let stopped = async {
+            self.http.stop(true).await;
+            // The result says whether the listener failed, which matters no more.
+            let _ = self.ended.await;
+        };
+        if tokio::time::timeout(self.patience + std::time::Duration::from_secs(1), stopped)
+            .await
+            .is_err()
+        {
+            warn!("some clients did not leave within {:?}", self.patience);
+        }
+        info!("stopped");
+    }
+}
+
+/// The bounds that the contracts know.
+#[must_use]
+pub fn core_limits(config: &Config) -> turted_core::Limits {
+    turted_core::Limits {
+        name_bytes: config.limits.name_bytes,
+        json_depth: config.limits.json_depth,
+        push_bytes: config.limits.push_bytes,
+    }
+}
+
+fn desk_settings(
+    config: &Config,
+    encoders: Vec<Arc<dyn EncodeEvent>>,
+    observer: Arc<dyn Observer>,
+) -> Result<DeskSettings, ServeError> {
+    let epoch = getrandom::u32().map_err(|_| ServeError::Random)?;
+    let history = &config.history;
+    let is_off = history.age.is_zero() || history.bytes == 0 || history.count == 0;
+    Ok(DeskSettings {
+        epoch: Epoch::new(&format!("{epoch:08x}")),
+        log: LogBounds {
+            age: history.age,
+            bytes: history.bytes,
+            count: if is_off { 0 } else { history.count },
+        },
+        parked: if is_off { 0 } else { config.limits.connections },
+        channels: config.limits.channels_per_connection,
+        // Half of an outbox: the rest is for what comes live meanwhile.
+        replay_frames: config.limits.outbox_frames / 2,
+        replay_bytes: config.limits.outbox_bytes / 2,
+        encoders,
+        observer,
+    })
+}
+
+fn mount(config: &Config, protocol: Arc<dyn Protocol>) -> Mount {
+    Mount {
+        protocol,
+        subprotocols: &[SUBPROTOCOL],
+        encoder: 0,
+        outbox: OutboxBounds {
+            bytes: config.limits.outbox_bytes,
+            frames: config.limits.outbox_frames,
+        },
+        when_full: match config.limits.slow {
+            Slow::Close => WhenFull::Close,
+            Slow::Drop => WhenFull::Drop,
+        },
+        message_bytes: config.limits.message_bytes,
+    }
+}

@@ -1,0 +1,125 @@
+//! WebSocket, RFC 6455.
+//!
+//! In: an upgrade request whose client may come in. Out: the 101 response, with a connection behind it. The handshake and
+//! the inbound half are `actix-ws`; everything outbound comes from the lane, so that answers and events keep their order.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::{Actor, AsyncContext};
+use actix_web::body::BoxBody;
+use actix_web::{Error, HttpRequest, HttpResponse, web};
+use actix_ws::{AggregatedMessage, CloseCode, ProtocolError};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use turted_core::{Delivery, EncodeEvent, Ending, Welcome};
+
+use crate::connection::actor::{Newcomer, Surroundings};
+use crate::connection::lane::WhenFull;
+use crate::connection::{Connection, Framing, Inbound, Lane, OutboxBounds};
+use crate::dispatcher::LaneKey;
+use crate::protocol::Protocol;
+
+mod body;
+pub mod frame;
+
+use body::Wire;
+
+/// One protocol over WebSocket, as the server offers it at a path.
+pub struct Mount {
+    /// What is spoken.
+    pub protocol: Arc<dyn Protocol>,
+    /// Subprotocols that are accepted when a client offers them.
+    pub subprotocols: &'static [&'static str],
+    /// The index of its [`WebSocketEncoder`] with the Dispatcher.
+    pub encoder: usize,
+    /// Bounds of each outbox.
+    pub outbox: OutboxBounds,
+    /// What a full outbox means.
+    pub when_full: WhenFull,
+    /// Largest inbound message in bytes.
+    pub message_bytes: usize,
+}
+
+/// Encodes events of a protocol into WebSocket text frames.
+pub struct WebSocketEncoder(pub Arc<dyn Protocol>);
+
+impl EncodeEvent for WebSocketEncoder {
+    fn encode(&self, delivery: &Delivery<'_>) -> Bytes {
+        frame::text(&self.0.encode_event(delivery))
+    }
+}
+
+struct WebSocketFraming;
+
+impl Framing for WebSocketFraming {
+    fn message(&self, text: &[u8]) -> Bytes {
+        frame::text(text)
+    }
+
+    fn close(&self, ending: Ending) -> Option<Bytes> {
+        (ending != Ending::Vanished).then(|| frame::close(ending.code(), ending.reason()))
+    }
+}
+
+/// Answers the handshake and starts the connection. `held` lives as long as the socket.
+///
+/// # Errors
+/// The handshake's own refusals (RFC 6455 section 4.2.2).
+pub fn accept(
+    request: &HttpRequest,
+    payload: web::Payload,
+    mount: &Mount,
+    surroundings: Rc<Surroundings>,
+    welcome: Welcome,
+    bearer: Option<String>,
+    held: impl Sized + 'static,
+) -> Result<HttpResponse, Error> {
+    let (response, _session, messages) = actix_ws::handle_with_protocols(request, payload, mount.subprotocols)?;
+    let messages = messages
+        .max_frame_size(mount.message_bytes)
+        .aggregate_continuations()
+        .max_continuation_size(mount.message_bytes);
+
+    let lane = Rc::new(Lane::new(
+        mount.protocol.open(),
+        &WebSocketFraming,
+        mount.outbox,
+        mount.when_full,
+    ));
+    let key = LaneKey {
+        courier: surroundings.courier,
+        lane: surroundings.lanes.insert(Rc::clone(&lane)),
+    };
+    let newcomer = Newcomer {
+        lane: Rc::clone(&lane),
+        key,
+        encoder: mount.encoder,
+        welcome,
+        bearer,
+        ping: frame::ping(),
+    };
+    Connection::create(|cx| {
+        cx.add_stream(messages.map(translate));
+        Connection::new(surroundings, newcomer)
+    });
+    Ok(response.map_body(|_, inner| BoxBody::new(Wire::new(inner, lane, held))))
+}
+
+/// From the wire's words to the connection's.
+fn translate(message: Result<AggregatedMessage, ProtocolError>) -> Inbound {
+    match message {
+        Ok(AggregatedMessage::Text(text)) => Inbound::Text(text.into()),
+        Ok(AggregatedMessage::Binary(_)) => Inbound::Unreadable("messages must be text, not binary"),
+        Ok(AggregatedMessage::Ping(data)) => Inbound::Ping(frame::pong(&data)),
+        Ok(AggregatedMessage::Pong(_)) => Inbound::Pong,
+        Ok(AggregatedMessage::Close(reason)) => Inbound::Close(match reason.map(|reason| reason.code) {
+            Some(CloseCode::Away) => Ending::Left,
+            _ => Ending::Normal,
+        }),
+        Err(ProtocolError::Overflow) => Inbound::Broken(Ending::TooBig),
+        // The socket failed; there is nobody to tell.
+        Err(ProtocolError::Io(_)) => Inbound::Broken(Ending::Vanished),
+        Err(_) => Inbound::Broken(Ending::BrokenFraming),
+    }
+}

@@ -1,0 +1,147 @@
+/*
+ * The listening page at work. In: events and states from turted.js. Out: rows, chips and the state; ident, join and leave from its forms.
+ * The address may say where to begin: ?channel=news&channel=chat&user=adam (or the same behind #). Without a channel it is "chat".
+ * It does not know how the connection lives on; that is turted.js's business.
+ */
+'use strict';
+
+const ROWS = 200;
+
+const turted = new TURTED();
+let user = null;
+let received = 0;
+let nextTry = 0; // milliseconds, told by turted:close just before the state changes
+let farewell = '';
+
+// ---- the connection ---------------------------------------------------------------------------------------------------
+
+const STATES = {
+  connecting: () => 'Connecting…',
+  open: () => 'Connected',
+  waiting: () => `Offline, next try in ${Math.ceil(nextTry / 1000)} s`,
+  closed: () => `Closed${farewell && `: ${farewell}`}`,
+};
+
+turted.on('turted:state', (state) => {
+  $('state').dataset.state = state;
+  $('state').textContent = STATES[state]();
+  $('connection').textContent = turted.connection ?? 'none yet';
+  if (state === 'closed') showChannels();
+});
+turted.on('turted:close', ({ reason, delay }) => {
+  nextTry = delay ?? 0;
+  farewell = reason ?? '';
+});
+turted.on('turted:gap', ({ since }) => tell(`Events may be missing${since ? ` since ${since}` : ''}`));
+turted.on('turted:error', (error, { command, data }) => {
+  tell(`${command ? `${command} ${data.channel ?? data.username}: ` : ''}${error.message}`);
+  showChannels();
+});
+
+// ---- events -----------------------------------------------------------------------------------------------------------
+
+turted.on('*', (payload, { event, id, via }) => {
+  const [kind, name] = Object.entries(via ?? {})[0] ?? ['broadcast', true];
+  const reached = kind === 'broadcast' ? 'everybody' : `${kind} ${name}`;
+  const badge = element('span', 'badge', reached);
+  badge.dataset.via = kind;
+  const head = element('div', 'head', clock(), element('strong', 'name', event || '(no name)'), badge, element('span', 'id', id ?? ''));
+  show(element('li', 'event', head, element('pre', 'payload', JSON.stringify(payload, null, 2) ?? '')));
+  received += 1;
+  $('count').textContent = received;
+});
+
+function tell(text) {
+  show(element('li', 'event told', element('div', 'head', clock(), element('span', '', text))));
+}
+
+function show(row) {
+  $('empty').hidden = true;
+  addRow($('events'), row, ROWS);
+}
+
+$('clear').addEventListener('click', () => {
+  $('events').replaceChildren();
+  $('empty').hidden = false;
+  received = 0;
+  $('count').textContent = received;
+});
+
+// ---- who and where ----------------------------------------------------------------------------------------------------
+
+async function ident(credentials) {
+  note('ident-note', '');
+  try {
+    user = (await turted.ident(credentials)).username ?? credentials.username;
+    $('user').textContent = user;
+    note('ident-note', `You are ${user} now.`, 'good');
+  } catch (error) {
+    note('ident-note', `Not identified: ${error.message}`, 'bad');
+  }
+  showCurl();
+}
+
+async function join(channel) {
+  note('join-note', '');
+  try {
+    await turted.join(channel);
+  } catch (error) {
+    note('join-note', `Not joined: ${error.message}`, 'bad');
+  }
+  showChannels();
+}
+
+async function leave(channel) {
+  try {
+    await turted.leave(channel);
+  } catch (error) {
+    note('join-note', `Not left: ${error.message}`, 'bad');
+  }
+  showChannels();
+  $('join-button').focus(); // the one that had the focus is gone; the field would call up a phone's keyboard
+}
+
+$('ident').addEventListener('submit', (submit) => {
+  submit.preventDefault();
+  const { username, token } = submit.target.elements;
+  ident({ username: username.value, ...(token.value && { token: token.value }) });
+});
+
+$('join').addEventListener('submit', (submit) => {
+  submit.preventDefault();
+  join($('channel').value);
+  $('channel').value = '';
+});
+
+function showChannels() {
+  const chips = turted.channels.map((channel) => {
+    const button = element('button', '', '×');
+    button.type = 'button';
+    button.ariaLabel = `Leave ${channel}`;
+    button.addEventListener('click', () => leave(channel));
+    return element('li', 'chip', element('span', '', channel), button);
+  });
+  $('channels').replaceChildren(...chips);
+  showCurl();
+}
+
+/** The command reaches this very page: through its newest channel, else its user, else as one of everybody. */
+function showCurl() {
+  const channel = turted.channels.at(-1);
+  const targets = channel ? { channels: [channel] } : user ? { users: [user] } : { broadcast: true };
+  $('curl').textContent = curl(JSON.stringify({ event: 'MESSAGE:NEW', targets, payload: { text: 'hello' } }));
+  const same = new URLSearchParams(channel ? { channel } : user ? { user } : {});
+  $('to-push').href = `push.html?${same}`;
+}
+
+// ---- from the start ---------------------------------------------------------------------------------------------------
+
+const wishes = new URLSearchParams(`${location.search.slice(1)}&${location.hash.slice(1)}`);
+if (wishes.get('user')) {
+  $('username').value = wishes.get('user');
+  ident({ username: wishes.get('user'), ...(wishes.get('token') && { token: wishes.get('token') }) });
+}
+for (const channel of wishes.has('channel') ? wishes.getAll('channel') : ['chat']) if (channel) join(channel);
+addEventListener('hashchange', () => location.reload());
+copyButton($('copy'), $('curl'));
+showCurl();

@@ -1,0 +1,457 @@
+// Stories about static/turted.js, told against a scripted server. No server of ours and no browser is needed:
+//   npm install && node --test client.mjs
+// In: the client file. Out: a verdict on its side of the native protocol. Nothing sleeps: every step waits for a message.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import vm from 'node:vm';
+import { WebSocket } from 'ws';
+import TURTED, { TURTED as named } from '../../static/turted.mjs';
+import { listener, scriptedServer } from './scripted.mjs';
+
+const story = (name, fn) => test(name, { timeout: 10_000 }, fn);
+
+const welcome = (n, more) => ({
+  type: 'WELCOME',
+  data: { connection: `c${n}`, resume: `secret${n}`, window: 120, server: 'scripted', ping: 25, ...more },
+});
+const ok = ({ ref }, data) => ({ type: 'OK', data, ref });
+const error = ({ ref }, code) => ({ type: 'ERROR', data: { code, message: `no: ${code}` }, ref });
+const event = (id, payload, name = 'NEWS') => ({ type: 'EVENT', data: { event: name, payload, via: { channel: 'chat' }, id } });
+
+let server;
+let clients;
+beforeEach(async () => {
+  server = await scriptedServer();
+  clients = [];
+});
+afterEach(() => {
+  for (const client of clients) client.close();
+  server.stop();
+});
+
+function connect(url = server.url, options) {
+  const client = new TURTED(url, { WebSocket, minDelay: 1, maxDelay: 2, ...options });
+  clients.push(client);
+  return client;
+}
+
+/** A client that is open, identified as adam and in the channels, on the wire that is returned with it. */
+async function settled(...channels) {
+  const client = connect();
+  const wire = await server.wire();
+  wire.say(welcome(1));
+  const answers = [client.ident({ username: 'adam', token: 't' }), ...channels.map((channel) => client.join(channel))];
+  for (const _ of answers) {
+    const command = await wire.hear();
+    wire.say(ok(command, command.data));
+  }
+  await Promise.all(answers);
+  return { client, wire };
+}
+
+/** An echo goes behind everything sent before it, so its answer proves that nothing else is on its way. */
+async function barrier(client, wire) {
+  const answer = client.echo('barrier');
+  const command = await wire.hear();
+  assert.equal(command.type, 'ECHO', `expected nothing before the barrier, got ${JSON.stringify(command)}`);
+  wire.say({ type: 'ECHO', data: command.data, ref: command.ref });
+  await answer;
+}
+
+describe('commands', () => {
+  story('wait for the connection and leave in order', async () => {
+    const client = connect();
+    const answers = [client.ident({ username: 'adam' }), client.join('chat'), client.join('news'), client.leave('chat'), client.echo([1])];
+    const wire = await server.wire();
+    assert.equal(wire.path, '/ws');
+    assert.equal(client.state, 'connecting');
+    assert.equal(wire.unheard, 0, 'nothing is sent before WELCOME');
+    wire.say(welcome(1));
+    const heard = [];
+    for (const _ of answers) heard.push(await wire.hear());
+    assert.deepEqual(heard.map(({ type, data }) => [type, data]), [
+      ['IDENT', { username: 'adam' }],
+      ['JOIN', { channel: 'chat' }],
+      ['JOIN', { channel: 'news' }],
+      ['LEAVE', { channel: 'chat' }],
+      ['ECHO', [1]],
+    ]);
+    assert.equal(new Set(heard.map(({ ref }) => ref)).size, 5, 'every command has a ref of its own');
+    assert.equal(client.connection, 'c1');
+    for (const { type, data, ref } of heard) wire.say({ type: type === 'ECHO' ? 'ECHO' : 'OK', data, ref });
+    assert.deepEqual(await Promise.all(answers), heard.map(({ data }) => data));
+    assert.deepEqual(client.channels, ['news']);
+  });
+
+  story('are answered by ref, in whatever order, with data or an error that has a code', async () => {
+    const client = connect();
+    const wire = await server.wire();
+    wire.say(welcome(1));
+    const [open, secret] = [client.join('open'), client.join('secret')];
+    const [first, second] = [await wire.hear(), await wire.hear()];
+    wire.say(error(second, 'join_denied'), ok(first, { channel: 'open' }));
+    await assert.rejects(secret, (thrown) => thrown instanceof Error && thrown.code === 'join_denied' && thrown.message === 'no: join_denied');
+    assert.deepEqual(await open, { channel: 'open' });
+    assert.deepEqual(client.channels, ['open']);
+  });
+
+  story('may be fired and forgotten: a refusal nobody waits for is no unhandled rejection', async (t) => {
+    const unhandled = t.mock.fn();
+    process.on('unhandledRejection', unhandled);
+    t.after(() => process.off('unhandledRejection', unhandled));
+    const client = connect();
+    const wire = await server.wire();
+    wire.say(welcome(1));
+    client.join('secret');
+    wire.say(error(await wire.hear(), 'join_denied'));
+    await barrier(client, wire);
+    await new Promise(setImmediate);
+    assert.equal(unhandled.mock.callCount(), 0);
+  });
+
+  story('keep what was said, though the page wipes its own copy', async () => {
+    const client = connect();
+    const credentials = { username: 'adam', token: 'secret' };
+    client.ident(credentials);
+    credentials.token = '';
+    const wire = await server.wire();
+    wire.say(welcome(1));
+    assert.deepEqual((await wire.hear()).data, { username: 'adam', token: 'secret' });
+  });
+
+  story('without an answer are rejected as disconnected by close(), as are later ones', async () => {
+    const client = connect();
+    const wire = await server.wire();
+    wire.say(welcome(1));
+    const pending = client.join('chat');
+    await wire.hear();
+    client.close();
+    await assert.rejects(pending, { code: 'disconnected' });
+    await assert.rejects(client.echo(1), { code: 'disconnected' });
+    assert.equal(client.state, 'closed');
+    const [code] = await wire.ended;
+    assert.equal(code, 1000);
+  });
+});
+
+describe('events', () => {
+  story('reach their callbacks with payload and meta, and on("*") too', async () => {
+    const { client, wire } = await settled('chat');
+    const told = listener(client, 'NEWS', '*', 'OTHER');
+    wire.say(event('e-1', { text: 'hello' }));
+    const expected = { payload: { text: 'hello' }, meta: { event: 'NEWS', id: 'e-1', via: { channel: 'chat' } } };
+    assert.deepEqual(await told.next('NEWS'), expected);
+    assert.deepEqual(await told.next('*'), expected);
+    assert.deepEqual(told.all('OTHER'), []);
+  });
+
+  story('are never delivered twice within an epoch, and a new epoch starts afresh', async () => {
+    const { client, wire } = await settled('chat');
+    const told = listener(client, 'NEWS');
+    wire.say(event('e-9', 9), event('e-10', 10), event('e-10', 10), event('e-9', 9), event('e-11', 11), event('new-1', 1), event('new-1', 1));
+    await barrier(client, wire);
+    assert.deepEqual(told.all('NEWS'), [9, 10, 11, 1]);
+  });
+
+  story('cannot pose as states of the connection', async () => {
+    const { client, wire } = await settled();
+    const told = listener(client, 'turted:state', '*');
+    wire.say(event('e-1', 'closed', 'turted:state'), event('e-2', 'star', '*'));
+    await barrier(client, wire);
+    assert.deepEqual(told.all('turted:state'), []);
+    assert.deepEqual(told.all('*'), ['closed', 'star']);
+  });
+
+  story('still reach the others when one callback throws', async (t) => {
+    const report = t.mock.method(console, 'error', () => {});
+    const { client, wire } = await settled('chat');
+    client.on('NEWS', () => {
+      throw new Error('careless page');
+    });
+    const told = listener(client, 'NEWS');
+    wire.say(event('e-1', 1), event('e-2', 2));
+    await barrier(client, wire);
+    assert.deepEqual(told.all('NEWS'), [1, 2]);
+    assert.deepEqual(report.mock.calls.map(({ arguments: [{ message }] }) => message), ['careless page', 'careless page']);
+  });
+
+  story('stop with off(event, fn), with off(event), and at once for a callback taken off by the one before', async (t) => {
+    const { client, wire } = await settled('chat');
+    const [one, two, three] = [t.mock.fn(() => client.off('NEWS', two)), t.mock.fn(), t.mock.fn()];
+    client.on('NEWS', one).on('NEWS', two).on('NEWS', three);
+    wire.say(event('e-1', 1));
+    await barrier(client, wire);
+    client.off('NEWS');
+    client.off('never heard of');
+    wire.say(event('e-2', 2));
+    await barrier(client, wire);
+    assert.deepEqual([one, two, three].map(({ mock }) => mock.callCount()), [1, 0, 1]);
+  });
+
+  story('and echoes: ECHO answers its promise and on("ECHO")', async () => {
+    const { client, wire } = await settled();
+    const told = listener(client, 'ECHO');
+    await barrier(client, wire);
+    assert.deepEqual(told.all('ECHO'), ['barrier']);
+  });
+
+  story('survive nonsense from the wire, which is told as turted:error', async () => {
+    const { client, wire } = await settled('chat');
+    const told = listener(client, 'turted:error', 'NEWS');
+    wire.say('not json', 'null', '{"no":"type"}', { type: 'ERROR', data: { code: 'too_fast', message: 'slow down' } }, { type: 'FUTURE' }, event('e-1', 1));
+    await barrier(client, wire);
+    assert.deepEqual(told.all('turted:error').map(({ code }) => code), ['bad_message', 'bad_message', 'bad_message', 'too_fast']);
+    assert.deepEqual(told.all('NEWS'), [1]);
+  });
+});
+
+describe('a lost wire', () => {
+  story('is resumed with token and last id; recovered means nothing is said again', async () => {
+    const { client, wire } = await settled('chat');
+    const told = listener(client, 'NEWS', 'turted:open', 'turted:gap', 'turted:state', 'turted:close');
+    wire.say(event('e-41', 41), event('e-42', 42));
+    await told.next('NEWS');
+    await told.next('NEWS');
+    wire.cut();
+    const second = await server.wire();
+    second.say(welcome(2));
+    const resume = await second.hear();
+    assert.deepEqual([resume.type, resume.data], ['RESUME', { token: 'secret1', last: 'e-42' }]);
+    second.say(event('e-42', 42), event('e-43', 43), ok(resume, { connection: 'c1', recovered: true, replayed: 1 }), event('e-44', 44));
+    await told.next('turted:open');
+    await barrier(client, second);
+    assert.deepEqual(told.all('NEWS'), [41, 42, 43, 44]);
+    assert.deepEqual(told.all('turted:open'), [{ connection: 'c1', recovered: true }]);
+    assert.deepEqual(told.all('turted:gap'), []);
+    assert.deepEqual(told.all('turted:state'), ['waiting', 'connecting', 'open']);
+    assert.equal(told.all('turted:close')[0].reconnect, true);
+    assert.deepEqual(client.channels, ['chat']);
+
+    second.cut(); // the connection went on under its old id, and so does its token
+    const third = await server.wire();
+    third.say(welcome(3));
+    assert.deepEqual((await third.hear()).data, { token: 'secret1', last: 'e-44' });
+  });
+
+  for (const [how, answer] of [
+    ['recovered:false', (resume) => [ok(resume, { connection: 'c2', recovered: false }), { type: 'GAP', data: { since: 'e-42' } }]],
+    ['recovered:false, GAP first', (resume) => [{ type: 'GAP', data: { since: 'e-42' } }, ok(resume, { connection: 'c2', recovered: false })]],
+    ['ERROR', (resume) => [error(resume, 'bad_message')]],
+  ]) {
+    story(`falls back to IDENT and JOIN on ${how}, and tells one gap once they are back`, async () => {
+      const { client, wire } = await settled('chat', 'news', 'left');
+      const told = listener(client, 'turted:gap', 'turted:open', 'NEWS');
+      const leaving = client.leave('left');
+      wire.say(ok(await wire.hear(), { channel: 'left' }), event('e-42', 42));
+      await leaving;
+      await told.next('NEWS');
+      wire.cut();
+      const second = await server.wire();
+      second.say(welcome(2));
+      second.say(...answer(await second.hear()));
+      const again = [await second.hear(), await second.hear(), await second.hear()];
+      assert.deepEqual(again.map(({ type, data }) => [type, data]), [
+        ['IDENT', { username: 'adam', token: 't' }],
+        ['JOIN', { channel: 'chat' }],
+        ['JOIN', { channel: 'news' }],
+      ]);
+      await barrier(client, second);
+      assert.deepEqual(told.all('turted:gap'), [], 'no gap before the memberships are back');
+      second.say(...again.map((command) => ok(command, command.data)), event('e-43', 43));
+      assert.deepEqual((await told.next('turted:gap')).payload, { since: 'e-42' });
+      await barrier(client, second);
+      assert.equal(told.all('turted:gap').length, 1);
+      assert.deepEqual(told.all('turted:open'), [{ connection: 'c2', recovered: false }]);
+      assert.deepEqual(told.all('NEWS'), [42, 43]);
+
+      second.cut(); // from here on the new token counts
+      const third = await server.wire();
+      third.say(welcome(3));
+      assert.deepEqual((await third.hear()).data, { token: 'secret2', last: 'e-43' });
+    });
+  }
+
+  story('before any event is resumed without a last id', async () => {
+    const { wire } = await settled('chat');
+    wire.cut();
+    const second = await server.wire();
+    second.say(welcome(2));
+    assert.deepEqual((await second.hear()).data, { token: 'secret1' });
+  });
+
+  story('leaves commands without an answer pending: they are sent again and answered', async () => {
+    const { client, wire } = await settled('chat');
+    const answers = [client.join('news'), client.leave('chat'), client.ident({ username: 'eve' })];
+    for (const _ of answers) await wire.hear();
+    wire.cut();
+    const second = await server.wire();
+    second.say(welcome(2));
+    second.say(ok(await second.hear(), { connection: 'c2', recovered: false }));
+    const again = [await second.hear(), await second.hear(), await second.hear()];
+    assert.deepEqual(again.map(({ type, data }) => [type, data]), [
+      ['IDENT', { username: 'eve' }],
+      ['JOIN', { channel: 'news' }],
+      ['LEAVE', { channel: 'chat' }],
+    ]);
+    second.say(ok(again[0], { username: 'eve' }), ok(again[1], { channel: 'news' }), error(again[2], 'not_joined'));
+    assert.deepEqual(await Promise.all(answers), [{ channel: 'news' }, { channel: 'chat' }, { username: 'eve' }]);
+    assert.deepEqual(client.channels, ['news']);
+  });
+
+  story('tells a membership that is not granted again, and retries one that came too fast', async () => {
+    const { client, wire } = await settled('chat', 'news');
+    const told = listener(client, 'turted:error', 'turted:gap');
+    wire.cut();
+    const second = await server.wire();
+    second.say(welcome(2));
+    second.say(error(await second.hear(), 'bad_message'));
+    const [ident, chat, news] = [await second.hear(), await second.hear(), await second.hear()];
+    second.say(ok(ident, { username: 'adam' }), error(chat, 'join_denied'), error(news, 'too_fast'));
+    const retried = await second.hear();
+    assert.deepEqual(retried, news);
+    second.say(ok(retried, { channel: 'news' }));
+    await told.next('turted:gap');
+    const { payload, meta } = await told.next('turted:error');
+    assert.equal(payload.code, 'join_denied');
+    assert.deepEqual(meta, { event: 'turted:error', command: 'JOIN', data: { channel: 'chat' } });
+    assert.deepEqual(client.channels, ['news']);
+  });
+
+  story('is noticed by silence: PING, then the wire is dropped', async () => {
+    const client = connect();
+    const told = listener(client, 'turted:close');
+    const wire = await server.wire();
+    wire.say(welcome(1, { ping: 0.2 }));
+    assert.equal((await wire.hear()).type, 'PING');
+    wire.say({ type: 'PONG' }); // a sign of life: the next silence is asked about anew
+    assert.equal((await wire.hear()).type, 'PING');
+    assert.deepEqual(told.all('turted:close'), []);
+    const { payload } = await told.next('turted:close');
+    assert.deepEqual([payload.code, payload.reconnect], [4009, true]);
+    assert.equal((await server.wire()).path, '/ws');
+  });
+
+  story('through a message too big is not repeated: that command is rejected, the others go on', async () => {
+    const { client, wire } = await settled();
+    const [join, echo] = [client.join('chat'), client.echo('x'.repeat(1000))];
+    await wire.hear();
+    await wire.hear();
+    wire.close(1009);
+    await assert.rejects(echo, { code: 'too_big' });
+    const second = await server.wire();
+    second.say(welcome(2));
+    second.say(ok(await second.hear(), { connection: 'c1', recovered: true, replayed: 0 }));
+    const again = await second.hear();
+    assert.equal(again.type, 'JOIN');
+    second.say(ok(again, again.data));
+    await join;
+  });
+});
+
+describe('the end', () => {
+  for (const [how, end, code] of [
+    ['close code 1008', (wire) => wire.close(1008, 'policy'), 1008],
+    ['close code 4010', (wire) => wire.close(4010, 'kicked'), 4010],
+    ['close code 4011', (wire) => wire.close(4011, 'replaced'), 4011],
+    ['BYE reconnect:false', (wire) => wire.say({ type: 'BYE', data: { code: 1001, reason: 'moved', reconnect: false } }), 1001],
+  ]) {
+    story(`is final on ${how}`, async () => {
+      const { client, wire } = await settled('chat');
+      const told = listener(client, 'turted:state', 'turted:close');
+      const pending = client.echo(1);
+      await wire.hear();
+      end(wire);
+      const { payload } = await told.next('turted:close');
+      assert.deepEqual([payload.code, payload.reconnect, payload.delay], [code, false, undefined]);
+      await assert.rejects(pending, { code: 'disconnected' });
+      await wire.ended;
+      assert.deepEqual(told.all('turted:state'), ['closed']);
+      assert.equal(server.untaken, 0);
+    });
+  }
+
+  story('is not near on BYE reconnect:true: the client comes back', async () => {
+    const { client, wire } = await settled();
+    const told = listener(client, 'turted:close');
+    wire.say({ type: 'BYE', data: { code: 1001, reason: 'going away', reconnect: true } });
+    const { payload } = await told.next('turted:close');
+    assert.deepEqual([payload.code, payload.reason, payload.reconnect], [1001, 'going away', true]);
+    assert.equal((await server.wire()).path, '/ws');
+  });
+
+  story('can be called from a callback while the client is between two wires', async () => {
+    const { client, wire } = await settled();
+    const told = listener(client, 'turted:state');
+    client.on('turted:close', () => client.close());
+    wire.cut();
+    await told.next('turted:state');
+    assert.deepEqual(told.all('turted:state'), ['closed']);
+  });
+});
+
+describe('coming back', () => {
+  story('takes a jittered delay that doubles between the two bounds', async (t) => {
+    t.mock.method(Math, 'random', () => 0.999999);
+    const delays = [];
+    class Refused {
+      constructor() {
+        queueMicrotask(() => this.onclose({ code: 1006, reason: '' }));
+      }
+      close() {}
+    }
+    const client = connect('ws://nobody.invalid', { WebSocket: Refused, minDelay: 1, maxDelay: 10 });
+    await new Promise((resolve) => client.on('turted:close', ({ delay }) => delays.push(Math.round(delay)) === 6 && resolve()));
+    assert.deepEqual(delays, [2, 4, 8, 10, 10, 10]);
+  });
+});
+
+describe('the file', () => {
+  const source = new URL('../../static/turted.js', import.meta.url);
+
+  /** Runs the classic script in a page-like world and returns where new TURTED(url) would connect to. */
+  async function classic(href) {
+    const opened = [];
+    class Spy {
+      constructor(url) {
+        opened.push(url);
+      }
+      close() {}
+    }
+    const world = vm.createContext({ URL, WebSocket: Spy, setTimeout, clearTimeout, location: href && new URL(href) });
+    vm.runInContext(await readFile(source, 'utf8'), world);
+    return (...args) => {
+      new world.TURTED(...args).close();
+      return opened.at(-1);
+    };
+  }
+
+  story('loads as an ES module, default and named, and as CommonJS', async () => {
+    assert.equal(typeof TURTED, 'function');
+    assert.equal(named, TURTED);
+    assert.equal(globalThis.TURTED, TURTED);
+    const module = { exports: {} };
+    vm.runInNewContext(await readFile(source, 'utf8'), { module });
+    assert.equal(module.exports.name, 'TURTED');
+  });
+
+  story('loads as a classic script and finds its server from the page or the url', async () => {
+    const page = await classic('https://example.org/shop/cart?x=1#top');
+    assert.equal(page(), 'wss://example.org/ws');
+    assert.equal(page('/turted/ws'), 'wss://example.org/turted/ws');
+    assert.equal(page('ws'), 'wss://example.org/shop/ws');
+    assert.equal(page('http://push.example.org:7117'), 'ws://push.example.org:7117/ws');
+    assert.equal(page('wss://push.example.org/'), 'wss://push.example.org/ws');
+    assert.equal(page('wss://push.example.org/live?a=b#c'), 'wss://push.example.org/live?a=b');
+    assert.throws(() => page('ftp://example.org/'), /cannot connect to ftp:/);
+  });
+
+  story('wants a url where there is no page, and a WebSocket where there is none', async () => {
+    const nowhere = await classic();
+    assert.throws(() => nowhere(), /Invalid URL/);
+    assert.equal(nowhere('http://127.0.0.1:7117'), 'ws://127.0.0.1:7117/ws');
+    const bare = vm.createContext({ URL });
+    vm.runInContext(await readFile(source, 'utf8'), bare);
+    assert.throws(() => new bare.TURTED('ws://127.0.0.1'), /no WebSocket here/);
+  });
+});

@@ -1,0 +1,258 @@
+//! The program on the command line: what it prints, where, and with which exit code.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::harness::server::turted;
+use crate::harness::{Server, Value, json, to_channel, within};
+
+/// Runs it to its end.
+async fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::from(turted(folder));
+    command.args(arguments).kill_on_drop(true);
+    within(&format!("turted {}", arguments.join(" ")), command.output())
+        .await
+        .unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Checks a configuration of these lines.
+async fn check(text: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("my.toml"), text).unwrap();
+    run(folder.path(), &["check", "--config", "my.toml"]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_prints_the_effective_configuration_without_secrets() {
+    let output =
+        check("[limits]\nping = \"7s\"\n\n[auth.backends]\ntype = \"password\"\npassword = \"s3cret\"\n").await;
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let text = out(&output);
+    assert!(text.contains("ping = \"7s\"") && text.contains("push_bytes"), "{text}");
+    assert!(!text.contains("s3cret") && text.contains("****"), "{text}");
+    let shown: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+    assert!(shown.contains_key("server") && shown.contains_key("history"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_names_every_mistake_with_file_line_and_key() {
+    let output = check(
+        "[server]\nlisten = \"nowhere\"\n\n[limits]\nouttbox_bytes = 5\nping = 5\n\n[auth.clients]\ntype = \"magic\"\n",
+    )
+    .await;
+    assert!(!output.status.success());
+    let text = err(&output);
+    for part in [
+        "my.toml:2",
+        "server.listen",
+        "my.toml:5",
+        "limits.outtbox_bytes",
+        "outbox_bytes",
+        "my.toml:6",
+        "limits.ping",
+        "my.toml:9",
+        "auth.clients",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    assert!(!text.contains("panicked") && !text.contains("backtrace"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_a_mistake_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("turted.toml"),
+        "[connectors.x]\ntype = \"smoke-signals\"\n",
+    )
+    .unwrap();
+    let output = run(folder.path(), &["serve"]).await;
+    assert!(!output.status.success());
+    let text = err(&output);
+    assert!(
+        text.contains("turted.toml:2") && text.contains("connectors.x.type") && text.contains("rest"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_is_taken_is_said_in_one_line() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let listen = format!("[server]\nlisten = \"{}\"\n", server.address);
+    std::fs::write(folder.path().join("turted.toml"), listen).unwrap();
+    let output = run(folder.path(), &["serve"]).await;
+    assert!(!output.status.success());
+    let text = format!("{}{}", out(&output), err(&output));
+    assert!(text.contains(&server.address), "{text}");
+    assert!(!text.contains("panicked"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flags_win_over_the_environment_and_the_environment_over_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("my.toml"),
+        "[limits]\nping = \"7s\"\nbad_messages = 7\njson_depth = 7\n",
+    )
+    .unwrap();
+    let mut command = Command::from(turted(folder.path()));
+    command
+        .env("TURTED_LIMITS__BAD_MESSAGES", "8")
+        .env("TURTED_LIMITS__JSON_DEPTH", "8");
+    command.args(["check", "--config", "my.toml", "--set", "limits.json_depth=9"]);
+    let output = within("turted check", command.output()).await.unwrap();
+    let shown: toml::Table = out(&output)
+        .parse()
+        .unwrap_or_else(|error| panic!("{error}: {}", err(&output)));
+    let limits = &shown["limits"];
+    assert_eq!(
+        (limits["ping"].as_str(), limits["bad_messages"].as_integer()),
+        (Some("7s"), Some(8))
+    );
+    assert_eq!(limits["json_depth"].as_integer(), Some(9));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn push_prints_the_receipt() {
+    let server = Server::start();
+    let mut client = server.member(&["chat"]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let payload = "{\"n\":12345678901234567890123,\"a\":1}";
+    let url = server.url();
+    let arguments = [
+        "push",
+        "--url",
+        &url,
+        "--channel",
+        "chat",
+        "--event",
+        "E",
+        "--payload",
+        payload,
+    ];
+    let output = run(folder.path(), &arguments).await;
+    assert!(output.status.success(), "{}", err(&output));
+    let receipt: Value =
+        serde_json::from_str(out(&output).trim()).unwrap_or_else(|error| panic!("{error}: {}", out(&output)));
+    assert_eq!(receipt["recipients"], 1);
+    let event = client.next_text().await;
+    assert!(
+        event.contains(payload) && event.contains(receipt["id"].as_str().unwrap()),
+        "{event}"
+    );
+    let wrong = [
+        "push",
+        "--url",
+        &url,
+        "--channel",
+        "chat",
+        "--event",
+        "E",
+        "--payload",
+        "{",
+    ];
+    assert!(
+        !run(folder.path(), &wrong).await.status.success(),
+        "a payload that is not JSON"
+    );
+    let nobody = [
+        "push",
+        "--url",
+        "http://127.0.0.1:1",
+        "--channel",
+        "chat",
+        "--event",
+        "E",
+        "--payload",
+        "{}",
+    ];
+    let output = run(folder.path(), &nobody).await;
+    assert!(
+        !output.status.success() && err(&output).contains("127.0.0.1:1"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listen_prints_events_as_they_come() {
+    let server = Server::start();
+    let (mut child, mut lines) = listener(&server);
+    // It has joined once a push reaches somebody.
+    within("the listener to join", async {
+        while server.receipt(&to_channel("chat", "HELLO", json!({"n": 1}))).await["recipients"] == 0 {}
+    })
+    .await;
+    let event = loop {
+        let line = within("an event", lines.next_line())
+            .await
+            .unwrap()
+            .expect("it listens");
+        if line.contains("HELLO") {
+            break line;
+        }
+    };
+    assert!(event.contains("{\"n\":1}"), "{event}");
+    child.kill().await.unwrap();
+    server.still_serves().await;
+}
+
+fn listener(server: &Server) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut command = Command::from(turted(&std::env::temp_dir()));
+    command.args(["listen", "--url", &server.url(), "--channel", "chat"]);
+    let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (child, lines)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn token_prints_what_the_server_accepts() {
+    for settings in [
+        "auth.clients = { type = \"token\", secret = \"hush\" }",
+        "auth.clients = { type = \"token\", hash = \"md5\", prefix = \"pre\", suffix = \"post\" }",
+        "auth.clients = { type = \"token\", hash = \"sha512\", suffix = \"post\" }",
+    ] {
+        let server = Server::with(settings);
+        let config = server.config();
+        let output = run(
+            config.parent().unwrap(),
+            &["token", "adam", "--config", config.to_str().unwrap()],
+        )
+        .await;
+        assert!(output.status.success(), "{}", err(&output));
+        let printed = out(&output);
+        let mut client = server.client().await;
+        let answer = client
+            .ask("IDENT", json!({"username": "adam", "token": printed.trim()}))
+            .await;
+        assert_eq!(answer["type"], "OK", "{settings}: {printed}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn help_and_version_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = run(folder.path(), &["--help"]).await;
+    assert!(help.status.success());
+    for command in ["serve", "check", "push", "listen", "token"] {
+        assert!(out(&help).contains(command), "{}", out(&help));
+        assert!(
+            run(folder.path(), &[command, "--help"]).await.status.success(),
+            "{command}"
+        );
+    }
+    assert!(out(&run(folder.path(), &["--version"]).await).contains(env!("CARGO_PKG_VERSION")));
+    assert!(!run(folder.path(), &["frobnicate"]).await.status.success());
+}

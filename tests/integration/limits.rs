@@ -1,0 +1,219 @@
+//! Every bound of `[limits]`: what reaches it is told so, and nobody else notices.
+
+use std::sync::Arc;
+
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::{Client, Request, Server, Value, json, to_channel, within};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_channel_after_the_last_allowed_is_refused() {
+    let server = Server::with("limits.messages_burst = 1000");
+    let mut client = server.client().await;
+    for number in 0..128 {
+        client.join(&format!("channel-{number}")).await;
+    }
+    let answer = client.ask("JOIN", json!({"channel": "one-more"})).await;
+    assert_eq!(
+        (&answer["type"], &answer["data"]["code"]),
+        (&json!("ERROR"), &json!("too_many_channels"))
+    );
+    client.join("channel-0").await;
+    assert_eq!(
+        server.receipt(&to_channel("one-more", "E", json!(1))).await["recipients"],
+        0
+    );
+    assert_eq!(client.ask("LEAVE", json!({"channel": "channel-0"})).await["type"], "OK");
+    client.join("one-more").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_in_a_hurry_is_told_and_its_commands_have_no_effect() {
+    let server = Server::with("limits.messages_per_second = 1\nlimits.messages_burst = 5");
+    let mut client = server.client().await;
+    for number in 0..10 {
+        client
+            .send(json!({"type": "JOIN", "data": {"channel": format!("c{number}")}, "ref": number}))
+            .await;
+    }
+    let mut codes = Vec::new();
+    for number in 0..10 {
+        let answer = client.answer(json!(number)).await;
+        codes.push(answer["data"]["code"].as_str().map(str::to_owned));
+    }
+    assert!(
+        codes[..5].iter().all(Option::is_none),
+        "the burst is granted: {codes:?}"
+    );
+    assert_eq!(codes[9].as_deref(), Some("too_fast"), "{codes:?}");
+    assert_eq!(server.receipt(&to_channel("c9", "E", json!(1))).await["recipients"], 0);
+    assert_eq!(server.receipt(&to_channel("c0", "E", json!(1))).await["recipients"], 1);
+    server.still_serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_oversize_message_ends_the_connection_with_1009() {
+    let server = Server::with("limits.message_bytes = \"4 KiB\"");
+    let echo = |size: usize| json!({"type": "ECHO", "data": "x".repeat(size)}).to_string();
+    let mut client = server.client().await;
+    client.text(&echo(4000)).await;
+    client.expect("ECHO").await;
+    client.text(&echo(5000)).await;
+    assert_eq!(client.until_closed().await.1, Some(1009));
+    // The same in pieces, each of them small.
+    let mut client = server.client().await;
+    client.try_text(&echo(100_000)).await;
+    assert_eq!(client.until_closed().await.1, Some(1009));
+    server.still_serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_binary_message_is_answered_or_refused() {
+    let server = Server::start();
+    let mut client = server.client().await;
+    client.frame(Message::binary(vec![0, 159, 146, 150])).await;
+    let answer = client.next().await;
+    assert!(
+        matches!(answer["type"].as_str(), Some("ERROR" | "BYE" | "#close")),
+        "{answer}"
+    );
+    server.still_serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_connection_after_the_last_allowed_is_refused() {
+    for setting in ["limits.connections = 3", "limits.connections_per_address = 3"] {
+        let server = Server::with(setting);
+        let mut clients = Vec::new();
+        for _ in 0..3 {
+            clients.push(server.client().await);
+        }
+        let status = server.ask(Request::upgrade("/ws")).await.status;
+        assert!(matches!(status, 429 | 503), "{setting}: {status}");
+        assert_eq!(
+            server.push(&json!({})).await.text(),
+            "OK",
+            "{setting}: backends are not clients"
+        );
+        assert_eq!(clients[0].ask("PING", Value::Null).await["type"], "PONG");
+        // A place that becomes free is given away again.
+        drop(clients.pop());
+        within("a free place", async {
+            while server.ask(Request::upgrade("/ws")).await.status != 101 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_reads_is_dropped_and_the_others_hear_everything() {
+    const EVENTS: usize = 300;
+    let server = Arc::new(Server::with(
+        "limits.push_bytes = \"128 KiB\"\nlimits.outbox_bytes = \"256 KiB\"\nlimits.outbox_frames = 100000",
+    ));
+    let mut stalled = server.member(&["chat"]).await;
+    let mut reader = server.member(&["chat"]).await;
+    let reading = tokio::spawn(async move {
+        let events = reader.events(EVENTS).await;
+        (
+            reader,
+            events
+                .iter()
+                .map(|event| event["data"]["payload"]["n"].clone())
+                .collect::<Vec<_>>(),
+        )
+    });
+    let padding = "x".repeat(100_000);
+    let mut recipients = Vec::new();
+    for number in 0..EVENTS {
+        let push = to_channel("chat", "E", json!({"n": number, "x": padding}));
+        recipients.push(server.receipt(&push).await["recipients"].as_u64().unwrap());
+    }
+    assert_eq!(recipients.first(), Some(&2));
+    assert_eq!(recipients.last(), Some(&1), "the stalled one must be gone");
+    let (mut reader, numbers) = reading.await.unwrap();
+    assert_eq!(numbers, (0..EVENTS).map(|number| json!(number)).collect::<Vec<_>>());
+    assert_eq!(reader.ask("PING", Value::Null).await["type"], "PONG");
+    // What was on its way to the stalled one ends; whether a BYE still fitted depends on the buffers in between.
+    let (bye, code) = stalled.until_closed().await;
+    assert!(code.is_none_or(|code| code == 4008), "{code:?}");
+    assert!(bye.is_none_or(|bye| bye["code"] == 4008 && bye["reconnect"] == true));
+    server.still_serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_client_that_is_forgiven_misses_events_and_stays() {
+    let server =
+        Server::with("limits.push_bytes = \"128 KiB\"\nlimits.outbox_bytes = \"256 KiB\"\nlimits.slow = \"drop\"");
+    let mut client = server.member(&["chat"]).await;
+    let padding = "x".repeat(100_000);
+    for number in 0..300 {
+        server
+            .receipt(&to_channel("chat", "E", json!({"n": number, "x": padding})))
+            .await;
+    }
+    client
+        .send(json!({"type": "ECHO", "data": "here", "ref": "still"}))
+        .await;
+    let mut heard = Vec::new();
+    loop {
+        let message = client.next().await;
+        if message["ref"] == "still" {
+            break;
+        }
+        heard.push(message["data"]["payload"]["n"].as_u64().unwrap());
+    }
+    assert!(heard.len() < 300, "something must have been dropped");
+    assert!(
+        heard.is_sorted_by(|earlier, later| earlier < later),
+        "what came is in order, once: {heard:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_a_sign_of_life_is_dropped() {
+    let server = Server::with("limits.ping = \"1s\"");
+    // It is connected and reads nothing, so it answers no ping either.
+    let silent = server.member(&["chat"]).await;
+    let mut lively = server.member(&["chat"]).await;
+    within("the silent one to go", async {
+        while server.receipt(&to_channel("chat", "E", json!(1))).await["recipients"] != 1 {
+            lively.event().await;
+        }
+    })
+    .await;
+    drop(silent);
+    assert_eq!(lively.ask("PING", Value::Null).await["type"], "PONG");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_never_ends_is_given_up() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = Server::with("limits.header_timeout = \"1s\"");
+    let mut wire = server.wire().await;
+    wire.write_all(b"GET /ws HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    let _ = within("the server to give up", wire.read_to_end(&mut answer)).await;
+    assert!(
+        answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+    server.still_serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_welcome_says_how_often_a_ping_comes_and_how_long_one_may_be_away() {
+    let server = Server::with("limits.ping = \"7s\"\nhistory.age = \"33s\"");
+    let client = Client::connect(&server).await;
+    assert_eq!(
+        (&client.welcome["ping"], &client.welcome["window"]),
+        (&json!(7), &json!(33))
+    );
+    assert!(client.welcome["server"].as_str().unwrap().starts_with("turted/"));
+    assert_ne!(client.connection, client.token, "the public id is not the secret");
+}

@@ -1,0 +1,19 @@
+//! Stories about the real binary: every test starts its own `turted serve` on a free port and speaks to it over sockets.
+//!
+//! In: what backends, clients and people send. Out: what they must hear, and that a server which was abused still serves
+//! the next one. No test sleeps: it waits for an answer, and to assert silence it waits for a later event (`Client::heard`).
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod harness;
+
+mod abuse;
+mod auth;
+mod cli;
+mod limits;
+mod observe;
+mod push;
+mod resume;
+mod semantics;
+mod shutdown;
+mod tls;

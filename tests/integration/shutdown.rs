@@ -1,0 +1,105 @@
+//! The end: nobody who has a receipt was lied to, everybody is told, and the process goes in time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::harness::{Request, Server, Value, json, to_channel, within};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_are_told_to_come_back_and_the_process_ends_well() {
+    let server = Server::start();
+    let mut clients = vec![
+        server.client().await,
+        server.user("adam").await,
+        server.member(&["chat"]).await,
+    ];
+    server.terminate();
+    for client in &mut clients {
+        let (bye, code) = client.until_closed().await;
+        let bye = bye.expect("a BYE before the end");
+        assert_eq!((&bye["code"], &bye["reconnect"]), (&json!(1001), &json!(true)), "{bye}");
+        assert_eq!(code, Some(1001));
+    }
+    let status = server.ended().await;
+    assert_eq!(status.code(), Some(0), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_with_a_receipt_arrives_before_the_end() {
+    let server = Arc::new(Server::start());
+    let mut client = server.member(&["chat"]).await;
+    let counted = Arc::new(AtomicUsize::new(0));
+    let publishers: Vec<_> = (0..4)
+        .map(|publisher| {
+            let (server, counted) = (server.clone(), counted.clone());
+            tokio::spawn(async move {
+                let mut receipts = Vec::new();
+                for number in 0.. {
+                    let push = to_channel("chat", "E", json!([publisher, number]));
+                    match post(&server, &push).await {
+                        Some(receipt) => receipts.push(receipt["id"].as_str().unwrap().to_owned()),
+                        None => break,
+                    }
+                    counted.fetch_add(1, Ordering::Relaxed);
+                }
+                receipts
+            })
+        })
+        .collect();
+    let mut heard = Vec::new();
+    let (mut asked, mut code) = (false, None);
+    while code.is_none() {
+        let message = client.next().await;
+        match message["type"].as_str() {
+            Some("EVENT") => heard.push(message["data"]["id"].as_str().unwrap().to_owned()),
+            Some("BYE") => assert_eq!(message["data"]["code"], 1001),
+            Some("#close") => code = Some(message["code"].clone()),
+            _ => panic!("{message}"),
+        }
+        if !asked && counted.load(Ordering::Relaxed) > 100 {
+            server.terminate();
+            asked = true;
+        }
+    }
+    assert_eq!(code, Some(json!(1001)));
+    let mut promised = 0;
+    for publisher in publishers {
+        for id in within("the publishers to notice", publisher).await.unwrap() {
+            assert!(heard.contains(&id), "{id} has a receipt and never arrived");
+            promised += 1;
+        }
+    }
+    assert!(promised > 100);
+    let server = Arc::into_inner(server).expect("nobody else holds the server");
+    assert_eq!(server.ended().await.code(), Some(0));
+}
+
+/// The receipt, or nothing once the server refuses or is gone.
+async fn post(server: &Server, push: &Value) -> Option<Value> {
+    let wire = tokio::net::TcpStream::connect(&server.address).await.ok()?;
+    let (mut reader, mut writer) = wire.into_split();
+    let bytes = Request::json("/push/", push).bytes(&server.address);
+    tokio::io::AsyncWriteExt::write_all(&mut writer, &bytes).await.ok()?;
+    let mut answer = String::new();
+    let read = tokio::io::AsyncReadExt::read_to_string(&mut reader, &mut answer);
+    within("an answer or an end", read).await.ok()?;
+    let body = answer
+        .strip_prefix("HTTP/1.1 200")
+        .and_then(|rest| rest.split_once("\r\n\r\n"))?
+        .1;
+    serde_json::from_str(body).ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_that_do_not_go_cannot_hold_the_process() {
+    let server = Server::with("server.shutdown_timeout = \"2s\"");
+    let _silent = server.wire().await;
+    let _stalled = server.client().await;
+    let mut half = server.wire().await;
+    let head = b"POST /push/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{";
+    tokio::io::AsyncWriteExt::write_all(&mut half, head).await.unwrap();
+    assert_eq!(server.get("/health/live").await.status, 200);
+    server.terminate();
+    let status = server.ended().await;
+    assert_eq!(status.code(), Some(0), "{status}");
+}

@@ -1,0 +1,49 @@
+//! The same doors behind TLS, with a certificate made for the test.
+
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsConnector;
+
+use crate::harness::{Request, Server, within};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_a_certificate_speaks_https() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
+    std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let settings = format!("tls.cert = '{}'\ntls.key = '{}'", path("cert.pem"), path("key.pem"));
+    let server = Server::within_folder(folder, &settings);
+    assert_eq!(server.scheme, "https", "{}", server.log());
+
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    let config = config
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = TlsConnector::from(Arc::new(config));
+    let name = ServerName::try_from("localhost").unwrap();
+    let wire = within("the TLS handshake", connector.connect(name, server.wire().await))
+        .await
+        .unwrap();
+    let reply = Request::new("POST", "/push/").body("{}").send(wire, "localhost").await;
+    assert_eq!((reply.status, reply.text().as_str()), (200, "OK"));
+
+    // Somebody who speaks plain HTTP to it gets no answer, and nobody is harmed.
+    let mut plain = server.wire().await;
+    plain.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let _ = within("the server to hang up", plain.read_to_end(&mut answer)).await;
+    assert!(
+        !answer.starts_with(b"HTTP/1.1 2"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+}

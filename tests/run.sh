@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Every test there is, on a fresh Debian with Rust: the Rust tests of all crates, then the stories about the browser
+# client and the pages against a real server. Installs what is missing and leaves nothing running.
+#   tests/run.sh            screenshots go to target/artefacts
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+target=${CARGO_TARGET_DIR:-$root/target}
+artefacts=$target/artefacts
+scratch=$(mktemp -d)
+server=
+
+finish() {
+  local status=$?
+  if [ -n "$server" ] && kill -0 "$server" 2>/dev/null; then
+    kill -TERM "$server" 2>/dev/null || true
+    wait "$server" 2>/dev/null || true
+  fi
+  if [ "$status" -ne 0 ] && [ -s "$scratch/server.log" ]; then
+    echo '--- what the server said ---' >&2
+    cat "$scratch/server.log" >&2
+  fi
+  rm -rf "$scratch"
+  exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+step() { printf '\n=== %s ===\n' "$*"; }
+
+fail() {
+  printf '\n!!! %s\n' "$*" >&2
+  exit 1
+}
+
+chromium_path() {
+  local candidate
+  for candidate in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
+    if [ -n "$candidate" ] && command -v "$candidate"; then
+      return 0
+    fi
+  done
+  return 1
+}
+
+# install_missing: one apt run for all that is absent, none at all when nothing is.
+install_missing() {
+  local packages=() as_root=()
+  command -v node >/dev/null || packages+=(nodejs)
+  command -v npm >/dev/null || packages+=(npm)
+  command -v cc >/dev/null || packages+=(gcc libc6-dev)
+  command -v curl >/dev/null || packages+=(curl)
+  chromium_path >/dev/null || packages+=(chromium)
+  if [ ${#packages[@]} -eq 0 ]; then
+    return 0
+  fi
+  step "installing ${packages[*]}"
+  command -v apt-get >/dev/null || fail "missing: ${packages[*]}; this is no Debian, install them by hand"
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || fail "missing: ${packages[*]}; installing them needs root or sudo"
+    as_root=(sudo)
+  fi
+  "${as_root[@]}" apt-get update -q || fail 'apt-get update failed: is there a network?'
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}" ||
+    fail "could not install: ${packages[*]}"
+}
+
+command -v cargo >/dev/null || fail 'missing: cargo; see https://rustup.rs'
+install_missing
+chromium=$(chromium_path) || fail 'missing: chromium, even after installing it'
+
+step 'building'
+cargo build --workspace --all-targets --locked
+
+step 'Rust tests'
+cargo test --workspace --locked
+
+step 'scripts'
+for script in static/*.js static/*.mjs tests/browser/*.mjs; do
+  node --check "$script"
+done
+for script in tests/*.sh tests/*/*.sh .ci/run; do
+  [ ! -e "$script" ] || bash -n "$script"
+done
+
+step 'browser stories: the client'
+# The same layout as in the repository, because the stories import ../../static; node_modules stays out of the tree.
+mkdir -p "$scratch/tests" "$artefacts"
+cp -R static "$scratch/static"
+cp -R tests/browser "$scratch/tests/browser"
+rm -rf "$scratch/tests/browser/node_modules"
+cd "$scratch/tests/browser"
+npm install --no-audit --no-fund --loglevel=error || fail 'npm install failed: is there a network?'
+node --test client.mjs
+
+step 'browser stories: the pages'
+printf '[server]\nlisten = "127.0.0.1:0"\n' >"$scratch/turted.toml"
+# No pipe between the server and its log: with one, $! would be the wrong process.
+: >"$scratch/server.log"
+"$target/debug/turted" serve --config "$scratch/turted.toml" >"$scratch/server.log" 2>&1 </dev/null &
+server=$!
+url=
+for _ in $(seq 100); do
+  url=$(grep -oE 'http://127\.0\.0\.1:[1-9][0-9]*' "$scratch/server.log" | head -n 1 || true)
+  if [ -n "$url" ]; then
+    break
+  fi
+  kill -0 "$server" 2>/dev/null || fail 'the server did not start'
+  sleep 0.1
+done
+[ -n "$url" ] || fail 'the server did not say where it listens'
+TURTED_URL=$url CHROMIUM=$chromium ARTEFACTS=$artefacts node --test pages.mjs
+
+step 'the end of the server'
+kill -TERM "$server"
+wait "$server" || fail "the server ended with status $?"
+server=
+
+step "all well; screenshots in $artefacts"

@@ -1,0 +1,151 @@
+//! Who may know whom: the table of ARCHITECTURE.md as data, and what the manifests say about it.
+//!
+//! In: folders and manifests. Out: forbidden words per room, dependencies per crate. Refuses to know how a
+//! Rust file is read.
+
+use std::fs;
+use std::path::Path;
+
+use crate::root;
+
+/// A folder (or file) and the words that its production code never uses.
+pub struct Room {
+    /// Beginning of the file names it holds.
+    pub folder: &'static str,
+    /// Paths or words; `actix` stands for itself and needs its siblings listed.
+    pub never: &'static [&'static str],
+    /// Said to whoever breaks it.
+    pub because: &'static str,
+}
+
+/// The rules, in the order in which an event flows.
+pub const ROOMS: &[Room] = &[
+    Room {
+        folder: "core/src/",
+        never: &[
+            "actix",
+            "actix_web",
+            "actix_rt",
+            "actix_ws",
+            "turted",
+            "std::fs",
+            "std::net::TcpStream",
+            "std::net::TcpListener",
+            "tokio::net",
+            "tokio::fs",
+            "tokio::time",
+            "tokio::spawn",
+            "std::thread::spawn",
+        ],
+        because: "core holds words and contracts: no actix, no I/O",
+    },
+    Room {
+        folder: "connectors/",
+        never: &["actix", "actix_web", "actix_rt", "actix_ws", "turted"],
+        because: "a connector knows core and its own driver",
+    },
+    Room {
+        folder: "src/dispatcher/",
+        never: &[
+            "actix_web",
+            "actix_ws",
+            "crate::protocol",
+            "crate::transport",
+            "crate::http",
+            "crate::auth",
+            "crate::config",
+        ],
+        because: "the Dispatcher knows neither protocols nor transports",
+    },
+    Room {
+        folder: "src/connection/",
+        never: &[
+            "actix_web",
+            "actix_ws",
+            "crate::http",
+            "crate::transport",
+            "crate::config",
+        ],
+        because: "a connection does not know which wire carries it",
+    },
+    Room {
+        folder: "src/protocol/",
+        never: &[
+            "actix",
+            "actix_web",
+            "actix_rt",
+            "actix_ws",
+            "tokio",
+            "Instant::now",
+            "SystemTime::now",
+            "std::net",
+            "crate::dispatcher",
+            "crate::transport",
+            "crate::http",
+            "crate::auth",
+            "crate::config",
+        ],
+        because: "a protocol is pure: no actix, no clock, no socket",
+    },
+    Room {
+        folder: "src/transport/",
+        never: &["crate::auth", "crate::observe", "crate::registry", "crate::config"],
+        because: "a transport moves bytes; it knows neither credentials nor connectors",
+    },
+    Room {
+        folder: "src/observe/",
+        never: &["crate::transport", "crate::protocol", "crate::config"],
+        because: "an observer hears notes of core",
+    },
+    Room {
+        folder: "src/auth/",
+        never: &[
+            "actix",
+            "actix_web",
+            "crate::dispatcher",
+            "crate::connection",
+            "crate::transport",
+            "crate::protocol",
+        ],
+        because: "an authenticator sees credentials and nothing else",
+    },
+];
+
+/// A manifest as a table.
+pub fn manifest(path: &Path) -> toml::Table {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.parse()
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every connector crate: its name and its manifest.
+pub fn connectors() -> Vec<(String, toml::Table)> {
+    let folders = fs::read_dir(root().join("connectors")).unwrap();
+    let manifests = folders
+        .map(|folder| folder.unwrap().path().join("Cargo.toml"))
+        .filter(|path| path.exists());
+    manifests
+        .map(|path| {
+            let manifest = manifest(&path);
+            (manifest["package"]["name"].as_str().unwrap().to_owned(), manifest)
+        })
+        .collect()
+}
+
+/// What a crate is built from, dev-dependencies left out. A renamed dependency counts under its real name.
+pub fn dependencies(manifest: &toml::Table) -> Vec<String> {
+    let tables = ["dependencies", "build-dependencies"];
+    let entries = tables
+        .iter()
+        .filter_map(|table| manifest.get(*table)?.as_table())
+        .flatten();
+    entries
+        .map(|(name, value)| {
+            value
+                .get("package")
+                .and_then(|package| package.as_str())
+                .unwrap_or(name)
+                .to_owned()
+        })
+        .collect()
+}
