@@ -5,7 +5,7 @@
 //! `ARCHITECTURE.md` has the map. To embed the server, begin at [`Server::builder`].
 
 pub mod auth;
-// pub mod cli;
+pub mod cli;
 pub mod config;
 pub mod connection;
 pub mod dispatcher;

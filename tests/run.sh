@@ -51,7 +51,6 @@ install_missing() {
   command -v node >/dev/null || packages+=(nodejs)
   command -v npm >/dev/null || packages+=(npm)
   command -v cc >/dev/null || packages+=(gcc libc6-dev)
-  command -v curl >/dev/null || packages+=(curl)
   chromium_path >/dev/null || packages+=(chromium)
   if [ ${#packages[@]} -eq 0 ]; then
     return 0

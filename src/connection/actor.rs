@@ -151,7 +151,7 @@ impl Connection {
     fn receive(&mut self, text: &str, cx: &mut Context<Self>) {
         if !self.pace.allows(self.last_heard) {
             let rejection = Rejection::TooFast(self.surroundings.pace.0);
-            self.lane.tell(&Notice::Rejected(rejection), &None);
+            self.lane.refuse(text, &rejection);
             return;
         }
         for reaction in self.lane.receive(text) {
@@ -247,8 +247,7 @@ impl StreamHandler<Inbound> for Connection {
             Inbound::Ping(pong) => self.lane.control(pong),
             Inbound::Pong => {}
             Inbound::Unreadable(why) => {
-                let rejection = Rejection::BadMessage(why.into());
-                self.lane.tell(&Notice::Rejected(rejection), &None);
+                self.lane.refuse("", &Rejection::BadMessage(why.into()));
             }
             Inbound::Broken(ending) => self.lane.end(ending),
             Inbound::Close(ending) => {

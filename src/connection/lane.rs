@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use actix::Addr;
 use bytes::Bytes;
-use turted_core::{Ending, Notice, Tag, Welcome};
+use turted_core::{Ending, Notice, Rejection, Tag, Welcome};
 
 use super::actor::{Connection, Stop};
 use super::outbox::{Outbox, OutboxBounds};
@@ -102,6 +102,11 @@ impl Lane {
         self.converse(|conversation, out| conversation.receive(text, out))
     }
 
+    /// A message from the client that is only answered with a rejection.
+    pub fn refuse(&self, text: &str, rejection: &Rejection) {
+        self.converse(|conversation, out| conversation.refuse(text, rejection, out));
+    }
+
     /// Says goodbye and takes nothing more. The first ending counts.
     pub fn end(&self, ending: Ending) {
         if self.ended.get().is_some() {
@@ -109,7 +114,9 @@ impl Lane {
         }
         self.ended.set(Some(ending));
         let mut farewell = Vec::new();
-        self.conversation.borrow_mut().farewell(ending, &mut farewell);
+        if ending != Ending::Vanished {
+            self.conversation.borrow_mut().farewell(ending, &mut farewell);
+        }
         {
             let mut outbox = self.outbox.borrow_mut();
             // Whoever reads too slowly has the goodbye before all that it will not read.

@@ -194,7 +194,7 @@ impl Desk {
             connections,
             users,
             channels,
-            parked: self.parking.len(),
+            parked: self.parking.count(),
             log_bytes: self.log.bytes(),
         }
     }

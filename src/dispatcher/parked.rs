@@ -78,7 +78,7 @@ impl Parking {
 
     /// How many wait.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.places.len()
     }
 

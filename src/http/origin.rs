@@ -56,8 +56,8 @@ fn same_host(scheme: &str, authority: &str, host: &str) -> bool {
 }
 
 fn is_loopback(authority: &str) -> bool {
-    if authority.starts_with("[::1]") {
-        return matches!(&authority[5..], "") || authority[5..].starts_with(':');
+    if let Some(port) = authority.strip_prefix("[::1]") {
+        return port.is_empty() || port.starts_with(':');
     }
     let name = authority.split(':').next().unwrap_or_default();
     name == "localhost"

@@ -59,6 +59,7 @@ pub async fn open(request: HttpRequest, shared: web::Data<Shared>, payload: web:
         bearer,
         ticket,
     )
+    .await
     .unwrap_or_else(|error| error.error_response())
 }
 

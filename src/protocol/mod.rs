@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use turted_core::encode::Delivery;
-use turted_core::{Ending, Intent, Notice, Tag, Welcome};
+use turted_core::{Ending, Intent, Notice, Rejection, Tag, Welcome};
 
 pub mod native;
 
@@ -25,6 +25,8 @@ pub trait Conversation {
     fn welcome(&mut self, welcome: &Welcome, out: &mut Vec<Reaction>);
     /// A text message came in.
     fn receive(&mut self, text: &str, out: &mut Vec<Reaction>);
+    /// A text message came in that is not to be acted upon, only answered with this rejection.
+    fn refuse(&mut self, text: &str, rejection: &Rejection, out: &mut Vec<Reaction>);
     /// The server answers an intent, or has something to tell.
     fn notify(&mut self, notice: &Notice, tag: &Tag, out: &mut Vec<Reaction>);
     /// The last words to the client.

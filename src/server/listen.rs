@@ -140,7 +140,7 @@ pub fn listen(config: &Config, worker: Worker) -> Result<Listening, ServeError> 
     let handle = running.handle();
     // Nothing is accepted before the server is polled.
     let ended = actix_web::rt::spawn(running);
-    let ended = async move { ended.await.unwrap_or_else(|_| Ok(())) };
+    let ended = async move { ended.await.unwrap_or(Ok(())) };
     Ok((addresses, handle, Box::pin(ended)))
 }
 

@@ -56,12 +56,14 @@ impl Conversation for NativeConversation {
         }
     }
 
+    fn refuse(&mut self, text: &str, rejection: &Rejection, out: &mut Vec<Reaction>) {
+        let (tag, _) = command::read(text, &self.limits);
+        out.push(Reaction::Send(reply::error(rejection, &tag)));
+        self.strike(out);
+    }
+
     fn notify(&mut self, notice: &Notice, tag: &Tag, out: &mut Vec<Reaction>) {
         out.extend(reply::notice(notice, tag).into_iter().map(Reaction::Send));
-        // What the connection refused before it was read counts like a message that could not be read.
-        if let Notice::Rejected(Rejection::TooFast(_) | Rejection::BadMessage(_)) = notice {
-            self.strike(out);
-        }
     }
 
     fn farewell(&mut self, ending: Ending, out: &mut Vec<Reaction>) {

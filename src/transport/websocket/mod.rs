@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use actix::{Actor, AsyncContext};
 use actix_web::body::BoxBody;
-use actix_web::{Error, HttpRequest, HttpResponse, web};
+use actix_web::error::PayloadError;
+use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 use actix_ws::{AggregatedMessage, CloseCode, ProtocolError};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -22,8 +23,10 @@ use crate::protocol::Protocol;
 
 mod body;
 pub mod frame;
+mod guard;
 
 use body::Wire;
+use guard::Guard;
 
 /// One protocol over WebSocket, as the server offers it at a path.
 pub struct Mount {
@@ -58,7 +61,11 @@ impl Framing for WebSocketFraming {
     }
 
     fn close(&self, ending: Ending) -> Option<Bytes> {
-        (ending != Ending::Vanished).then(|| frame::close(ending.code(), ending.reason()))
+        // 1006 must not be sent (RFC 6455 section 7.4.1); whoever closed with a code of its own gets the plain answer.
+        Some(match ending {
+            Ending::Vanished => frame::close(Ending::Normal.code(), ""),
+            _ => frame::close(ending.code(), ending.reason()),
+        })
     }
 }
 
@@ -66,7 +73,7 @@ impl Framing for WebSocketFraming {
 ///
 /// # Errors
 /// The handshake's own refusals (RFC 6455 section 4.2.2).
-pub fn accept(
+pub async fn accept(
     request: &HttpRequest,
     payload: web::Payload,
     mount: &Mount,
@@ -75,6 +82,11 @@ pub fn accept(
     bearer: Option<String>,
     held: impl Sized + 'static,
 ) -> Result<HttpResponse, Error> {
+    let guarded = Guard::new(payload, mount.message_bytes);
+    let mut guarded: actix_web::dev::Payload = actix_web::dev::Payload::Stream {
+        payload: Box::pin(guarded),
+    };
+    let payload = web::Payload::from_request(request, &mut guarded).await?;
     let (response, _session, messages) = actix_ws::handle_with_protocols(request, payload, mount.subprotocols)?;
     let messages = messages
         .max_frame_size(mount.message_bytes)
@@ -114,12 +126,23 @@ fn translate(message: Result<AggregatedMessage, ProtocolError>) -> Inbound {
         Ok(AggregatedMessage::Ping(data)) => Inbound::Ping(frame::pong(&data)),
         Ok(AggregatedMessage::Pong(_)) => Inbound::Pong,
         Ok(AggregatedMessage::Close(reason)) => Inbound::Close(match reason.map(|reason| reason.code) {
+            None | Some(CloseCode::Normal) => Ending::Normal,
             Some(CloseCode::Away) => Ending::Left,
-            _ => Ending::Normal,
+            // A watchdog or a proxy gave the wire up; the client did not say goodbye.
+            Some(_) => Ending::Vanished,
         }),
         Err(ProtocolError::Overflow) => Inbound::Broken(Ending::TooBig),
-        // The socket failed; there is nobody to tell.
-        Err(ProtocolError::Io(_)) => Inbound::Broken(Ending::Vanished),
+        Err(ProtocolError::Io(error)) => Inbound::Broken(broken(&error)),
         Err(_) => Inbound::Broken(Ending::BrokenFraming),
+    }
+}
+
+/// What a failure below the frames means: too large, not UTF-8, or a socket that is gone.
+fn broken(error: &std::io::Error) -> Ending {
+    let overflow = error.get_ref().and_then(|inner| inner.downcast_ref::<PayloadError>());
+    match overflow {
+        Some(PayloadError::Overflow) => Ending::TooBig,
+        _ if error.kind() == std::io::ErrorKind::InvalidData => Ending::BrokenFraming,
+        _ => Ending::Vanished,
     }
 }

@@ -1,0 +1,13 @@
+//! `turted check`: shows what is in effect.
+//!
+//! In: a configuration without mistakes. Out: the same as TOML on standard output. Never sees a secret: they come masked.
+
+use anyhow::Result;
+
+use super::line;
+use crate::config::Config;
+
+/// Prints the effective configuration.
+pub fn run(config: &Config) -> Result<()> {
+    line::print(config.to_toml_masked().trim_end())
+}

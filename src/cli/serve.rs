@@ -1,0 +1,173 @@
+//! `turted serve`: runs the server until it is asked to stop.
+//!
+//! In: a checked configuration. Out: a few lines that say what is where, and a clean end. Refuses to know how the server is built.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use log::info;
+use serde::Deserialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{line, url};
+use crate::Server;
+use crate::config::{Config, ConnectorSection, Method, Observe};
+
+/// What the shell says of a program that SIGINT ended.
+const INTERRUPTED: i32 = 130;
+
+/// Serves until SIGTERM or SIGINT. Must run inside an actix `System`.
+pub async fn run(config: Config) -> Result<()> {
+    // Before anything is started, so that no signal is missed.
+    let mut interrupt = on(SignalKind::interrupt())?;
+    let mut terminate = on(SignalKind::terminate())?;
+    let running = Server::builder().config(config.clone()).build()?.start()?;
+    // A server whose standard output is closed goes on serving.
+    let _ = line::print(banner(&config, &running.addresses()).trim_end());
+    tokio::select! {
+        _ = interrupt.recv() => info!("SIGINT: stopping; once more to stop at once"),
+        _ = terminate.recv() => info!("SIGTERM: stopping"),
+    }
+    tokio::select! {
+        () = running.stop() => Ok(()),
+        _ = interrupt.recv() => std::process::exit(INTERRUPTED),
+    }
+}
+
+fn on(kind: SignalKind) -> Result<Signal> {
+    signal(kind).context("failed to listen for signals")
+}
+
+/// What is where, with URLs to copy.
+fn banner(config: &Config, addresses: &[(SocketAddr, &str)]) -> String {
+    let all: Vec<String> = addresses
+        .iter()
+        .map(|(address, scheme)| format!("{scheme}://{address}"))
+        .collect();
+    let mut out = format!(
+        "turted {} listening on {}\n",
+        env!("CARGO_PKG_VERSION"),
+        all.join(" and ")
+    );
+    let Some((address, scheme)) = addresses.first() else {
+        return out;
+    };
+    let host = reachable(*address);
+    let mut row = |what: &str, where_: String, remark: &str| {
+        // Writing into a string cannot fail.
+        let _ = match remark {
+            "" => writeln!(out, "  {what:<10} {where_}"),
+            _ => writeln!(out, "  {what:<10} {where_:<41} ({remark})"),
+        };
+    };
+    let socket = if *scheme == "https" { "wss" } else { "ws" };
+    let clients = format!("auth {}", word(&config.auth.clients));
+    row(
+        "clients",
+        format!("{socket}://{host}{}", config.server.websocket),
+        &clients,
+    );
+    for section in config.connectors.values() {
+        let door = door(section).map(|path| format!("POST {scheme}://{host}{path}"));
+        let auth = format!("; auth {}", word(&config.auth.backends));
+        let remark = format!("connector {}{}", section.name, if door.is_some() { &auth } else { "" });
+        row("backends", door.unwrap_or_else(|| section.kind.clone()), &remark);
+    }
+    let watch = [
+        config.observe.metrics.then_some(Observe::METRICS),
+        config.observe.stream.then_some(Observe::STREAM),
+        Some("/health/ready"),
+    ];
+    let watch: Vec<&str> = watch.into_iter().flatten().collect();
+    row("watch", format!("{scheme}://{host}{}", watch.join(", ")), "");
+    match (&config.server.static_dir, config.server.demo) {
+        (Some(folder), _) => row("pages", format!("{scheme}://{host}/"), &folder.display().to_string()),
+        (None, true) => row("demo", format!("{scheme}://{host}/"), ""),
+        (None, false) => {}
+    }
+    out
+}
+
+/// The address as somebody on this machine would call it: nobody can connect to 0.0.0.0.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+/// The path below which a connector takes pushes on the server's own port, for the type that does.
+fn door(section: &ConnectorSection) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Door {
+        path: Option<String>,
+    }
+    if section.kind != "rest" {
+        return None;
+    }
+    let path = section.parse::<Door>().ok().and_then(|door| door.path);
+    Some(path.unwrap_or_else(|| url::PUSH.to_owned()))
+}
+
+/// The `type` that the configuration calls a method by.
+fn word(method: &Method) -> &'static str {
+    match method {
+        Method::AcceptAll => "accept_all",
+        Method::Password(_) => "password",
+        Method::Hmac(_) | Method::Salted { .. } => "token",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Secret, Sources};
+
+    fn at(address: &str, scheme: &'static str, config: &Config) -> String {
+        banner(config, &[(address.parse().unwrap(), scheme)])
+    }
+
+    #[test]
+    fn the_banner_says_what_is_where() {
+        let expected = concat!(
+            "turted ",
+            env!("CARGO_PKG_VERSION"),
+            " listening on http://127.0.0.1:7117\n",
+            "  clients    ws://127.0.0.1:7117/ws                    (auth accept_all)\n",
+            "  backends   POST http://127.0.0.1:7117/push/          (connector rest; auth accept_all)\n",
+            "  watch      http://127.0.0.1:7117/metrics, /observe, /health/ready\n",
+            "  demo       http://127.0.0.1:7117/\n",
+        );
+        assert_eq!(at("127.0.0.1:7117", "http", &Config::default()), expected);
+    }
+
+    #[test]
+    fn the_banner_follows_the_configuration() {
+        let sets = [
+            "connectors.rest.path=/in/",
+            "server.demo=false",
+            "observe.metrics=false",
+        ];
+        let sources = Sources {
+            sets: sets.map(str::to_owned).to_vec(),
+            ..Sources::default()
+        };
+        let mut config = Config::load(&sources, &crate::registry::check).unwrap();
+        config.auth.backends = Method::Password(Secret::new("hush"));
+        let text = at("0.0.0.0:443", "https", &config);
+        assert!(text.contains("listening on https://0.0.0.0:443\n"), "{text}");
+        assert!(text.contains("wss://127.0.0.1:443/ws"), "{text}");
+        assert!(
+            text.contains("POST https://127.0.0.1:443/in/") && text.contains("auth password"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("/metrics") && !text.contains("demo") && !text.contains("hush"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! `turted token`: makes the token that a door of the configuration accepts.
+//!
+//! In: a name, and how the door is guarded. Out: the token on standard output, alone, for scripts. Refuses to know how a token
+//! is computed.
+
+use anyhow::{Context, Result, anyhow};
+use turted_core::UserName;
+
+use super::line;
+use crate::config::{Config, Method};
+use crate::server::{core_limits, token};
+
+const EXAMPLES: &str = "\
+Examples:
+  turted token adam
+  turted listen --user adam --token \"$(turted token adam)\"
+  TURTED_TOKEN=\"$(turted token shop --backends)\" turted push --user adam --event PAID";
+
+/// Print the token with which a user or a backend proves its name
+///
+/// Works when [auth.clients] (with --backends: [auth.backends]) has the type "token". The token holds for as long as the
+/// secret in the configuration stays the same.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct TokenArgs {
+    /// The name that the token is for
+    user: String,
+
+    /// Make the token of a backend, as USER:TOKEN: the form that `turted push --token` and `Authorization: Bearer` take
+    #[arg(long)]
+    backends: bool,
+}
+
+/// Prints the token.
+pub fn run(args: &TokenArgs, config: &Config) -> Result<()> {
+    line::print(&issue(args, config)?)
+}
+
+fn issue(args: &TokenArgs, config: &Config) -> Result<String> {
+    let (section, method) = match args.backends {
+        false => ("auth.clients", &config.auth.clients),
+        true => ("auth.backends", &config.auth.backends),
+    };
+    let limits = core_limits(config);
+    let user = UserName::parse(&args.user, &limits).map_err(|error| anyhow!("the name {error}"))?;
+    let token = token(method, limits).with_context(|| {
+        let way_out = "set type = \"token\" there to use tokens (turted.toml shows how)";
+        match method {
+            Method::Password(_) => format!("[{section}] asks for a password and takes no tokens; {way_out}"),
+            _ => format!("[{section}] believes everybody and needs no tokens; {way_out}"),
+        }
+    })?;
+    let token = token.issue(&user);
+    Ok(if args.backends {
+        format!("{user}:{token}")
+    } else {
+        token
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+    use serde_json::Value;
+    use turted_core::Credentials;
+
+    fn args(backends: bool) -> TokenArgs {
+        TokenArgs {
+            user: "adam".into(),
+            backends,
+        }
+    }
+
+    fn guarded() -> Config {
+        let mut config = Config::default();
+        config.auth.clients = Method::Hmac(Secret::new("hush"));
+        config.auth.backends = Method::Hmac(Secret::new("hush, too"));
+        config
+    }
+
+    fn verify(method: &Method, data: &Value, bearer: Option<&str>) -> bool {
+        let authenticator = token(method, core_limits(&guarded())).unwrap();
+        let verdict = turted_core::Authenticator::verify(&authenticator, Credentials { data, bearer });
+        futures_util::FutureExt::now_or_never(verdict).unwrap().is_ok()
+    }
+
+    #[test]
+    fn each_door_accepts_the_token_that_was_made_for_it() {
+        let config = guarded();
+        let data = serde_json::json!({"username": "adam", "token": issue(&args(false), &config).unwrap()});
+        assert!(verify(&config.auth.clients, &data, None));
+        assert!(!verify(&config.auth.backends, &data, None));
+        let bearer = issue(&args(true), &config).unwrap();
+        assert!(verify(&config.auth.backends, &Value::Null, Some(&bearer)));
+    }
+
+    #[test]
+    fn a_door_without_tokens_says_so() {
+        let mut config = guarded();
+        config.auth.clients = Method::Password(Secret::new("hush"));
+        config.auth.backends = Method::AcceptAll;
+        let says = |backends| issue(&args(backends), &config).unwrap_err().to_string();
+        assert!(
+            says(false).contains("[auth.clients] asks for a password"),
+            "{}",
+            says(false)
+        );
+        assert!(
+            says(true).contains("[auth.backends] believes everybody"),
+            "{}",
+            says(true)
+        );
+        assert!(!says(false).contains("hush"));
+    }
+
+    #[test]
+    fn a_name_that_no_user_can_have_is_refused() {
+        let args = TokenArgs {
+            user: String::new(),
+            backends: false,
+        };
+        assert_eq!(
+            issue(&args, &guarded()).unwrap_err().to_string(),
+            "the name must not be empty"
+        );
+    }
+}
