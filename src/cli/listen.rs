@@ -144,20 +144,20 @@ enum End {
 impl Listener {
     /// The first attempt must succeed: what is wrong then is most often the command line.
     async fn run(mut self) -> Result<()> {
-        tell(&format!("listening on {}", self.url));
         let mut backoff = Backoff::default();
         let mut wire = Wire::open(&self.client, &self.url).await?;
+        tell(&format!("listening on {}", self.url));
         loop {
             let begin = Instant::now();
-            match self.follow(&mut wire).await? {
-                End::Enough => {
-                    wire.close().await;
-                    return Ok(());
-                }
-                End::Broken(reason) => {
+            match self.follow(&mut wire).await {
+                Ok(End::Broken(reason)) => {
                     drop(wire);
                     backoff.lasted(begin.elapsed());
                     wire = self.reconnect(&mut backoff, reason).await?;
+                }
+                over => {
+                    wire.close().await;
+                    return over.map(drop);
                 }
             }
         }

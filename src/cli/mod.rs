@@ -14,6 +14,7 @@ mod push;
 mod remote;
 mod serve;
 mod session;
+mod settings;
 mod sse;
 mod token;
 mod url;
@@ -21,15 +22,14 @@ mod watch;
 mod wire;
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use actix_web::rt::System;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, Problem, Sources};
-use crate::registry;
+use self::settings::Settings;
+use crate::config::{ConfigError, Problem};
 use crate::server::ServeError;
 
 /// Sets the level of the log, or a whole env_logger filter.
@@ -42,16 +42,18 @@ Examples, each in a terminal of its own:
   turted push --channel chat --event MESSAGE:NEW --payload '{\"text\":\"hello\"}'
 
 Environment:
-  TURTED_LOGLEVEL         off, error, warn, info, debug, trace, or a filter such as info,turted::connection=debug
-  TURTED_SECTION__KEY     a key of the configuration, as in TURTED_SERVER__LISTEN=0.0.0.0:80
-Flags win over the environment, the environment over the file. `turted check` shows what is in effect.";
+  TURTED_CONFIG        the configuration file
+  TURTED_LISTEN        address and port to listen on
+  TURTED_LOGLEVEL      off, error, warn, info, debug, trace, or a filter of env_logger
+  TURTED_SECTION__KEY  any key of the configuration, as in TURTED_LIMITS__PING=20s
+Flags win over the environment, the environment over the file; `turted check` shows the outcome.";
 
 /// Real-time event dispatcher: any backend pushes, the right clients hear it once, in order
 ///
 /// Clients connect over WebSocket, say who they are and join channels. Backends POST events to users, to channels or to
 /// everybody. Without a command, turted serves.
 #[derive(Debug, Parser)]
-#[command(name = "turted", version, after_help = EXAMPLES)]
+#[command(name = "turted", version, after_help = EXAMPLES, max_term_width = 110)]
 pub struct Cli {
     #[command(flatten)]
     settings: Settings,
@@ -60,59 +62,24 @@ pub struct Cli {
     command: Option<Command>,
 }
 
-/// Where the configuration comes from; understood before and after the command.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Configuration")]
-struct Settings {
-    /// Configuration file [default: turted.toml in this folder, if it is there]
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "TURTED_CONFIG",
-        hide_env_values = true
-    )]
-    config: Option<PathBuf>,
-
-    /// Set one key of the configuration, as in --set limits.ping=20s. May be repeated
-    #[arg(long, global = true, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-
-    /// Address and port to listen on; short for --set server.listen=ADDR
-    #[arg(
-        long,
-        global = true,
-        value_name = "ADDR",
-        env = "TURTED_LISTEN",
-        hide_env_values = true
-    )]
-    listen: Option<String>,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server until SIGTERM or SIGINT (this is the default)
     ///
     /// Says on standard output where it listens, and logs to standard error. When asked to stop it lets connectors finish and
     /// says goodbye to the clients, for at most server.shutdown_timeout; a second SIGINT ends it at once.
-    Serve,
+    Serve(Settings),
 
     /// Check the configuration and print what is in effect
     ///
     /// Prints the whole configuration as TOML, secrets masked. Every mistake is shown with file, line and key; then the exit
     /// code is 2.
-    Check,
+    Check(Settings),
 
-    /// Push one event to users, channels or everybody
+    // The texts of the others stand with their arguments.
     Push(push::PushArgs),
-
-    /// Print events as they come: those of a user, of channels, or all of them
     Listen(listen::ListenArgs),
-
-    /// Print the token with which a user or a backend proves its name
     Token(token::TokenArgs),
-
-    /// Measure a running server: throughput, latency, loss, and what a delivery and a connection cost it
     Bench(bench::BenchArgs),
 }
 
@@ -127,47 +94,25 @@ pub fn main() -> ExitCode {
 
 impl Cli {
     fn run(self) -> Result<()> {
-        match self.command.unwrap_or(Command::Serve) {
-            Command::Serve => {
-                let config = self.settings.load()?;
-                log_from(&config.server.loglevel);
-                System::new().block_on(serve::run(config))
+        match self.command {
+            None => serve(&self.settings),
+            Some(Command::Serve(settings)) => serve(&self.settings.and(settings)),
+            Some(Command::Check(settings)) => check::run(&self.settings.and(settings).load()?),
+            Some(Command::Token(args)) => {
+                let (args, settings) = args.split();
+                token::run(&args, &self.settings.and(settings).load()?)
             }
-            Command::Check => check::run(&self.settings.load()?),
-            Command::Token(args) => token::run(&args, &self.settings.load()?),
-            Command::Push(args) => as_client(push::run(args)),
-            Command::Listen(args) => as_client(listen::run(args)),
-            Command::Bench(args) => as_client(bench::run(args)),
+            Some(Command::Push(args)) => as_client(push::run(args)),
+            Some(Command::Listen(args)) => as_client(listen::run(args)),
+            Some(Command::Bench(args)) => as_client(bench::run(args)),
         }
     }
 }
 
-impl Settings {
-    fn load(&self) -> Result<Config, ConfigError> {
-        Config::load(&self.sources(std::env::vars_os()), &registry::check)
-    }
-
-    /// What is set but empty counts as not set, because container files cannot leave a variable out.
-    fn sources(&self, environment: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>) -> Sources {
-        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        let mut env: Vec<(String, String)> = environment.filter_map(text).collect();
-        // The short name becomes the long one, so that its value is checked like every other.
-        if let Some((_, level)) = env.iter().find(|(name, level)| name == LOGLEVEL && !level.is_empty()) {
-            let level = level.clone();
-            env.retain(|(name, _)| !name.eq_ignore_ascii_case("TURTED_SERVER__LOGLEVEL"));
-            env.push(("TURTED_SERVER__LOGLEVEL".to_owned(), level));
-        }
-        // Before --set: TURTED_LISTEN is also found here, and a flag wins over a variable.
-        let listen = self.listen.iter().filter(|address| !address.is_empty());
-        let listen = listen.map(|address| format!("server.listen={address}"));
-        Sources {
-            file: self.config.clone().filter(|file| !file.as_os_str().is_empty()),
-            env,
-            sets: listen.chain(self.set.iter().cloned()).collect(),
-        }
-    }
+fn serve(settings: &Settings) -> Result<()> {
+    let config = settings.load()?;
+    log_from(&config.server.loglevel);
+    System::new().block_on(serve::run(config))
 }
 
 /// Runs a command that talks to a server, inside an actix runtime.
@@ -216,13 +161,8 @@ fn tell(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Place;
     use clap::CommandFactory;
-
-    fn sources(arguments: &[&str], environment: &[(&str, &str)]) -> Sources {
-        let cli = Cli::try_parse_from([&["turted"], arguments].concat()).unwrap();
-        cli.settings
-            .sources(environment.iter().map(|(name, value)| (name.into(), value.into())))
-    }
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -230,45 +170,10 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_understood_before_and_after_the_command() {
-        for arguments in [
-            &["--config", "my.toml", "--set", "a.b=1"][..],
-            &["serve", "--config", "my.toml", "--set", "a.b=1"],
-            &["--config", "my.toml", "check", "--set", "a.b=1"],
-        ] {
-            let sources = sources(arguments, &[]);
-            assert_eq!(sources.file, Some("my.toml".into()));
-            assert_eq!(sources.sets, ["a.b=1"]);
-        }
-    }
-
-    #[test]
-    fn an_address_is_a_setting_that_comes_before_the_others() {
-        let sources = sources(&["--set", "server.listen=a", "--listen", "b"], &[]);
-        assert_eq!(sources.sets, ["server.listen=b", "server.listen=a"]);
-    }
-
-    #[test]
-    fn the_level_of_the_log_is_a_setting_of_the_environment() {
-        let level = |environment: &[(&str, &str)]| sources(&[], environment).env;
-        let expected = [("TURTED_SERVER__LOGLEVEL".to_owned(), "debug".to_owned())];
-        assert_eq!(
-            level(&[(LOGLEVEL, "debug"), ("TURTED_SERVER__LOGLEVEL", "warn")])[1..],
-            expected
-        );
-        assert_eq!(level(&[(LOGLEVEL, "")]).len(), 1);
-    }
-
-    #[test]
     fn problems_stand_on_lines_of_their_own() {
-        let error = Sources {
-            sets: vec!["limits.ping=x".into(), "limits.pong=1".into()],
-            file: None,
-            env: Vec::new(),
-        };
-        let error = Config::load(&error, &registry::check).unwrap_err();
-        let text = describe(&error.problems);
-        assert!(text.starts_with("2 mistakes in the configuration\n"), "{text}");
-        assert_eq!(text.lines().count(), 3, "{text}");
+        let problem = |key: &str| Problem::new(Place::Set(key.into()), key, "is wrong");
+        let text = describe(&[problem("limits.ping"), problem("limits.pong")]);
+        let expected = "2 mistakes in the configuration\n--set limits.ping: is wrong\n--set limits.pong: is wrong";
+        assert_eq!(text, expected);
     }
 }

@@ -8,6 +8,7 @@ use std::io::Read;
 use anyhow::{Context, Result, bail};
 use awc::http::StatusCode;
 use awc::http::header::{ACCEPT, CONTENT_TYPE};
+use clap::ArgGroup;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -29,7 +30,7 @@ const LARGEST_ANSWER: usize = 64 * 1024;
 /// Prints the id of the dispatch and how many connections were reached. Who matches several targets hears it once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-#[group(id = "targets", required = true, multiple = true, args = ["user", "channel", "broadcast"])]
+#[command(group(ArgGroup::new("targets").required(true).multiple(true).args(["user", "channel", "broadcast"])))]
 pub struct PushArgs {
     /// The server, or the full URL of its push path
     #[arg(long, default_value = url::DEFAULT, env = "TURTED_URL", hide_env_values = true)]

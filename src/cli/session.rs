@@ -149,7 +149,7 @@ impl Session {
             ("resume", Some(true)) => {
                 let replayed = data.get("replayed").and_then(Value::as_u64).unwrap_or(0);
                 vec![Step::Tell(format!(
-                    "connected again, nothing is lost; {replayed} events were missed and follow first"
+                    "connected again and caught up: {replayed} missed events, nothing is lost"
                 ))]
             }
             ("resume", _) => self.begin_anew(),
@@ -252,7 +252,7 @@ mod tests {
         let resume = json!({"type": "RESUME", "data": {"token": "first", "last": "k-42"}, "ref": "resume"});
         assert_eq!(said(&session.receive(AGAIN)), [resume]);
         let ok = r#"{"type":"OK","data":{"connection":"c7Jt","recovered":true,"replayed":3},"ref":"resume"}"#;
-        assert!(matches!(&session.receive(ok)[..], [Step::Tell(text)] if text.contains("3 events")));
+        assert!(matches!(&session.receive(ok)[..], [Step::Tell(text)] if text.contains("3 missed events")));
         assert_eq!(
             said(&session.receive(WELCOME))[0]["data"]["token"],
             "second",

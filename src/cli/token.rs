@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use turted_core::UserName;
 
 use super::line;
+use super::settings::Settings;
 use crate::config::{Config, Method};
 use crate::server::{core_limits, token};
 
@@ -29,6 +30,17 @@ pub struct TokenArgs {
     /// Make the token of a backend, as USER:TOKEN: the form that `turted push --token` and `Authorization: Bearer` take
     #[arg(long)]
     backends: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl TokenArgs {
+    /// Takes the settings out.
+    pub(super) fn split(mut self) -> (Self, Settings) {
+        let settings = std::mem::take(&mut self.settings);
+        (self, settings)
+    }
 }
 
 /// Prints the token.
@@ -69,6 +81,7 @@ mod tests {
         TokenArgs {
             user: "adam".into(),
             backends,
+            settings: Settings::default(),
         }
     }
 
@@ -119,6 +132,7 @@ mod tests {
         let args = TokenArgs {
             user: String::new(),
             backends: false,
+            settings: Settings::default(),
         };
         assert_eq!(
             issue(&args, &guarded()).unwrap_err().to_string(),

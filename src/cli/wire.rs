@@ -118,9 +118,13 @@ impl Wire {
         }
     }
 
-    /// Says goodbye; whether it arrives does not matter any more.
+    /// Says goodbye and waits a moment for the answer; whether it comes does not matter any more.
     pub async fn close(mut self) {
-        let goodbye = self.send(Message::Close(Some(CloseCode::Normal.into())));
+        let goodbye = async {
+            self.send(Message::Close(Some(CloseCode::Normal.into()))).await?;
+            while let Heard::Text(_) = self.hear().await? {}
+            Ok::<(), Broken>(())
+        };
         let _ = timeout(GOODBYE, goodbye).await;
     }
 

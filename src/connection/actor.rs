@@ -13,7 +13,7 @@ use bytes::Bytes;
 use log::debug;
 use turted_core::{Authenticator, Credentials, Ending, Identity, Intent, Notice, Rejection, Tag, UserName, Welcome};
 
-use super::courier::Lanes;
+use super::courier::{Courier, Fence, Lanes};
 use super::lane::Lane;
 use super::pace::Pace;
 use crate::dispatcher::{Ask, Dispatcher, LaneKey, Open, Request, SeatKey};
@@ -48,8 +48,10 @@ pub struct Surroundings {
     pub dispatcher: Addr<Dispatcher>,
     /// Confirms who clients are.
     pub clients: Arc<dyn Authenticator>,
-    /// The courier of this worker.
+    /// The number of this worker's courier with the Dispatcher.
     pub courier: usize,
+    /// This worker's courier.
+    pub carrier: Addr<Courier>,
     /// Where its lane is filed.
     pub lanes: Rc<Lanes>,
     /// Messages per second, and burst.
@@ -108,11 +110,18 @@ impl Connection {
         }
     }
 
-    /// Waits for the Dispatcher before the next message of this client is looked at.
+    /// Waits for the answer to be on its way before the next message of this client is looked at, so that answers come in the
+    /// order of the questions: behind the Dispatcher, the courier has handed the answer to the lane when it reaches the fence.
     fn ask(&self, request: Request, tag: Tag, cx: &mut Context<Self>) {
         if let Some(seat) = self.seat {
             let asked = self.surroundings.dispatcher.send(Ask { seat, tag, request });
-            cx.wait(asked.into_actor(self).map(|_, _, _| ()));
+            let courier = self.surroundings.carrier.clone();
+            let answered = async move {
+                if asked.await.is_ok() {
+                    let _ = courier.send(Fence).await;
+                }
+            };
+            cx.wait(answered.into_actor(self));
         }
     }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actix::{Actor, Context, Handler};
+use actix::{Actor, Context, Handler, Message};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use slab::Slab;
@@ -102,4 +102,15 @@ impl Handler<Carry> for Courier {
             self.meters.latency.observe(at.elapsed().as_secs_f64());
         }
     }
+}
+
+/// Answered when everything that was sent to the courier before is in its lanes.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Fence;
+
+impl Handler<Fence> for Courier {
+    type Result = ();
+
+    fn handle(&mut self, _: Fence, _: &mut Self::Context) {}
 }

@@ -75,7 +75,7 @@ impl Worker {
         let id = self.couriers.fetch_add(1, Ordering::Relaxed);
         let mut enlist = Enlist {
             id,
-            courier: courier.recipient(),
+            courier: courier.clone().recipient(),
             backlog,
         };
         // A mailbox that is full empties itself: at start there is nothing else in it but other workers' reports.
@@ -94,6 +94,7 @@ impl Worker {
             dispatcher: self.dispatcher.clone(),
             clients: Arc::clone(&self.clients),
             courier: id,
+            carrier: courier,
             lanes,
             pace: self.pace,
             ping: self.ping,

@@ -17,3 +17,4 @@ mod resume;
 mod semantics;
 mod shutdown;
 mod tls;
+mod transcripts;

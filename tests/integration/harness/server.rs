@@ -164,6 +164,13 @@ impl Server {
         assert_eq!(self.push(&to_all("ALL", json!({}))).await.text(), "OK");
     }
 
+    /// Its resident memory in bytes.
+    pub fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
     /// Asks it to stop, as an init system does.
     pub fn terminate(&self) {
         // The shell's own `kill`: the program of that name is missing on small systems.

@@ -1,0 +1,53 @@
+//! Plays the golden conversations of `tests/transcripts` through a real socket.
+
+use crate::harness::{Request, Server, Value};
+
+/// Random parts become words, as in the transcripts.
+fn settle(text: &str) -> String {
+    let mut text = text.to_owned();
+    let message: Value = serde_json::from_str(&text).unwrap();
+    let data = &message["data"];
+    for (member, word) in [("connection", "CONNECTION"), ("resume", "TOKEN")] {
+        if let Some(random) = data[member].as_str() {
+            text = text.replace(random, word);
+        }
+    }
+    if let Some((epoch, _)) = data["id"].as_str().and_then(|id| id.rsplit_once('-')) {
+        text = text.replace(&format!("\"id\":\"{epoch}-"), "\"id\":\"EPOCH-");
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_golden_conversation_holds_through_a_socket() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts/native");
+    let mut played = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        // A server of its own, since ids count from 1.
+        let server = Server::start();
+        let mut client = server.client().await;
+        for (number, line) in std::fs::read_to_string(&path).unwrap().lines().enumerate() {
+            let at = format!("{}:{}", path.display(), number + 1);
+            match line.split_once(' ') {
+                Some(("C:", text)) => client.text(text).await,
+                Some(("push", body)) => {
+                    server.ask(Request::new("POST", "/push/").body(body)).await;
+                }
+                Some(("S:", text)) if text.contains("WELCOME") => {
+                    let expected: Value = serde_json::from_str(text).unwrap();
+                    let here = |member| client.welcome[member] == expected["data"][member];
+                    assert!(here("window") && here("ping") && here("server"), "{at}");
+                }
+                Some(("S:", text)) => assert_eq!(settle(&client.next_text().await), text, "{at}"),
+                Some(("close", code)) => {
+                    let closed = client.until_closed().await.1.map(|code| code.to_string());
+                    assert_eq!(closed.as_deref(), Some(code), "{at}");
+                }
+                _ => assert!(line.is_empty() || line.starts_with('#'), "{at}: {line}"),
+            }
+        }
+        played += 1;
+    }
+    assert!(played >= 3);
+}
