@@ -5,7 +5,10 @@ use crate::harness::{Request, Server, Value};
 /// Random parts become words, as in the transcripts.
 fn settle(text: &str) -> String {
     let mut text = text.to_owned();
-    let message: Value = serde_json::from_str(&text).unwrap();
+    // An echo may hold what a strict reader refuses, such as half a surrogate pair; nothing in it is random.
+    let Ok(message) = serde_json::from_str::<Value>(&text) else {
+        return text;
+    };
     let data = &message["data"];
     for (member, word) in [("connection", "CONNECTION"), ("resume", "TOKEN")] {
         if let Some(random) = data[member].as_str() {

@@ -126,10 +126,10 @@ fn translate(message: Result<AggregatedMessage, ProtocolError>) -> Inbound {
         Ok(AggregatedMessage::Ping(data)) => Inbound::Ping(frame::pong(&data)),
         Ok(AggregatedMessage::Pong(_)) => Inbound::Pong,
         Ok(AggregatedMessage::Close(reason)) => Inbound::Close(match reason.map(|reason| reason.code) {
-            None | Some(CloseCode::Normal) => Ending::Normal,
+            Some(CloseCode::Normal) => Ending::Normal,
             Some(CloseCode::Away) => Ending::Left,
             // A watchdog or a proxy gave the wire up; the client did not say goodbye.
-            Some(_) => Ending::Vanished,
+            _ => Ending::Vanished,
         }),
         Err(ProtocolError::Overflow) => Inbound::Broken(Ending::TooBig),
         Err(ProtocolError::Io(error)) => Inbound::Broken(broken(&error)),
