@@ -125,6 +125,8 @@ fn as_client(command: impl Future<Output = Result<()>>) -> Result<()> {
 /// Logs to standard error, with time stamps in UTC.
 fn log_from(filters: &str) {
     let mut builder = env_logger::Builder::new();
+    // It repeats the banner at `info`; a filter that names it still wins.
+    builder.filter_module("actix_server", log::LevelFilter::Warn);
     // A program that embeds this one may have a logger already.
     let _ = builder.parse_filters(filters).format_timestamp_millis().try_init();
 }
