@@ -41,6 +41,6 @@ fn make<C: ConnectorConfig>(section: &ConnectorSection) -> Result<Box<dyn PushCo
     let config: C = section.parse()?;
     match config.build() {
         Ok(connector) => Ok(Box::new(connector)),
-        Err(error) => Err(vec![section.problem("", error.to_string())]),
+        Err(error) => Err(vec![section.problem(&error.key, error.why)]),
     }
 }

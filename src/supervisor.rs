@@ -10,13 +10,10 @@ use std::time::{Duration, Instant};
 use actix::{Actor, ActorContext, AsyncContext, Context, WrapFuture};
 use futures_util::FutureExt;
 use log::{error, info, warn};
-use turted_core::connector::ConnectorState;
-use turted_core::{ConnectorContext, ConnectorError, PushConnector};
+use turted_core::{Backoff, ConnectorContext, ConnectorError, ConnectorState, PushConnector};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Who ran for this long has recovered: the next failure counts as the first.
-const RECOVERED: Duration = Duration::from_secs(60);
 
 /// The actor of one connector.
 pub struct Supervisor {
@@ -47,64 +44,37 @@ impl Actor for Supervisor {
 }
 
 async fn supervise(mut connector: Box<dyn PushConnector>, cx: ConnectorContext) {
-    let mut attempts = 0_u32;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     while !cx.shutdown.is_wanted() {
         let begun = Instant::now();
         let ended = AssertUnwindSafe(async { connector.run(cx.clone()).await })
             .catch_unwind()
             .await;
-        let failure = match ended {
+        let error = match ended {
             Ok(Ok(())) => break,
-            Ok(Err(ConnectorError(why))) => why,
+            Ok(Err(ConnectorError::Retry(why))) => why,
+            Ok(Err(ConnectorError::Fatal(why))) => {
+                error!("connector {} failed and is not started again: {why}", cx.name);
+                return cx.report.state(ConnectorState::Failed { error: why });
+            }
             Err(panic) => format!("it panicked: {}", panic_text(&*panic)),
         };
-        if begun.elapsed() >= RECOVERED {
-            attempts = 0;
-        }
-        attempts += 1;
-        let pause = pause(attempts);
-        warn!("connector {} failed: {failure}; next attempt in {pause:.1?}", cx.name);
-        cx.report.state(ConnectorState::Retrying {
-            error: failure,
-            attempts,
-        });
+        backoff.lasted(begun.elapsed());
+        let pause = backoff.pause();
+        warn!("connector {} failed: {error}; next attempt in {pause:.1?}", cx.name);
+        let attempts = backoff.failures();
+        cx.report.state(ConnectorState::Retrying { error, attempts });
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = cx.shutdown.wait() => {}
         }
     }
-    if cx.shutdown.is_wanted() {
-        info!("connector {} stopped", cx.name);
-    } else {
-        error!("connector {} ended by itself and is not started again", cx.name);
-    }
+    info!("connector {} stopped", cx.name);
     cx.report.state(ConnectorState::Stopped);
-}
-
-/// Doubles with each failure in a row; half of it is random, so that many servers do not knock together.
-fn pause(attempts: u32) -> Duration {
-    let doubled = FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(10));
-    doubled.min(LONGEST_PAUSE).mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_and_are_bounded() {
-        for attempts in 1..100 {
-            let pause = pause(attempts);
-            assert!(
-                pause >= FIRST_PAUSE / 2 && pause <= LONGEST_PAUSE,
-                "{attempts}: {pause:?}"
-            );
-        }
-    }
 }

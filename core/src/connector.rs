@@ -4,17 +4,25 @@
 //! state for those who watch. A connector knows its own driver and this crate, nothing else.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use log::debug;
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
 
 use crate::auth::Authenticator;
+use crate::backoff::Backoff;
+use crate::dispatch::{Dispatch, Receipt};
 use crate::endpoint::Endpoint;
-use crate::inbox::Inbox;
+use crate::envelope::Refusal;
+use crate::inbox::{Inbox, PushError};
 use crate::limits::Limits;
+use crate::mapping::{Message, Recipe};
+use crate::report::Report;
 use crate::shutdown::Shutdown;
+
+/// How long a connector waits before it offers a dispatch again to a server that is overloaded: at first, and in the end.
+const OVERLOADED: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(500));
 
 /// A way in. It runs inside a supervised actor, which calls `run` again, with backoff, when it fails or panics.
 pub trait PushConnector: Send + 'static {
@@ -42,7 +50,7 @@ pub trait ConnectorConfig: DeserializeOwned {
     ///
     /// # Errors
     /// Which value is impossible, and what is allowed.
-    fn build(self) -> Result<Self::Connector, ConnectorError>;
+    fn build(self) -> Result<Self::Connector, SettingError>;
 }
 
 /// All powers of a connector in one value.
@@ -62,88 +70,105 @@ pub struct ConnectorContext {
     pub report: Report,
 }
 
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "the source wants to know"]
+pub enum Outcome {
+    /// Everything in it has its receipt: acknowledge it.
+    Dispatched,
+    /// It can never be dispatched, and none of it was: reject it for good.
+    Refused(Refusal),
+    /// The server is going down and has not taken it: leave it where it is.
+    Left,
+}
+
+impl ConnectorContext {
+    /// Turns a message into dispatches and waits until each has its receipt, however long the server is overloaded. Counts the
+    /// message once. To keep the order of a source, await one message before the next.
+    pub async fn take(&self, recipe: &Recipe, message: &dyn Message) -> Outcome {
+        let outcome = match recipe.dispatches(message, &self.name, &self.limits) {
+            Ok(dispatches) => self.deliver(dispatches).await,
+            Err(refusal) => Outcome::Refused(refusal),
+        };
+        match &outcome {
+            Outcome::Dispatched => self.report.accepted(),
+            Outcome::Refused(refusal) => self.refuse(refusal),
+            Outcome::Left => {}
+        }
+        outcome
+    }
+
+    /// Counts one input that is refused before it is a message.
+    pub fn refuse(&self, refusal: &Refusal) {
+        debug!("connector {} refused a message: {refusal}", self.name);
+        self.report.refused(refusal.code);
+    }
+
+    async fn deliver(&self, dispatches: Vec<Dispatch>) -> Outcome {
+        for dispatch in dispatches {
+            match self.offer(dispatch).await {
+                Ok(_) => {}
+                Err(PushError::Refused(why)) => return Outcome::Refused(Refusal::new("refused", why)),
+                Err(PushError::Overloaded | PushError::ShuttingDown) => return Outcome::Left,
+            }
+        }
+        Outcome::Dispatched
+    }
+
+    /// Offers a dispatch until the server takes it; does not count it.
+    ///
+    /// # Errors
+    /// [`PushError::Refused`], or [`PushError::ShuttingDown`].
+    pub async fn offer(&self, dispatch: Dispatch) -> Result<Receipt, PushError> {
+        let mut backoff = Backoff::new(OVERLOADED.0, OVERLOADED.1);
+        loop {
+            match self.inbox.notify(dispatch.clone()).await {
+                Err(PushError::Overloaded) => tokio::select! {
+                    () = tokio::time::sleep(backoff.pause()) => {}
+                    () = self.shutdown.wait() => return Err(PushError::ShuttingDown),
+                },
+                answer => return answer,
+            }
+        }
+    }
+}
+
+/// Which key of a section has an impossible value, and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {why}")]
+pub struct SettingError {
+    /// The key, dotted for one in an inner table; empty for the section as a whole.
+    pub key: String,
+    /// A sentence that fits "`key` …", without the value of a secret.
+    pub why: String,
+}
+
+impl SettingError {
+    /// An error about `key`.
+    #[must_use]
+    pub fn new(key: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            why: why.into(),
+        }
+    }
+}
+
 /// A sentence that says what failed: lower case, fits "connector x failed: …", no credentials.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ConnectorError(pub String);
-
-/// What a connector is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConnectorState {
-    /// Built, not ready yet.
-    Starting,
-    /// Taking events in.
-    Running,
-    /// Failed, and waiting for the next attempt.
-    Retrying {
-        /// Why the last attempt ended.
-        error: String,
-        /// Failures in a row.
-        attempts: u32,
-    },
-    /// Ended and not coming back before the next start.
-    Stopped,
+pub enum ConnectorError {
+    /// It may work later: the supervisor runs the connector again after a pause.
+    #[error("{0}")]
+    Retry(String),
+    /// It cannot work before the server is started anew.
+    #[error("{0}")]
+    Fatal(String),
 }
 
-impl ConnectorState {
-    /// One lower-case word for logs, health and metrics.
+impl ConnectorError {
+    /// The usual case: it may work later.
     #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Retrying { .. } => "retrying",
-            Self::Stopped => "stopped",
-        }
-    }
-}
-
-/// The visible side of a connector: state and counters. Clones share them.
-#[derive(Debug, Clone)]
-pub struct Report {
-    state: watch::Sender<ConnectorState>,
-    accepted: Arc<AtomicU64>,
-    refused: Arc<AtomicU64>,
-}
-
-impl Default for Report {
-    fn default() -> Self {
-        Self {
-            state: watch::Sender::new(ConnectorState::Starting),
-            accepted: Arc::default(),
-            refused: Arc::default(),
-        }
-    }
-}
-
-impl Report {
-    /// Changes the visible state.
-    pub fn state(&self, state: ConnectorState) {
-        self.state.send_replace(state);
-    }
-
-    /// The state now.
-    #[must_use]
-    pub fn current(&self) -> ConnectorState {
-        self.state.borrow().clone()
-    }
-
-    /// Counts one event that got its receipt.
-    pub fn accepted(&self) {
-        self.accepted.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts one input that could not become a dispatch.
-    pub fn refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Events accepted and inputs refused since the start.
-    #[must_use]
-    pub fn counts(&self) -> (u64, u64) {
-        (
-            self.accepted.load(Ordering::Relaxed),
-            self.refused.load(Ordering::Relaxed),
-        )
+    pub fn new(why: impl Into<String>) -> Self {
+        Self::Retry(why.into())
     }
 }

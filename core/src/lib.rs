@@ -5,6 +5,7 @@
 //! This crate knows neither actix nor sockets nor files: everything here can be tested without a runtime.
 
 pub mod auth;
+pub mod backoff;
 pub mod client;
 pub mod connector;
 pub mod dispatch;
@@ -15,14 +16,20 @@ pub mod envelope;
 pub mod inbox;
 pub mod json;
 pub mod limits;
+pub mod mapping;
 pub mod name;
 pub mod observe;
+pub mod report;
 pub mod shutdown;
 pub mod target;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
+pub mod units;
 
 pub use auth::{Authenticator, Credentials, Denied, Identity};
+pub use backoff::Backoff;
 pub use client::{Intent, Notice, Rejection, Tag, Welcome};
-pub use connector::{ConnectorConfig, ConnectorContext, ConnectorError, PushConnector};
+pub use connector::{ConnectorConfig, ConnectorContext, ConnectorError, Outcome, PushConnector, SettingError};
 pub use dispatch::{Dispatch, DispatchId, Epoch, Exclude, Receipt};
 pub use encode::{Delivery, EncodeEvent};
 pub use ending::Ending;
@@ -30,7 +37,9 @@ pub use endpoint::{Door, Endpoint};
 pub use inbox::{Inbox, Intake, PushError};
 pub use json::{JsonError, Payload};
 pub use limits::Limits;
+pub use mapping::{Envelope, Message, Recipe, Vocabulary};
 pub use name::{ChannelName, EventName, NameError, UserName};
 pub use observe::{Note, Observer};
+pub use report::{ConnectorState, Report};
 pub use shutdown::Shutdown;
 pub use target::Target;

@@ -10,8 +10,8 @@ use anyhow::{Result, anyhow, bail};
 use awc::Client;
 use serde_json::{Map, Value};
 use tokio::time::sleep;
+use turted_core::Backoff;
 
-use super::backoff::Backoff;
 use super::remote::{self, Broken};
 use super::session::{Session, Step, reconnect_after};
 use super::url::{self, Url};
@@ -144,7 +144,7 @@ enum End {
 impl Listener {
     /// The first attempt must succeed: what is wrong then is most often the command line.
     async fn run(mut self) -> Result<()> {
-        let mut backoff = Backoff::default();
+        let mut backoff = super::backoff();
         let mut wire = Wire::open(&self.client, &self.url).await?;
         tell(&format!("listening on {}", self.url));
         loop {

@@ -5,7 +5,6 @@
 //!
 //! `serve`, `check` and `token` read the configuration; `push`, `listen` and `bench` are clients and read none.
 
-mod backoff;
 pub mod bench;
 mod check;
 mod line;
@@ -23,10 +22,12 @@ mod wire;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use actix_web::rt::System;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use turted_core::Backoff;
 
 use self::settings::Settings;
 use crate::config::{ConfigError, Problem};
@@ -153,6 +154,11 @@ fn describe(problems: &[Problem]) -> String {
     let lines: String = problems.iter().map(|problem| format!("\n{problem}")).collect();
     let mistakes = if problems.len() == 1 { "mistake" } else { "mistakes" };
     format!("{} {mistakes} in the configuration{lines}", problems.len())
+}
+
+/// How a client command waits for a server that is away: like a browser, so that both come back at the same pace.
+fn backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(500), Duration::from_secs(15))
 }
 
 /// A line for the person at the terminal, on standard error. It is lost when nobody reads there.

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use futures_util::{Stream as Source, StreamExt};
 use tokio::time::{sleep, timeout};
 
-use super::backoff::Backoff;
 use super::listen::Countdown;
 use super::remote::Broken;
 use super::sse::{Parser, Sent};
@@ -37,7 +36,7 @@ pub struct Stream {
 /// # Errors
 /// When the first attempt fails, and when the server refuses.
 pub async fn run(client: &Client, stream: &Stream, mut countdown: Countdown) -> Result<()> {
-    let mut backoff = Backoff::default();
+    let mut backoff = super::backoff();
     let mut body = stream.open(client).await?;
     tell(&format!("watching {}", stream.url));
     loop {

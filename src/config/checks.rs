@@ -8,8 +8,8 @@ use super::auth::Method;
 use super::problem::Problem;
 use super::sections::Observe;
 use super::tree::Node;
-use super::units::format_size;
 use super::{Config, sections};
+use turted_core::units::format_size;
 
 /// Notes every value that is out of its range or does not go with another one.
 pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {

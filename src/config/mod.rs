@@ -23,7 +23,6 @@ mod tagged;
 #[cfg(test)]
 mod tests;
 mod tree;
-mod units;
 
 use std::collections::HashMap;
 use std::io::ErrorKind;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::units::{duration, size};
+use turted_core::units::{duration, size};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;

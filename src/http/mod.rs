@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{self, ServiceConfig};
-use turted_core::connector::Report;
-use turted_core::{Authenticator, Endpoint, Shutdown};
+use turted_core::{Authenticator, Endpoint, Report, Shutdown};
 
 use crate::connection::actor::Surroundings;
 use crate::observe::{Bus, Metrics};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
-use turted_core::Credentials;
+use turted_core::{Credentials, Report};
 
 use super::{Shared, bearer};
 
@@ -22,7 +22,7 @@ pub async fn live() -> HttpResponse {
 pub async fn ready(shared: web::Data<Shared>) -> HttpResponse {
     let states = shared.connectors.iter();
     let connectors: BTreeMap<_, _> = states
-        .map(|(name, report)| (name.to_string(), report.current().word()))
+        .map(|(name, report)| (name.to_string(), connector(report)))
         .collect();
     let leaving = shared.shutdown.is_wanted();
     let status = if leaving { "shutting down" } else { "ready" };
@@ -32,6 +32,13 @@ pub async fn ready(shared: web::Data<Shared>) -> HttpResponse {
     } else {
         HttpResponse::Ok().json(body)
     }
+}
+
+/// What may be known to everybody: no error texts, which can name hosts (CWE-209); those are in the log.
+fn connector(report: &Report) -> Value {
+    let (status, (events, refused)) = (report.status(), report.counts());
+    let since = humantime::format_rfc3339_seconds(status.since).to_string();
+    json!({"state": status.state.word(), "since": since, "events": events, "refused": refused})
 }
 
 /// The numbers, behind the backends' authenticator if so configured.

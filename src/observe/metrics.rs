@@ -11,8 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
-use turted_core::connector::{ConnectorState, Report};
-use turted_core::{Note, Observer};
+use turted_core::{ConnectorState, Note, Observer, Report};
 
 use crate::connection::courier::Meters;
 use crate::dispatcher::Census;
@@ -155,29 +154,50 @@ impl Observer for Metrics {
     }
 }
 
-/// Connector names are checked by the configuration and need no escapes.
+/// Connector names are checked by the configuration, states and reasons are words of this program: none needs escapes.
 fn render_connectors(text: &mut String, connectors: &[(Arc<str>, Report)]) {
-    let mut family = |name: &str, kind: &str, help: &str, value: &dyn Fn(&Report) -> u64| {
+    let mut family = |name: &str, kind: &str, help: &str, samples: &dyn Fn(&Report) -> Vec<(String, u64)>| {
         let suffix = if kind == "counter" { "_total" } else { "" };
         let _ = writeln!(
             text,
             "# HELP turted_connector_{name} {help}.\n# TYPE turted_connector_{name} {kind}"
         );
         for (connector, report) in connectors {
-            let value = value(report);
-            let _ = writeln!(
-                text,
-                "turted_connector_{name}{suffix}{{connector=\"{connector}\"}} {value}"
-            );
+            for (labels, value) in samples(report) {
+                let _ = writeln!(
+                    text,
+                    "turted_connector_{name}{suffix}{{connector=\"{connector}\"{labels}}} {value}"
+                );
+            }
         }
     };
-    family("up", "gauge", "1 while the connector takes events in", &|report| {
-        u64::from(report.current() == ConnectorState::Running)
-    });
-    family("events", "counter", "Events that got a receipt", &|report| {
-        report.counts().0
-    });
-    family("refused", "counter", "Inputs that could not be dispatched", &|report| {
-        report.counts().1
-    });
+    family(
+        "state",
+        "gauge",
+        "1 for the state that the connector is in",
+        &|report| {
+            let current = report.current();
+            let states = ConnectorState::WORDS.iter();
+            states
+                .map(|word| (format!(",state=\"{word}\""), u64::from(*word == current.word())))
+                .collect()
+        },
+    );
+    family(
+        "events",
+        "counter",
+        "Inputs that became events and got a receipt",
+        &|report| vec![(String::new(), report.counts().0)],
+    );
+    family(
+        "refused",
+        "counter",
+        "Inputs that could not be dispatched, by reason",
+        &|report| {
+            let refusals = report.refusals().into_iter();
+            refusals
+                .map(|(reason, count)| (format!(",reason=\"{reason}\""), count))
+                .collect()
+        },
+    );
 }

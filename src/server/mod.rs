@@ -9,9 +9,8 @@ use std::sync::Arc;
 use actix::{Actor, Addr, Arbiter};
 use actix_web::dev::ServerHandle;
 use log::{info, warn};
-use turted_core::connector::Report;
 use turted_core::shutdown::Trigger;
-use turted_core::{ConnectorContext, EncodeEvent, Ending, Epoch, Inbox, Observer, PushConnector, Shutdown};
+use turted_core::{ConnectorContext, EncodeEvent, Ending, Epoch, Inbox, Observer, PushConnector, Report, Shutdown};
 
 use crate::config::{Config, Problem, Slow};
 use crate::connection::OutboxBounds;

@@ -106,6 +106,9 @@ fn nothing_is_left_unfinished() {
 fn every_room_knows_only_what_it_may() {
     let mut complaints = Vec::new();
     for file in rust_files() {
+        if file.name.starts_with(rooms::TESTKIT) {
+            continue;
+        }
         let code = file.production_code();
         let used = code.used_paths();
         for room in rooms::ROOMS.iter().filter(|room| file.name.starts_with(room.folder)) {

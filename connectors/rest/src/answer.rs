@@ -31,6 +31,11 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// For programs, and for counting.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// A failure with the status 400.
     pub(crate) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
         Self {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Method, Request, Response, request};
 use serde_json::Value;
-use turted_core::connector::Report;
+use turted_core::Report;
 use turted_core::envelope::{self, Body};
 use turted_core::json::JsonError;
 use turted_core::{Authenticator, ConnectorContext, Denied, Dispatch, Door, Inbox, Limits, Payload, Receipt};
@@ -154,17 +154,14 @@ impl RestDoor {
     }
 
     fn count(&self, outcome: &Result<Outcome, Failure>) {
-        let count = |accepted| {
-            if accepted {
-                self.report.accepted()
-            } else {
-                self.report.refused()
-            }
-        };
+        let refused = |failure: &Failure| self.report.refused(failure.code());
         match outcome {
-            Ok(Outcome::One(_)) => count(true),
-            Ok(Outcome::List(list)) => list.iter().for_each(|push| count(push.is_ok())),
-            Err(_) => count(false),
+            Ok(Outcome::One(_)) => self.report.accepted(),
+            Ok(Outcome::List(list)) => list.iter().for_each(|push| match push {
+                Ok(_) => self.report.accepted(),
+                Err(failure) => refused(failure),
+            }),
+            Err(failure) => refused(failure),
         }
     }
 }

@@ -14,8 +14,9 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
-use turted_core::connector::ConnectorState;
-use turted_core::{ConnectorConfig, ConnectorContext, ConnectorError, Endpoint, PushConnector};
+use turted_core::{
+    ConnectorConfig, ConnectorContext, ConnectorError, ConnectorState, Endpoint, PushConnector, SettingError,
+};
 
 use crate::door::RestDoor;
 
@@ -43,16 +44,16 @@ impl ConnectorConfig for RestConfig {
     const TYPE: &'static str = "rest";
     type Connector = RestConnector;
 
-    fn build(self) -> Result<RestConnector, ConnectorError> {
+    fn build(self) -> Result<RestConnector, SettingError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
         let slashes = self.path.starts_with('/') && self.path.ends_with('/') && !self.path.contains("//");
         if !slashes || !self.path.bytes().all(plain) {
             let message = format!(
-                "path {:?} must begin and end with a slash and hold letters, digits and - _ . ~ between single slashes, \
+                "{:?} must begin and end with a slash and hold letters, digits and - _ . ~ between single slashes, \
                  e.g. \"/push/\"",
                 self.path
             );
-            return Err(ConnectorError(message));
+            return Err(SettingError::new("path", message));
         }
         Ok(RestConnector { config: self })
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use turted_core::connector::ConnectorState;
+use turted_core::ConnectorState;
 use turted_core::{ConnectorConfig, PushConnector};
 use turted_rest::RestConfig;
 
@@ -47,7 +47,7 @@ fn a_path_begins_and_ends_with_a_slash() {
     ] {
         let error = build(bad).unwrap_err();
         let expected = format!(
-            "path {bad:?} must begin and end with a slash and hold letters, digits and - _ . ~ between single slashes, \
+            "path: {bad:?} must begin and end with a slash and hold letters, digits and - _ . ~ between single slashes, \
              e.g. \"/push/\""
         );
         assert_eq!(error, expected);

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use http::{Request, Response};
 use serde_json::json;
-use turted_core::connector::Report;
+use turted_core::Report;
 use turted_core::shutdown::Trigger;
 use turted_core::{
     Authenticator, ConnectorConfig, ConnectorContext, Credentials, Denied, Dispatch, Door, Endpoint, Epoch, Identity,

@@ -11,17 +11,25 @@ const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 const LARGEST: u64 = 1 << 40;
 
 /// `#[serde(with = "duration")]`: `"120s"`, `"2m"`, `"1h 30m"`, `"500ms"`.
-pub(super) mod duration {
+pub mod duration {
     use serde::de::{Deserializer, Error, Visitor};
     use serde::ser::Serializer;
 
     use super::{Duration, LONGEST, fmt};
 
-    pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    /// As `1h 30m`.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&humantime::format_duration(*duration))
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    /// A text with units.
+    ///
+    /// # Errors
+    /// When it is none, or means more than a year.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         struct Text;
         impl Visitor<'_> for Text {
             type Value = Duration;
@@ -42,17 +50,25 @@ pub(super) mod duration {
 }
 
 /// `#[serde(with = "size")]`: `65536`, `"64 KiB"`, `"1 MiB"`, `"1.5 MB"`.
-pub(super) mod size {
+pub mod size {
     use serde::de::{Deserializer, Error, Unexpected, Visitor};
     use serde::ser::Serializer;
 
     use super::{LARGEST, fmt, format_size, parse_size};
 
-    pub(crate) fn serialize<S: Serializer>(bytes: &usize, serializer: S) -> Result<S::Ok, S::Error> {
+    /// As `64 KiB`.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(bytes: &usize, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_size(*bytes))
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    /// A text with a unit, or a number of bytes.
+    ///
+    /// # Errors
+    /// When it is neither, or means more than 1024 GiB.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
         struct Bytes;
         impl Visitor<'_> for Bytes {
             type Value = usize;
@@ -108,7 +124,8 @@ fn parse_size(text: &str) -> Option<u64> {
 }
 
 /// The shortest exact form: `64 KiB`, `1 MiB`, `1000 B`.
-pub(super) fn format_size(bytes: usize) -> String {
+#[must_use]
+pub fn format_size(bytes: usize) -> String {
     for (name, unit) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
         if bytes >= unit && bytes.is_multiple_of(unit) {
             return format!("{} {name}", bytes / unit);

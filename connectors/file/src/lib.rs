@@ -1,0 +1,1 @@
+//! Way in: lines of log files, as they are written, into turted.

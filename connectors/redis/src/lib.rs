@@ -1,0 +1,1 @@
+//! Way in: events from Redis Pub/Sub and Streams into turted.

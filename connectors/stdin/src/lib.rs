@@ -1,0 +1,1 @@
+//! Way in: lines of the standard input into turted.

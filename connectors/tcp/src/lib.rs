@@ -1,0 +1,1 @@
+//! Way in: lines over a TCP socket into turted.

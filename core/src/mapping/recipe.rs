@@ -1,0 +1,226 @@
+//! From a message to dispatches.
+//!
+//! In: an [`Envelope`] and a [`Vocabulary`] once, then messages. Out: for each its dispatches, in order, or why there is none.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::Message;
+use super::config::{Envelope, Mapping, Names, Switch, truth};
+use super::payload::Shape;
+use super::reader::{Reader, plain};
+use super::template::{Bound, Sole, Template};
+use super::vocabulary::Vocabulary;
+use crate::connector::SettingError;
+use crate::dispatch::{Dispatch, Exclude};
+use crate::envelope::{self, Body, KEY_BYTES, Push, Refusal, TARGETS};
+use crate::json::Payload;
+use crate::limits::Limits;
+use crate::name::{ChannelName, EventName, NameError, UserName};
+use crate::target::Target;
+
+/// How the messages of one source become dispatches, checked against what the source offers.
+#[derive(Debug, Clone)]
+pub struct Recipe(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Turted,
+    Mapped(Box<Bindings>),
+}
+
+#[derive(Debug, Clone)]
+struct Bindings {
+    event: Bound,
+    users: Vec<Bound>,
+    channels: Vec<Bound>,
+    broadcast: Result<bool, Bound>,
+    payload: Shape,
+    id: Option<Bound>,
+}
+
+impl Recipe {
+    /// Checks an envelope. `payload` is what a mapping without one takes, e.g. `"{json}"`.
+    ///
+    /// # Errors
+    /// The key below `envelope` that names what the source does not have, or can never work.
+    pub fn new(envelope: Envelope, vocabulary: &Vocabulary, payload: &Value) -> Result<Self, SettingError> {
+        match envelope {
+            Envelope::Turted => Ok(Self(Kind::Turted)),
+            Envelope::Mapped(mapping) => {
+                Bindings::new(*mapping, vocabulary, payload).map(|bindings| Self(Kind::Mapped(Box::new(bindings))))
+            }
+        }
+    }
+
+    /// The dispatches of a message that came in through the connector `name`. Each has an idempotency key when the message
+    /// has an id.
+    ///
+    /// # Errors
+    /// Why the message can never be dispatched. In a list of pushes, one that is wrong refuses the list.
+    pub fn dispatches(&self, message: &dyn Message, name: &str, limits: &Limits) -> Result<Vec<Dispatch>, Refusal> {
+        let bytes = message.body().len();
+        if bytes > limits.push_bytes {
+            let why = format!("the message has {bytes} bytes, allowed are {}", limits.push_bytes);
+            return Err(Refusal::new("too_large", why));
+        }
+        let mut dispatches = match &self.0 {
+            Kind::Turted => pushes(message.body(), limits)?,
+            Kind::Mapped(bindings) => vec![bindings.dispatch(message, limits)?],
+        };
+        if let Some(id) = message.id() {
+            // Ids of different sources have nothing to do with one another.
+            for (at, dispatch) in dispatches.iter_mut().enumerate() {
+                dispatch.key.get_or_insert_with(|| format!("{name}/{id}/{at}").into());
+            }
+        }
+        Ok(dispatches)
+    }
+}
+
+fn pushes(body: &[u8], limits: &Limits) -> Result<Vec<Dispatch>, Refusal> {
+    match envelope::parse(body, limits)? {
+        Body::One(push) => Ok(vec![push.dispatch]),
+        Body::Batch(list) => list
+            .into_iter()
+            .map(|push| push.map(|Push { dispatch, .. }| dispatch))
+            .collect(),
+    }
+}
+
+impl Bindings {
+    fn new(mapping: Mapping, vocabulary: &Vocabulary, payload: &Value) -> Result<Self, SettingError> {
+        let error = |key: &str, why: String| SettingError::new(format!("envelope.{key}"), why);
+        let bind = |key: &'static str, template: Template| template.bind(vocabulary).map_err(|why| error(key, why));
+        let list = |key: &'static str, Names(templates): Names| {
+            let constants = templates.iter().filter_map(Template::constant);
+            for text in constants {
+                // The shape of a name is the same for users and channels; the limits may only be stricter.
+                ChannelName::parse(text, &Limits::default()).map_err(|why| error(key, format!("a name {why}")))?;
+            }
+            templates
+                .into_iter()
+                .map(|template| bind(key, template))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let nobody = mapping.users.0.is_empty() && mapping.channels.0.is_empty();
+        if nobody && mapping.broadcast == Switch::Fixed(false) {
+            return Err(SettingError::new(
+                "envelope",
+                "needs users, channels or broadcast: whom to tell",
+            ));
+        }
+        if let Some(text) = mapping.event.constant() {
+            EventName::parse(text, &Limits::default()).map_err(|why| error("event", why.to_string()))?;
+        }
+        let broadcast = match mapping.broadcast {
+            Switch::Fixed(fixed) => Ok(fixed),
+            Switch::Mapped(template) => Err(bind("broadcast", template)?),
+        };
+        let payload = mapping.payload.as_ref().unwrap_or(payload);
+        Ok(Self {
+            event: bind("event", mapping.event)?,
+            users: list("users", mapping.users)?,
+            channels: list("channels", mapping.channels)?,
+            broadcast,
+            payload: Shape::bind(payload, vocabulary, "payload").map_err(|(key, why)| error(&key, why))?,
+            id: mapping.id.map(|template| bind("id", template)).transpose()?,
+        })
+    }
+
+    fn dispatch(&self, message: &dyn Message, limits: &Limits) -> Result<Dispatch, Refusal> {
+        let reader = Reader::new(message, limits);
+        let event = self.event.require("event", &reader)?;
+        let event =
+            EventName::parse(&event, limits).map_err(|why| Refusal::new("bad_event", format!("event {why}")))?;
+        Ok(Dispatch {
+            event,
+            targets: self.targets(&reader, limits)?,
+            payload: self.payload(&reader, limits)?,
+            exclude: Exclude::default(),
+            key: self.key(&reader)?,
+        })
+    }
+
+    fn targets(&self, reader: &Reader<'_>, limits: &Limits) -> Result<Vec<Target>, Refusal> {
+        let mut targets = names("users", &self.users, reader, |text| {
+            UserName::parse(text, limits).map(Target::User)
+        })?;
+        targets.extend(names("channels", &self.channels, reader, |text| {
+            ChannelName::parse(text, limits).map(Target::Channel)
+        })?);
+        let everybody = match &self.broadcast {
+            Ok(fixed) => *fixed,
+            Err(template) => {
+                let text = template.require("broadcast", reader)?;
+                truth(&text).ok_or_else(|| Refusal::new("bad_target", "broadcast must come out as true or false"))?
+            }
+        };
+        targets.extend(everybody.then_some(Target::Everybody));
+        if targets.is_empty() {
+            return Err(Refusal::new("no_target", "the message names nobody to tell"));
+        }
+        Ok(targets)
+    }
+
+    fn payload(&self, reader: &Reader<'_>, limits: &Limits) -> Result<Payload, Refusal> {
+        let mut json = String::new();
+        if !self.payload.write(reader, &mut json)? {
+            return Err(Refusal::new(
+                "absent",
+                "payload needs something which this message lacks",
+            ));
+        }
+        Ok(Payload::parse(Bytes::from(json), limits)?)
+    }
+
+    fn key(&self, reader: &Reader<'_>) -> Result<Option<Arc<str>>, Refusal> {
+        let Some(template) = &self.id else {
+            return Ok(None);
+        };
+        match template.render(reader)? {
+            Some(text) if text.len() > KEY_BYTES => {
+                Err(Refusal::new("bad_id", format!("id is longer than {KEY_BYTES} bytes")))
+            }
+            text => Ok(text.filter(|text| !text.is_empty()).map(Arc::from)),
+        }
+    }
+}
+
+/// The names that templates come out as: empty ones are left out, a list in the message gives one each.
+fn names(
+    key: &str,
+    templates: &[Bound],
+    reader: &Reader<'_>,
+    make: impl Fn(&str) -> Result<Target, NameError>,
+) -> Result<Vec<Target>, Refusal> {
+    let mut targets = Vec::new();
+    for template in templates {
+        let texts = match template.sole(reader)? {
+            Sole::Json(raw) if raw.get().starts_with('[') => {
+                let list: Vec<&serde_json::value::RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
+                let texts = list
+                    .into_iter()
+                    .map(|raw| plain(raw, key).map(std::borrow::Cow::into_owned));
+                texts.collect::<Result<Vec<_>, _>>()?
+            }
+            _ => vec![template.require(key, reader)?],
+        };
+        for text in texts.iter().filter(|text| !text.is_empty()) {
+            let target = make(text).map_err(|why| Refusal::new("bad_target", format!("a name in {key} {why}")))?;
+            targets.push(target);
+        }
+        if targets.len() > TARGETS {
+            return Err(Refusal::new(
+                "bad_target",
+                format!("{key} come out as more than {TARGETS} names"),
+            ));
+        }
+    }
+    Ok(targets)
+}
+
+#[cfg(test)]
+mod tests;

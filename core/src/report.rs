@@ -1,0 +1,186 @@
+//! What a connector tells about itself.
+//!
+//! In: its state, and each input once: taken or refused. Out: the same, for logs, health and metrics. It holds no text of a message and
+//! no credential.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+
+/// What a connector is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectorState {
+    /// Built, not ready yet.
+    Starting,
+    /// Taking events in.
+    Running,
+    /// Failed, and waiting for the next attempt.
+    Retrying {
+        /// Why the last attempt ended.
+        error: String,
+        /// Failures in a row.
+        attempts: u32,
+    },
+    /// Failed in a way that no further attempt can mend.
+    Failed {
+        /// Why.
+        error: String,
+    },
+    /// Ended: its source has no more to say, or the server goes down.
+    Stopped,
+}
+
+impl ConnectorState {
+    /// Every word that [`word`](Self::word) may give.
+    pub const WORDS: [&'static str; 5] = ["starting", "running", "retrying", "failed", "stopped"];
+
+    /// One lower-case word for logs, health and metrics.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Retrying { .. } => "retrying",
+            Self::Failed { .. } => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// The state of a connector and what led to it.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// What it is doing.
+    pub state: ConnectorState,
+    /// Since when; failures in a row count from the first.
+    pub since: SystemTime,
+    /// The last error, also after it recovered.
+    pub last_error: Option<String>,
+}
+
+/// The visible side of a connector. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Report(Arc<Board>);
+
+#[derive(Debug)]
+struct Board {
+    status: watch::Sender<Status>,
+    accepted: AtomicU64,
+    refused: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        let status = Status {
+            state: ConnectorState::Starting,
+            since: SystemTime::now(),
+            last_error: None,
+        };
+        Self(Arc::new(Board {
+            status: watch::Sender::new(status),
+            accepted: AtomicU64::new(0),
+            refused: Mutex::default(),
+        }))
+    }
+}
+
+impl Report {
+    /// Changes the visible state.
+    pub fn state(&self, state: ConnectorState) {
+        self.0.status.send_modify(|status| {
+            if status.state.word() != state.word() {
+                status.since = SystemTime::now();
+            }
+            if let ConnectorState::Retrying { error, .. } | ConnectorState::Failed { error } = &state {
+                status.last_error = Some(error.clone());
+            }
+            status.state = state;
+        });
+    }
+
+    /// The state now.
+    #[must_use]
+    pub fn current(&self) -> ConnectorState {
+        self.0.status.borrow().state.clone()
+    }
+
+    /// The state now, since when, and the last error.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.0.status.borrow().clone()
+    }
+
+    /// Waits for a state that `is_wanted`.
+    pub async fn until(&self, mut is_wanted: impl FnMut(&ConnectorState) -> bool) -> Status {
+        let mut receiver = self.0.status.subscribe();
+        match receiver.wait_for(|status| is_wanted(&status.state)).await {
+            Ok(status) => status.clone(),
+            // The sender lives in `self`, so it cannot be gone.
+            Err(_) => self.status(),
+        }
+    }
+
+    /// Counts one input that became an event and got its receipt.
+    pub fn accepted(&self) {
+        self.0.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one input that could not become an event, under the code of a [`Refusal`](crate::envelope::Refusal).
+    pub fn refused(&self, code: &'static str) {
+        *self
+            .0
+            .refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(code)
+            .or_default() += 1;
+    }
+
+    /// Inputs accepted and refused since the start.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
+        let refused = self.refusals().values().sum();
+        (self.0.accepted.load(Ordering::Relaxed), refused)
+    }
+
+    /// Refused inputs by code.
+    #[must_use]
+    pub fn refusals(&self) -> BTreeMap<&'static str, u64> {
+        self.0.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_in_a_row_count_from_the_first_and_the_last_error_stays() {
+        let report = Report::default();
+        let retrying = |error: &str, attempts| ConnectorState::Retrying {
+            error: error.into(),
+            attempts,
+        };
+        report.state(retrying("one", 1));
+        let first = report.status().since;
+        report.state(retrying("two", 2));
+        assert_eq!(report.status().since, first);
+        report.state(ConnectorState::Running);
+        assert_eq!(report.status().last_error.as_deref(), Some("two"));
+        assert!(ConnectorState::WORDS.contains(&report.current().word()));
+    }
+
+    #[test]
+    fn refusals_are_counted_by_reason() {
+        let report = Report::default();
+        report.accepted();
+        report.refused("not_json");
+        report.refused("not_json");
+        report.refused("no_target");
+        assert_eq!(report.counts(), (1, 3));
+        assert_eq!(report.refusals()["not_json"], 2);
+    }
+}

@@ -1,0 +1,112 @@
+//! A connector that works.
+//!
+//! In: a connector and a recorder. Out: its report, and its end when it is asked to stop.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::task::JoinHandle;
+
+use super::{Recorder, soon};
+use crate::auth::{Authenticator, Credentials, Denied, Identity};
+use crate::connector::{ConnectorContext, ConnectorError, PushConnector};
+use crate::endpoint::Endpoint;
+use crate::inbox::Inbox;
+use crate::limits::Limits;
+use crate::report::{ConnectorState, Report};
+use crate::shutdown::{Shutdown, Trigger};
+
+/// The password that the backends' authenticator of the testkit takes, as `{"password": …}`, a string, or a bearer token.
+pub const PASSWORD: &str = "let me in";
+
+/// One run of a connector, until it is stopped or dropped.
+pub struct Run {
+    /// What it tells about itself.
+    pub report: Report,
+    /// Its door on the server's port, if it has one.
+    pub endpoint: Option<Endpoint>,
+    trigger: Trigger,
+    ended: JoinHandle<Result<(), ConnectorError>>,
+}
+
+/// Runs a connector against `recorder`, as the server would, on the current tokio runtime.
+pub fn start(mut connector: impl PushConnector, recorder: &Recorder) -> Run {
+    let (trigger, shutdown) = Shutdown::new();
+    let cx = ConnectorContext {
+        name: "testkit".into(),
+        inbox: Inbox::new(Arc::new(recorder.clone())),
+        backends: Arc::new(OnePassword),
+        limits: Limits::default(),
+        shutdown,
+        report: Report::default(),
+    };
+    let (report, endpoint) = (cx.report.clone(), connector.endpoint(&cx));
+    let ended = tokio::spawn(async move { connector.run(cx).await });
+    Run {
+        report,
+        endpoint,
+        trigger,
+        ended,
+    }
+}
+
+impl Run {
+    /// Waits until the connector says that it runs.
+    ///
+    /// # Panics
+    /// When it does not, or ends instead.
+    #[allow(clippy::panic, reason = "a test fails by panicking")]
+    pub async fn running(&mut self) {
+        let report = self.report.clone();
+        let running = report.until(|state| *state == ConnectorState::Running);
+        tokio::select! {
+            _ = soon("running", running) => {}
+            ended = &mut self.ended => panic!("the connector ended instead of running: {ended:?}"),
+        }
+    }
+
+    /// Asks it to stop and waits until it has.
+    ///
+    /// # Panics
+    /// When it takes too long, or panics.
+    #[allow(clippy::panic, reason = "a test fails by panicking")]
+    pub async fn stop(self) -> Result<(), ConnectorError> {
+        self.trigger.fire();
+        match soon("stopping", self.ended).await {
+            Ok(result) => result,
+            Err(panicked) => panic!("the connector panicked: {panicked}"),
+        }
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    /// When it takes too long, or panics.
+    #[allow(clippy::panic, reason = "a test fails by panicking")]
+    pub async fn ended(self) -> Result<(), ConnectorError> {
+        match soon("ending", self.ended).await {
+            Ok(result) => result,
+            Err(panicked) => panic!("the connector panicked: {panicked}"),
+        }
+    }
+
+    /// Takes it away in the middle of its work, as a crash of the server would.
+    pub fn kill(self) {
+        self.ended.abort();
+    }
+}
+
+struct OnePassword;
+
+impl Authenticator for OnePassword {
+    fn verify<'a>(&'a self, credentials: Credentials<'a>) -> BoxFuture<'a, Result<Identity, Denied>> {
+        let member = credentials.data.get("password").or(Some(credentials.data));
+        let said = credentials.bearer.or_else(|| member.and_then(|value| value.as_str()));
+        let answer = if said == Some(PASSWORD) {
+            Ok(Identity::default())
+        } else {
+            Err(Denied)
+        };
+        Box::pin(std::future::ready(answer))
+    }
+}
