@@ -1,7 +1,8 @@
 //! WebSocket, RFC 6455.
 //!
 //! In: an upgrade request whose client may come in. Out: the 101 response, with a connection behind it. The handshake and
-//! the inbound half are `actix-ws`; everything outbound comes from the lane, so that answers and events keep their order.
+//! the words of the inbound half are `actix-ws`; everything outbound comes from the lane, so that answers and events keep
+//! their order.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,9 +25,11 @@ use crate::protocol::Protocol;
 mod body;
 pub mod frame;
 mod guard;
+mod messages;
 
 use body::Wire;
 use guard::Guard;
+use messages::Messages;
 
 /// One protocol over WebSocket, as the server offers it at a path.
 pub struct Mount {
@@ -82,16 +85,10 @@ pub async fn accept(
     bearer: Option<String>,
     held: impl Sized + 'static,
 ) -> Result<HttpResponse, Error> {
-    let guarded = Guard::new(payload, mount.message_bytes);
-    let mut guarded: actix_web::dev::Payload = actix_web::dev::Payload::Stream {
-        payload: Box::pin(guarded),
-    };
-    let payload = web::Payload::from_request(request, &mut guarded).await?;
-    let (response, _session, messages) = actix_ws::handle_with_protocols(request, payload, mount.subprotocols)?;
-    let messages = messages
-        .max_frame_size(mount.message_bytes)
-        .aggregate_continuations()
-        .max_continuation_size(mount.message_bytes);
+    // Only the handshake is taken from here: what it gives for messages is not used, so it gets no bytes.
+    let nothing = web::Payload::from_request(request, &mut actix_web::dev::Payload::None).await?;
+    let (response, ..) = actix_ws::handle_with_protocols(request, nothing, mount.subprotocols)?;
+    let messages = Messages::new(Guard::new(payload, mount.message_bytes), mount.message_bytes);
 
     let lane = Rc::new(Lane::new(
         mount.protocol.open(),
@@ -115,7 +112,7 @@ pub async fn accept(
         cx.add_stream(messages.map(translate));
         Connection::new(surroundings, newcomer)
     });
-    Ok(response.map_body(|_, inner| BoxBody::new(Wire::new(inner, lane, held))))
+    Ok(response.map_body(|_, _| BoxBody::new(Wire::new(lane, held))))
 }
 
 /// From the wire's words to the connection's.
