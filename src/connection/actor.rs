@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use actix::fut::{ActorFutureExt, WrapFuture};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Running, StreamHandler};
 use bytes::Bytes;
+use futures_util::Stream;
 use log::debug;
 use turted_core::{Authenticator, Credentials, Ending, Identity, Intent, Notice, Rejection, Tag, UserName, Welcome};
 
@@ -64,12 +65,9 @@ pub struct Surroundings {
 pub struct Connection {
     surroundings: Rc<Surroundings>,
     lane: Rc<Lane>,
-    key: LaneKey,
-    encoder: usize,
     seat: Option<SeatKey>,
-    welcome: Welcome,
-    bearer: Option<String>,
-    ping: Bytes,
+    id: Arc<str>,
+    bearer: Option<Box<str>>,
     pace: Pace,
     last_heard: Instant,
 }
@@ -85,29 +83,46 @@ pub struct Newcomer {
     /// Its first words.
     pub welcome: Welcome,
     /// `Authorization: Bearer …` of its handshake.
-    pub bearer: Option<String>,
-    /// The transport's ping, framed.
-    pub ping: Bytes,
+    pub bearer: Option<Box<str>>,
 }
 
 impl Connection {
-    /// A connection that speaks when it is started.
-    #[must_use]
-    pub fn new(surroundings: Rc<Surroundings>, newcomer: Newcomer) -> Self {
+    /// Starts a connection: it speaks first, asks for a seat, and then hears what its transport reads.
+    pub fn open(surroundings: Rc<Surroundings>, newcomer: Newcomer, inbound: impl Stream<Item = Inbound> + 'static) {
+        let Newcomer {
+            lane,
+            key,
+            encoder,
+            welcome,
+            bearer,
+        } = newcomer;
+        lane.welcome(&welcome);
+        debug!("{} opens", welcome.connection);
+        let opened = surroundings.dispatcher.send(Open {
+            lane: key,
+            encoder,
+            connection: Arc::clone(&welcome.connection),
+            token: welcome.resume,
+        });
         let now = Instant::now();
-        let (rate, burst) = surroundings.pace;
-        Self {
+        let connection = Self {
+            pace: Pace::new(surroundings.pace.1, now),
             surroundings,
-            lane: newcomer.lane,
-            key: newcomer.key,
-            encoder: newcomer.encoder,
+            lane,
             seat: None,
-            welcome: newcomer.welcome,
-            bearer: newcomer.bearer,
-            ping: newcomer.ping,
-            pace: Pace::new(rate, burst, now),
+            id: welcome.connection,
+            bearer,
             last_heard: now,
-        }
+        };
+        Self::create(|cx| {
+            let opened = opened.into_actor(&connection);
+            cx.wait(opened.map(|seat, connection, cx| match seat {
+                Ok(seat) => connection.seat = Some(seat),
+                Err(_) => cx.stop(),
+            }));
+            cx.add_stream(inbound);
+            connection
+        });
     }
 
     /// Waits for the answer to be on its way before the next message of this client is looked at, so that answers come in the
@@ -158,8 +173,9 @@ impl Connection {
     }
 
     fn receive(&mut self, text: &str, cx: &mut Context<Self>) {
-        if !self.pace.allows(self.last_heard) {
-            let rejection = Rejection::TooFast(self.surroundings.pace.0);
+        let (rate, burst) = self.surroundings.pace;
+        if !self.pace.allows(rate, burst, self.last_heard) {
+            let rejection = Rejection::TooFast(rate);
             self.lane.refuse(text, &rejection);
             return;
         }
@@ -174,7 +190,7 @@ impl Connection {
         if self.last_heard.elapsed() > self.surroundings.ping * 2 {
             self.lane.end(Ending::Lifeless);
         } else {
-            self.lane.control(self.ping.clone());
+            self.lane.ping();
         }
         // `end` sends Stop; should its mailbox have been full, this is the second chance.
         if let Some(ending) = self.lane.ended() {
@@ -185,12 +201,7 @@ impl Connection {
     /// Gives the seat up and leaves the client a moment to answer the goodbye.
     fn depart(&mut self, ending: Ending, cx: &mut Context<Self>) {
         if let Some(seat) = self.seat.take() {
-            debug!(
-                "{} ends: {} {}",
-                self.welcome.connection,
-                ending.code(),
-                ending.reason()
-            );
+            debug!("{} ends: {} {}", self.id, ending.code(), ending.reason());
             self.give_up(seat, ending);
             cx.run_later(FAREWELL, |_, cx| cx.stop());
         }
@@ -214,20 +225,7 @@ impl Actor for Connection {
     type Context = Context<Self>;
 
     fn started(&mut self, cx: &mut Self::Context) {
-        self.lane.belongs_to(cx.address());
-        self.lane.welcome(&self.welcome);
-        debug!("{} opens", self.welcome.connection);
-        let open = Open {
-            lane: self.key,
-            encoder: self.encoder,
-            connection: Arc::clone(&self.welcome.connection),
-            token: Arc::clone(&self.welcome.resume),
-        };
-        let opened = self.surroundings.dispatcher.send(open).into_actor(self);
-        cx.wait(opened.map(|seat, connection, cx| match seat {
-            Ok(seat) => connection.seat = Some(seat),
-            Err(_) => cx.stop(),
-        }));
+        self.lane.belongs_to(cx.address().downgrade());
         cx.run_later(GRACE, |connection, cx| connection.ask(Request::Ready, None, cx));
         cx.run_interval(self.surroundings.ping, Self::watch);
     }

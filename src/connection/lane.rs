@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::task::{Context, Poll};
 
-use actix::Addr;
+use actix::WeakAddr;
 use bytes::Bytes;
 use turted_core::{Ending, Notice, Rejection, Tag, Welcome};
 
@@ -18,6 +18,8 @@ use crate::protocol::{Conversation, Reaction};
 pub trait Framing {
     /// A text message as bytes for the wire.
     fn message(&self, text: &[u8]) -> Bytes;
+    /// The transport's own question for a sign of life.
+    fn ping(&self) -> Bytes;
     /// The transport's own goodbye, if it has one.
     fn close(&self, ending: Ending) -> Option<Bytes>;
 }
@@ -38,7 +40,7 @@ pub struct Lane {
     framing: &'static dyn Framing,
     when_full: WhenFull,
     ended: Cell<Option<Ending>>,
-    owner: RefCell<Option<Addr<Connection>>>,
+    owner: RefCell<Option<WeakAddr<Connection>>>,
 }
 
 impl Lane {
@@ -61,7 +63,7 @@ impl Lane {
     }
 
     /// Whom to tell when the lane ends.
-    pub fn belongs_to(&self, owner: Addr<Connection>) {
+    pub fn belongs_to(&self, owner: WeakAddr<Connection>) {
         self.owner.replace(Some(owner));
     }
 
@@ -85,6 +87,11 @@ impl Lane {
         if self.ended.get().is_none() && self.outbox.borrow_mut().push(frame).is_err() {
             self.end(Ending::Slow);
         }
+    }
+
+    /// Asks for a sign of life.
+    pub fn ping(&self) {
+        self.control(self.framing.ping());
     }
 
     /// The first words.
@@ -132,7 +139,7 @@ impl Lane {
                 outbox.push_last(frame);
             }
         }
-        if let Some(owner) = &*self.owner.borrow() {
+        if let Some(owner) = self.owner.borrow().as_ref().and_then(WeakAddr::upgrade) {
             // A mailbox that is full or closed belongs to an actor that looks at `ended` next.
             let _ = owner.try_send(Stop(ending));
         }

@@ -49,7 +49,7 @@ pub async fn open(request: HttpRequest, shared: web::Data<Shared>, payload: web:
         window: shared.window,
         ping: shared.ping.as_secs().max(1),
     };
-    let (mount, bearer) = (&shared.websocket.1, bearer(&request).map(str::to_owned));
+    let (mount, bearer) = (&shared.websocket.1, bearer(&request).map(Box::from));
     websocket::accept(
         &request,
         payload,

@@ -19,7 +19,7 @@ pub fn text(payload: &[u8]) -> Bytes {
 /// A ping without data.
 #[must_use]
 pub fn ping() -> Bytes {
-    frame(PING, b"")
+    Bytes::from_static(&[FIN | PING, 0])
 }
 
 /// The answer to a ping with this data (at most 125 bytes, as every control frame).

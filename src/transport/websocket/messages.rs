@@ -180,7 +180,12 @@ mod tests {
     #[test]
     fn the_first_error_is_the_last_word() {
         let text = frame(0x81, b"x");
-        for broken in [frame(0x81, b"\xff"), frame(0x83, b""), frame(0x80, b""), vec![0x81, 1, b'x']] {
+        for broken in [
+            frame(0x81, b"\xff"),
+            frame(0x83, b""),
+            frame(0x80, b""),
+            vec![0x81, 1, b'x'],
+        ] {
             let heard = heard(&[&text, &[broken, text.clone()].concat()]);
             assert!(matches!(heard[..], [Ok(_), Err(_)]), "{heard:?}");
         }

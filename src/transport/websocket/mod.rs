@@ -7,7 +7,6 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::{Actor, AsyncContext};
 use actix_web::body::BoxBody;
 use actix_web::error::PayloadError;
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
@@ -63,6 +62,10 @@ impl Framing for WebSocketFraming {
         frame::text(text)
     }
 
+    fn ping(&self) -> Bytes {
+        frame::ping()
+    }
+
     fn close(&self, ending: Ending) -> Option<Bytes> {
         // 1006 must not be sent (RFC 6455 section 7.4.1); whoever closed with a code of its own gets the plain answer.
         Some(match ending {
@@ -82,7 +85,7 @@ pub async fn accept(
     mount: &Mount,
     surroundings: Rc<Surroundings>,
     welcome: Welcome,
-    bearer: Option<String>,
+    bearer: Option<Box<str>>,
     held: impl Sized + 'static,
 ) -> Result<HttpResponse, Error> {
     // Only the handshake is taken from here: what it gives for messages is not used, so it gets no bytes.
@@ -106,12 +109,8 @@ pub async fn accept(
         encoder: mount.encoder,
         welcome,
         bearer,
-        ping: frame::ping(),
     };
-    Connection::create(|cx| {
-        cx.add_stream(messages.map(translate));
-        Connection::new(surroundings, newcomer)
-    });
+    Connection::open(surroundings, newcomer, messages.map(translate));
     Ok(response.map_body(|_, _| BoxBody::new(Wire::new(lane, held))))
 }
 
