@@ -115,6 +115,7 @@ impl Connection {
             last_heard: now,
         };
         Self::create(|cx| {
+            connection.lane.belongs_to(cx.address().downgrade());
             let opened = opened.into_actor(&connection);
             cx.wait(opened.map(|seat, connection, cx| match seat {
                 Ok(seat) => connection.seat = Some(seat),
@@ -225,7 +226,6 @@ impl Actor for Connection {
     type Context = Context<Self>;
 
     fn started(&mut self, cx: &mut Self::Context) {
-        self.lane.belongs_to(cx.address().downgrade());
         cx.run_later(GRACE, |connection, cx| connection.ask(Request::Ready, None, cx));
         cx.run_interval(self.surroundings.ping, Self::watch);
     }
