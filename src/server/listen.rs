@@ -4,7 +4,7 @@
 //! socket even when nobody writes to it.
 
 use std::any::Any;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,12 +12,17 @@ use std::time::Duration;
 
 use actix::prelude::SendError;
 use actix::{Actor, Addr};
-use actix_web::dev::ServerHandle;
+use actix_http::body::BoxBody;
+use actix_http::{HttpServiceBuilder, Request, Response, TlsAcceptorConfig};
+use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
+use actix_service::{Service, ServiceFactory, boxed, map_config};
+use actix_web::App;
+use actix_web::dev::AppConfig;
 use actix_web::rt::net::TcpStream;
-use actix_web::{App, HttpServer};
 use log::{error, warn};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use socket2::{Domain, Protocol, Socket, Type};
 use turted_core::Authenticator;
 
 use super::ServeError;
@@ -35,7 +40,7 @@ const LINGER: Duration = Duration::from_secs(3);
 /// An idle HTTP connection is kept for the next push; longer than common clients keep theirs.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Handshakes that may wait for a worker.
-const ACCEPT_BACKLOG: u32 = 4096;
+const ACCEPT_BACKLOG: i32 = 4096;
 
 /// What a worker thread is made of. Clones share everything.
 #[derive(Clone)]
@@ -109,40 +114,82 @@ type Listening = (
 );
 
 /// Binds the address and starts the workers.
+///
+/// What `actix_web::HttpServer` does, except that the future of a connection is boxed and that without TLS there is no HTTP/2 in
+/// it: `HttpServer` keeps room for an HTTP/2 handshake in every connection, twice, which is 2 KiB per client.
 pub fn listen(config: &Config, worker: Worker) -> Result<Listening, ServeError> {
-    let factory = move || {
+    let app = move || {
         let (shared, surroundings) = (Arc::clone(&worker.shared), worker.surroundings());
-        App::new().configure(move |config| routes(config, &shared, &surroundings))
+        let app = App::new().configure(move |config| routes(config, &shared, &surroundings));
+        map_config(app, |()| AppConfig::default())
     };
-    let mut server = HttpServer::new(factory)
+    let mut server = Server::build()
         .disable_signals()
         .shutdown_timeout(config.server.shutdown_timeout.as_secs())
-        .client_request_timeout(config.limits.header_timeout)
-        .client_disconnect_timeout(LINGER)
-        .tls_handshake_timeout(config.limits.header_timeout)
-        .keep_alive(KEEP_ALIVE)
-        .tcp_nodelay(true)
-        .backlog(ACCEPT_BACKLOG)
         // The bound is `limits.connections`, which answers with a sentence.
-        .max_connections(usize::MAX >> 1)
-        .on_connect(|io, _| guard(io));
+        .max_concurrent_connections(usize::MAX >> 1);
     if let Some(workers) = config.server.workers {
         server = server.workers(workers.get());
     }
+    let (patience, stopping) = (config.limits.header_timeout, server.graceful_shutdown_signal());
     let address = config.server.listen;
     let failed = |error| ServeError::Listen(address, error);
-    let server = match &config.tls {
-        None => server.bind(address).map_err(failed)?,
-        Some(files) => server.bind_rustls_0_23(address, tls(files)?).map_err(failed)?,
+    let socket = bind(address).map_err(failed)?;
+    let bound = socket.local_addr().map_err(failed)?;
+    let (server, scheme) = match &config.tls {
+        None => {
+            let plain = move || boxed::factory(http(patience, &stopping).h1(app()).tcp());
+            (server.listen("http", socket, plain), "http")
+        }
+        Some(files) => {
+            let tls = tls(files)?;
+            let secure = move || {
+                let handshake = TlsAcceptorConfig::default().handshake_timeout(patience);
+                let http = http(patience, &stopping).finish(app());
+                boxed::factory(http.rustls_0_23_with_config(tls.clone(), handshake))
+            };
+            (server.listen("https", socket, secure), "https")
+        }
     };
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let addresses = server.addrs().into_iter().map(|address| (address, scheme)).collect();
-    let running = server.run();
+    let running = server.map_err(failed)?.run();
     let handle = running.handle();
     // Nothing is accepted before the server is polled.
     let ended = actix_web::rt::spawn(running);
     let ended = async move { ended.await.unwrap_or(Ok(())) };
-    Ok((addresses, handle, Box::pin(ended)))
+    Ok((vec![(bound, scheme)], handle, Box::pin(ended)))
+}
+
+/// How HTTP is spoken, with and without TLS; `patience` is for the head of a request.
+fn http<IO: 'static, S>(patience: Duration, stopping: &GracefulShutdownSignal) -> HttpServiceBuilder<IO, S>
+where
+    S: ServiceFactory<Request, Config = ()>,
+    S::Error: Into<Response<BoxBody>> + 'static,
+    S::InitError: std::fmt::Debug,
+    <S::Service as Service<Request>>::Future: 'static,
+{
+    let stopping = stopping.clone();
+    HttpServiceBuilder::default()
+        .client_request_timeout(patience)
+        .client_disconnect_timeout(LINGER)
+        .keep_alive(KEEP_ALIVE)
+        .tcp_nodelay(true)
+        .on_connect_ext(|io: &IO, _| guard(io))
+        // Idle connections are closed at once when the server stops.
+        .graceful_shutdown_signal(move || {
+            let stopping = stopping.clone();
+            async move { stopping.notified().await }
+        })
+}
+
+/// A listening socket. The standard library's would have a shorter queue.
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Elsewhere it would let others take the address over.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(ACCEPT_BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// Gives an accepted socket its time-out, below TLS if there is any.

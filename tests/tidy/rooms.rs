@@ -30,6 +30,8 @@ pub const ROOMS: &[Room] = &[
             "actix_web",
             "actix_rt",
             "actix_ws",
+            "actix_http",
+            "actix_server",
             "turted::",
             "std::fs",
             "std::net::TcpStream",
@@ -43,7 +45,15 @@ pub const ROOMS: &[Room] = &[
     },
     Room {
         folder: "connectors/",
-        never: &["actix", "actix_web", "actix_rt", "actix_ws", "turted::"],
+        never: &[
+            "actix",
+            "actix_web",
+            "actix_rt",
+            "actix_ws",
+            "actix_http",
+            "actix_server",
+            "turted::",
+        ],
         because: "a connector knows core and its own driver",
     },
     Room {
@@ -51,6 +61,8 @@ pub const ROOMS: &[Room] = &[
         never: &[
             "actix_web",
             "actix_ws",
+            "actix_http",
+            "actix_server",
             "crate::protocol",
             "crate::transport",
             "crate::http",
@@ -64,6 +76,8 @@ pub const ROOMS: &[Room] = &[
         never: &[
             "actix_web",
             "actix_ws",
+            "actix_http",
+            "actix_server",
             "crate::http",
             "crate::transport",
             "crate::config",
@@ -77,6 +91,8 @@ pub const ROOMS: &[Room] = &[
             "actix_web",
             "actix_rt",
             "actix_ws",
+            "actix_http",
+            "actix_server",
             "tokio",
             "Instant::now",
             "SystemTime::now",
