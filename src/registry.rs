@@ -3,7 +3,7 @@
 //! In: sections of the configuration. Out: connectors, or problems that name the key. This is the only file that names a connector
 //! crate; another one costs a line in `KINDS`.
 
-use turted_core::{ConnectorConfig, PushConnector};
+use turted_core::{ConnectorConfig, PushConnector, SettingError};
 
 use crate::config::{ConnectorSection, Problem};
 
@@ -11,8 +11,21 @@ type Build = fn(&ConnectorSection) -> Result<Box<dyn PushConnector>, Vec<Problem
 
 /// Value of `type`, and how such a section becomes a connector.
 const KINDS: &[(&str, Build)] = &[
+    #[cfg(feature = "file")]
+    (turted_file::FileConfig::TYPE, make::<turted_file::FileConfig>),
+    #[cfg(feature = "rabbitmq")]
+    (
+        turted_rabbitmq::RabbitmqConfig::TYPE,
+        make::<turted_rabbitmq::RabbitmqConfig>,
+    ),
+    #[cfg(feature = "redis")]
+    (turted_redis::RedisConfig::TYPE, make::<turted_redis::RedisConfig>),
     #[cfg(feature = "rest")]
     (turted_rest::RestConfig::TYPE, make::<turted_rest::RestConfig>),
+    #[cfg(feature = "stdin")]
+    (turted_stdin::StdinConfig::TYPE, make::<turted_stdin::StdinConfig>),
+    #[cfg(feature = "tcp")]
+    (turted_tcp::TcpConfig::TYPE, make::<turted_tcp::TcpConfig>),
 ];
 
 /// Builds the connector of a section.
@@ -41,6 +54,9 @@ fn make<C: ConnectorConfig>(section: &ConnectorSection) -> Result<Box<dyn PushCo
     let config: C = section.parse()?;
     match config.build() {
         Ok(connector) => Ok(Box::new(connector)),
-        Err(error) => Err(vec![section.problem(&error.key, error.why)]),
+        Err(error) => {
+            let problem = |error: SettingError| section.problem(&error.key, error.why);
+            Err(error.all().into_iter().map(problem).collect())
+        }
     }
 }

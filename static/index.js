@@ -10,28 +10,16 @@ const ROWS = 200;
 const turted = new TURTED();
 let user = null;
 let received = 0;
-let nextTry = 0; // milliseconds, told by turted:close just before the state changes
-let farewell = '';
+let farewell = {}; // told by turted:close just before the state changes
 
 // ---- the connection ---------------------------------------------------------------------------------------------------
 
-const STATES = {
-  connecting: () => 'Connecting…',
-  open: () => 'Connected',
-  waiting: () => `Offline, next try in ${Math.ceil(nextTry / 1000)} s`,
-  closed: () => `Closed${farewell && `: ${farewell}`}`,
-};
-
 turted.on('turted:state', (state) => {
-  $('state').dataset.state = state;
-  $('state').textContent = STATES[state]();
+  showState(state, farewell);
   $('connection').textContent = turted.connection ?? 'none yet';
   if (state === 'closed') showChannels();
 });
-turted.on('turted:close', ({ reason, delay }) => {
-  nextTry = delay ?? 0;
-  farewell = reason ?? '';
-});
+turted.on('turted:close', (why) => (farewell = why));
 turted.on('turted:gap', ({ since }) => tell(`Events may be missing${since ? ` since ${since}` : ''}`));
 turted.on('turted:error', (error, { command, data }) => {
   tell(`${command ? `${command} ${data.channel ?? data.username}: ` : ''}${error.message}`);

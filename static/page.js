@@ -1,7 +1,7 @@
 /*
- * What both demo pages need: building elements, the list of rows, the curl command and its copy button.
+ * What the demo pages share: building elements, the list of rows, the state, the curl command and its copy button.
  * In: plain values and text from strangers. Out: elements. Text goes in as text only, never as markup.
- * It does not know the client, the server or either page.
+ * It does not know the client, the server or any page.
  */
 'use strict';
 
@@ -13,6 +13,18 @@ function element(name, className, ...children) {
   made.className = className;
   made.append(...children);
   return made;
+}
+
+/** The state of the connection, with what the last turted:close said about it. */
+function showState(state, { reason, delay = 0 }) {
+  const texts = {
+    connecting: 'Connecting…',
+    open: 'Connected',
+    waiting: `Offline, next try in ${Math.ceil(delay / 1000)} s`,
+    closed: `Closed${reason ? `: ${reason}` : ''}`,
+  };
+  $('state').dataset.state = state;
+  $('state').textContent = texts[state];
 }
 
 /** A note below a form field or button; tone is '', 'good' or 'bad'. */
@@ -42,11 +54,11 @@ function curl(body, headers = []) {
   return ['curl', url, ...headers.map((header) => `-H ${quoted(header)}`), '-d', quoted(body)].join(' ');
 }
 
-/** Copies where the browser allows it (not over plain http from another host); else selects, so that Ctrl+C does it. */
-function copyButton(button, source) {
+/** Copies where the browser allows it (not over plain http from another host); else selects the source, so that Ctrl+C does it. */
+function copyButton(button, source, text = () => source.textContent) {
   button.addEventListener('click', async () => {
     try {
-      await navigator.clipboard.writeText(source.textContent);
+      await navigator.clipboard.writeText(text());
       button.textContent = 'Copied';
     } catch {
       getSelection().selectAllChildren(source);

@@ -50,6 +50,12 @@ install_missing() {
   local packages=() as_root=()
   command -v node >/dev/null || packages+=(nodejs)
   command -v npm >/dev/null || packages+=(npm)
+  command -v php >/dev/null || packages+=(php-cli)
+  command -v composer >/dev/null || packages+=(composer)
+  command -v javac >/dev/null || packages+=(default-jdk-headless)
+  command -v openssl >/dev/null || packages+=(openssl)
+  command -v redis-server >/dev/null || packages+=(redis-server)
+  command -v rabbitmq-server >/dev/null || [ -x /usr/sbin/rabbitmq-server ] || packages+=(rabbitmq-server)
   command -v cc >/dev/null || packages+=(gcc libc6-dev)
   chromium_path >/dev/null || packages+=(chromium)
   if [ ${#packages[@]} -eq 0 ]; then
@@ -77,7 +83,7 @@ step 'Rust tests'
 cargo test --workspace --locked
 
 step 'scripts'
-for script in static/*.js static/*.mjs tests/browser/*.mjs; do
+for script in static/*.js static/*.mjs tests/browser/*.mjs tests/clients/*.mjs; do
   node --check "$script"
 done
 for script in tests/*.sh tests/*/*.sh .ci/run; do
@@ -111,6 +117,12 @@ for _ in $(seq 100); do
 done
 [ -n "$url" ] || fail 'the server did not say where it listens'
 TURTED_URL=$url CHROMIUM=$chromium ARTEFACTS=$artefacts node --test pages.mjs
+
+step 'browser stories: the log page'
+TURTED_URL=$url CHROMIUM=$chromium ARTEFACTS=$artefacts node --test log.mjs
+
+step 'the push clients and the npm package'
+"$root/tests/clients/run.sh" "$url" "$target/debug/turted"
 
 step 'the end of the server'
 kill -TERM "$server"

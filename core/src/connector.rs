@@ -3,6 +3,7 @@
 //! In: a [`ConnectorContext`] with everything the server gives. Out: dispatches through its inbox, and a
 //! state for those who watch. A connector knows its own driver and this crate, nothing else.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,12 @@ const OVERLOADED: (Duration, Duration) = (Duration::from_millis(2), Duration::fr
 pub trait PushConnector: Send + 'static {
     /// A door on the server's own port, asked for once at start.
     fn endpoint(&self, _cx: &ConnectorContext) -> Option<Endpoint> {
+        None
+    }
+
+    /// Where it listens by itself, if it does. When that is more than this machine, the server insists on a guard at the backends'
+    /// door, as it does for its own address.
+    fn listens(&self) -> Option<SocketAddr> {
         None
     }
 
@@ -133,7 +140,7 @@ impl ConnectorContext {
     }
 }
 
-/// Which key of a section has an impossible value, and what is allowed.
+/// Which key of a section has an impossible value, and what is allowed; perhaps more such keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {why}")]
 pub struct SettingError {
@@ -141,6 +148,8 @@ pub struct SettingError {
     pub key: String,
     /// A sentence that fits "`key` …", without the value of a secret.
     pub why: String,
+    /// Others that were found on the way.
+    more: Vec<SettingError>,
 }
 
 impl SettingError {
@@ -150,7 +159,27 @@ impl SettingError {
         Self {
             key: key.into(),
             why: why.into(),
+            more: Vec::new(),
         }
+    }
+
+    /// All of `errors` in one, the first of them before the others; one about the section as a whole when there are none.
+    #[must_use]
+    pub fn several(errors: Vec<Self>) -> Self {
+        let mut errors = errors.into_iter();
+        let first = errors.next();
+        let mut first = first.unwrap_or_else(|| Self::new("", "has an impossible value"));
+        first.more.extend(errors);
+        first
+    }
+
+    /// Itself and every other one in it.
+    #[must_use]
+    pub fn all(mut self) -> Vec<Self> {
+        let more = std::mem::take(&mut self.more);
+        std::iter::once(self)
+            .chain(more.into_iter().flat_map(Self::all))
+            .collect()
     }
 }
 

@@ -16,6 +16,7 @@ pub mod envelope;
 pub mod inbox;
 pub mod json;
 pub mod limits;
+pub mod lines;
 pub mod mapping;
 pub mod name;
 pub mod observe;

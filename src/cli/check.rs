@@ -5,9 +5,11 @@
 use anyhow::Result;
 
 use super::line;
+use crate::Server;
 use crate::config::Config;
 
-/// Prints the effective configuration.
+/// Prints the effective configuration, if a server can be built from it.
 pub fn run(config: &Config) -> Result<()> {
+    Server::builder().config(config.clone()).build()?;
     line::print(config.to_toml_masked().trim_end())
 }

@@ -128,6 +128,9 @@ fn log_from(filters: &str) {
     let mut builder = env_logger::Builder::new();
     // It repeats the banner at `info`; a filter that names it still wins.
     builder.filter_module("actix_server", log::LevelFilter::Warn);
+    // It logs what its errors say, before anybody knows which connector they are about.
+    builder.filter_module("lapin", log::LevelFilter::Off);
+    builder.filter_module("tracing::span", log::LevelFilter::Off);
     // A program that embeds this one may have a logger already.
     let _ = builder.parse_filters(filters).format_timestamp_millis().try_init();
 }

@@ -1,6 +1,7 @@
 //! What flows in: a configuration whose types are right. What flows out: the values that cannot work, alone or together.
 //! Refuses to know: TOML; it asks the tree only where a key was written.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -175,22 +176,28 @@ fn limits(limits: &sections::Limits, report: &mut Report<'_>) {
     report.lasting("limits.ping", limits.ping, Duration::from_secs(1), hour);
 }
 
-/// The only guard of an open back door is that nobody else can reach it (CWE-306).
+impl Config {
+    /// What is wrong with taking events in on `listen`: the only guard of an open back door is that nobody else can reach it (CWE-306).
+    #[must_use]
+    pub fn open_door(&self, listen: SocketAddr) -> Option<String> {
+        let open = self.auth.backends == Method::AcceptAll && !self.auth.backends_anywhere;
+        (open && !listen.ip().to_canonical().is_loopback()).then(|| {
+            format!(
+                "{listen} is more than this machine, and with [auth.backends] type \"accept_all\" anybody who reaches it may send \
+                 events; set type = \"password\" or \"token\" there, or listen on 127.0.0.1, or write anywhere = true under \
+                 [auth.backends] if something else keeps strangers away"
+            )
+        })
+    }
+}
+
 fn doors(config: &Config, report: &mut Report<'_>) {
-    let listen = config.server.listen;
-    let open = config.auth.backends == Method::AcceptAll && !config.auth.backends_anywhere;
     // A door whose guard could not be read is no open door; that it could not is reported already.
     let unread = report
         .problems
         .iter()
         .any(|problem| problem.key.starts_with("auth.backends"));
-    if !open || unread || listen.ip().to_canonical().is_loopback() {
-        return;
+    if let Some(why) = config.open_door(config.server.listen).filter(|_| !unread) {
+        report.refuse("server.listen", why);
     }
-    let message = format!(
-        "{listen} is more than this machine, and with [auth.backends] type \"accept_all\" anybody who reaches it may send events; \
-         set type = \"password\" or \"token\" there, or listen on 127.0.0.1, or write anywhere = true under [auth.backends] \
-         if something else keeps strangers away"
-    );
-    report.refuse("server.listen", message);
 }

@@ -8,6 +8,8 @@ mod auth_tests;
 mod checks;
 mod connectors;
 mod decode;
+#[cfg(all(test, feature = "stdin"))]
+mod envelope_tests;
 mod expand;
 #[cfg(test)]
 mod fuzz_tests;

@@ -41,6 +41,7 @@ macro_rules! files {
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
 const TYPES: &str = "text/plain; charset=utf-8";
 
 const FILES: &[File] = files! {
@@ -48,8 +49,13 @@ const FILES: &[File] = files! {
     "index.js" => SCRIPT,
     "push.html" => HTML,
     "push.js" => SCRIPT,
+    "log.html" => HTML,
+    "log.js" => SCRIPT,
+    "log-line.js" => SCRIPT,
+    "log-rows.js" => SCRIPT,
+    "log.css" => STYLE,
     "page.js" => SCRIPT,
-    "turted.css" => "text/css; charset=utf-8",
+    "turted.css" => STYLE,
     "favicon.svg" => "image/svg+xml",
     "turted.js" => SCRIPT,
     "turted.mjs" => SCRIPT,
@@ -90,11 +96,16 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    /// What makes the folder an npm package is no page.
+    const PACKAGE: [&str; 2] = ["package.json", "README.md"];
+
     #[test]
     fn every_file_of_the_folder_is_in_the_program() {
         let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/static")).unwrap();
         let there: BTreeSet<String> = folder
-            .map(|entry| format!("/{}", entry.unwrap().file_name().to_str().unwrap()))
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !PACKAGE.contains(&name.as_str()))
+            .map(|name| format!("/{name}"))
             .collect();
         let here: BTreeSet<String> = FILES.iter().map(|file| file.path.to_owned()).collect();
         assert_eq!(here, there);

@@ -85,7 +85,11 @@ impl Builder {
         let mut problems = Vec::new();
         for (name, section) in &self.config.connectors {
             match registry::build(section) {
-                Ok(connector) => connectors.push((name.as_str().into(), connector)),
+                Ok(connector) => {
+                    let open = connector.listens().and_then(|address| self.config.open_door(address));
+                    problems.extend(open.map(|why| section.problem("address", why)));
+                    connectors.push((name.as_str().into(), connector));
+                }
                 Err(wrong) => problems.extend(wrong),
             }
         }

@@ -1,1 +1,98 @@
-//! Way in: events from RabbitMQ (AMQP 0-9-1) queues into turted.
+//! Way in: events from RabbitMQ (AMQP 0-9-1) queues.
+//!
+//! In: the section `[connectors.<name>]` with `type = "rabbitmq"`, and the messages of one queue. Out: dispatches, in the order of the
+//! queue, and for each message an acknowledgement after its receipt, or a rejection for good.
+//! Refuses to know: reconnecting. It fails when the broker is gone, and the server runs it again.
+//!
+//! ```toml
+//! [connectors.orders]
+//! type = "rabbitmq"
+//! url = "amqp://turted:${RABBITMQ_PASSWORD}@localhost:5672/%2f"
+//! queue = { name = "orders", type = "quorum", dead_letter_exchange = "dead" }   # or just its name
+//! exchange = { name = "shop", type = "topic" }                                  # or its name, if it exists
+//! bindings = ["order.*"]
+//! prefetch = 100
+//! envelope = { event = "ORDER:{routing_key.1}", users = "{header.x-user}" }
+//! ```
+//!
+//! * A message that can never be dispatched is rejected without requeue: the dead-letter exchange of the queue gets it, if there is one.
+//! * `message_id` is the idempotency key: a redelivered message is not dispatched twice.
+//! * A mapping may use `{routing_key}` and its words (`{routing_key.0}`), `{exchange}`, `{header.…}`, `{message_id}`, `{correlation_id}`,
+//!   `{app_id}`, `{user_id}`, `{type}`, `{content_type}`, `{content_encoding}`, `{reply_to}`, `{timestamp}` (seconds since 1970),
+//!   `{expiration}`, `{priority}`, `{redelivered}`.
+
+mod broker;
+mod config;
+mod consumption;
+mod delivery;
+mod failure;
+mod link;
+mod topology;
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use log::info;
+use turted_core::mapping::Recipe;
+use turted_core::{ConnectorContext, ConnectorError, ConnectorState, PushConnector};
+
+use crate::broker::Broker;
+pub use crate::config::{Binding, Exchange, ExchangeType, Match, Queue, QueueType, RabbitmqConfig};
+use crate::consumption::Consumption;
+use crate::link::Link;
+use crate::topology::Topology;
+
+/// How long an orderly goodbye to the broker may take; what it does not hear of, it delivers again.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Consumes one queue.
+pub struct RabbitmqConnector {
+    broker: Broker,
+    topology: Topology,
+    prefetch: u16,
+    consumer_tag: Option<String>,
+    recipe: Recipe,
+}
+
+impl PushConnector for RabbitmqConnector {
+    fn run(&mut self, cx: ConnectorContext) -> BoxFuture<'_, Result<(), ConnectorError>> {
+        Box::pin(async move {
+            let tag = match &self.consumer_tag {
+                Some(tag) => tag.clone(),
+                None => format!("turted-{}", cx.name),
+            };
+            let link = Link::new(&self.broker);
+            let mut consumption = tokio::select! {
+                begun = tokio::time::timeout(self.broker.patience, self.begin(&link, &cx, &tag)) => match begun {
+                    Ok(begun) => begun?,
+                    Err(_) => return Err(self.broker.silent()),
+                },
+                () = cx.shutdown.wait() => return Ok(()),
+            };
+            info!(
+                "connector {} consumes queue {:?} at {}",
+                cx.name,
+                self.topology.queue(),
+                self.broker.place
+            );
+            cx.report.state(ConnectorState::Running);
+            consumption.work(&cx, &self.recipe).await?;
+            // Whatever goes wrong from here on, the broker keeps what was not acknowledged.
+            let _ = tokio::time::timeout(GOODBYE, consumption.end()).await;
+            Ok(())
+        })
+    }
+}
+
+impl RabbitmqConnector {
+    /// Connects, declares what the section names, and begins to consume.
+    async fn begin(&self, link: &Link, cx: &ConnectorContext, tag: &str) -> Result<Consumption, ConnectorError> {
+        let connection = link.connect(&self.broker, &cx.name).await?;
+        let channel = connection
+            .create_channel()
+            .await
+            .map_err(|error| failure::of("cannot open a channel", &error))?;
+        self.topology.declare(&channel).await?;
+        Consumption::begin(connection, channel, self.topology.queue(), tag, self.prefetch).await
+    }
+}

@@ -1,1 +1,73 @@
-//! Way in: events from Redis Pub/Sub and Streams into turted.
+//! Way in: events from Redis, through Pub/Sub (at most once) and through Streams (at least once).
+//!
+//! In: what is published on channels, and the entries of streams that a consumer group reads. Out: dispatches; for an entry also an
+//! acknowledgement, once there is a receipt. A connection that is lost ends the run with an error; whoever runs the connector starts it again, and
+//! it subscribes anew and goes on where the group stands. It refuses to know how a message becomes a dispatch: the shared `envelope` says so.
+
+mod acknowledge;
+mod config;
+mod entry;
+mod group;
+mod pubsub;
+mod server;
+mod streams;
+
+use futures_util::future::BoxFuture;
+use log::info;
+use turted_core::{ConnectorContext, ConnectorError, ConnectorState, PushConnector, Recipe};
+
+pub use config::{RedisConfig, Start};
+use pubsub::Subscriptions;
+use server::Server;
+use streams::Streams;
+
+/// Hears from one Redis server. Built by [`RedisConfig`].
+pub struct Redis {
+    server: Server,
+    recipe: Recipe,
+    subscriptions: Option<Subscriptions>,
+    streams: Option<Streams>,
+}
+
+impl PushConnector for Redis {
+    fn run(&mut self, cx: ConnectorContext) -> BoxFuture<'_, Result<(), ConnectorError>> {
+        Box::pin(async move {
+            let Self {
+                server,
+                recipe,
+                subscriptions,
+                streams,
+            } = self;
+            let open = async {
+                let listener = match subscriptions {
+                    Some(subscriptions) => Some(subscriptions.open(server).await?),
+                    None => None,
+                };
+                let reader = match streams {
+                    Some(streams) => Some(streams.open(server).await?),
+                    None => None,
+                };
+                Ok::<_, ConnectorError>((listener, reader))
+            };
+            let (listener, reader) = tokio::select! {
+                () = cx.shutdown.wait() => return Ok(()),
+                opened = open => opened?,
+            };
+            cx.report.state(ConnectorState::Running);
+            info!("connector {} hears {}", cx.name, server.place());
+            let listen = async {
+                match listener {
+                    Some(listener) => listener.work(&cx, recipe).await,
+                    None => Ok(()),
+                }
+            };
+            let read = async {
+                match reader {
+                    Some(reader) => reader.work(&cx, recipe).await,
+                    None => Ok(()),
+                }
+            };
+            tokio::try_join!(listen, read).map(|_| ())
+        })
+    }
+}

@@ -84,8 +84,3 @@ impl PushConnector for RestConnector {
         })
     }
 }
-
-// Compiles the example in the guide for writers of connectors, so that it stays true.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Guide;

@@ -34,8 +34,11 @@ impl<'a> Reader<'a> {
     pub(super) fn text(&self, from: &Lookup, name: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
         match from {
             Lookup::Body => self.body().map(|text| Some(Cow::Borrowed(text))),
-            Lookup::Field(field) => Ok(self.message.field(field)),
-            Lookup::Word(field, index) => Ok(self.message.field(field).and_then(|text| word(&text, *index))),
+            Lookup::Field(field) | Lookup::JsonField(field) => Ok(self.message.field(field)),
+            Lookup::Word(field, index, separators) => {
+                let text = self.message.field(field);
+                Ok(text.and_then(|text| word(&text, *index, separators)))
+            }
             Lookup::Json(path) => self.json(path)?.map(|raw| plain(raw, name)).transpose(),
         }
     }
@@ -45,6 +48,13 @@ impl<'a> Reader<'a> {
         let whole = self.json.get_or_init(|| self.parse()).clone()?;
         let found = path.iter().try_fold(whole, |raw, step| member(raw, step));
         Ok(found.filter(|raw| raw.get() != "null" || path.is_empty()))
+    }
+
+    /// The JSON that the message has under a name of its own; `None` when it lacks it.
+    pub(super) fn json_field(&self, field: &str) -> Result<Option<Box<RawValue>>, Refusal> {
+        let parse = |text: Cow<'_, str>| RawValue::from_string(text.into_owned());
+        let parsed = self.message.field(field).map(parse).transpose();
+        parsed.map_err(|error| JsonError::Syntax(error.to_string()).into())
     }
 
     fn body(&self) -> Result<&'a str, Refusal> {
@@ -58,8 +68,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn word(text: &str, index: usize) -> Option<Cow<'static, str>> {
-    text.split('.').nth(index).map(|word| Cow::Owned(word.to_owned()))
+fn word(text: &str, index: usize, separators: &[char]) -> Option<Cow<'static, str>> {
+    text.split(separators)
+        .nth(index)
+        .map(|word| Cow::Owned(word.to_owned()))
 }
 
 /// A member of an object, or an element of a list.

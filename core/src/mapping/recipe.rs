@@ -92,42 +92,41 @@ fn pushes(body: &[u8], limits: &Limits) -> Result<Vec<Dispatch>, Refusal> {
 
 impl Bindings {
     fn new(mapping: Mapping, vocabulary: &Vocabulary, payload: &Value) -> Result<Self, SettingError> {
-        let error = |key: &str, why: String| SettingError::new(format!("envelope.{key}"), why);
-        let bind = |key: &'static str, template: Template| template.bind(vocabulary).map_err(|why| error(key, why));
-        let list = |key: &'static str, Names(templates): Names| {
-            let constants = templates.iter().filter_map(Template::constant);
-            for text in constants {
-                // The shape of a name is the same for users and channels; the limits may only be stricter.
-                ChannelName::parse(text, &Limits::default()).map_err(|why| error(key, format!("a name {why}")))?;
-            }
-            templates
-                .into_iter()
-                .map(|template| bind(key, template))
-                .collect::<Result<Vec<_>, _>>()
-        };
+        let mut wrong = Vec::new();
         let nobody = mapping.users.0.is_empty() && mapping.channels.0.is_empty();
         if nobody && mapping.broadcast == Switch::Fixed(false) {
-            return Err(SettingError::new(
-                "envelope",
-                "needs users, channels or broadcast: whom to tell",
-            ));
+            let why = "needs users, channels or broadcast: whom to tell";
+            wrong.push(SettingError::new("envelope", why));
         }
-        if let Some(text) = mapping.event.constant() {
-            EventName::parse(text, &Limits::default()).map_err(|why| error("event", why.to_string()))?;
-        }
-        let broadcast = match mapping.broadcast {
-            Switch::Fixed(fixed) => Ok(fixed),
-            Switch::Mapped(template) => Err(bind("broadcast", template)?),
+        // The first mistake of each key is noted, and the next key looked at.
+        let bind = |template: Template| template.bind(vocabulary);
+        let event = match mapping.event.constant() {
+            Some(text) => EventName::parse(text, &Limits::default()).map_err(|why| why.to_string()),
+            None => Ok(EventName::unnamed()),
         };
-        let payload = mapping.payload.as_ref().unwrap_or(payload);
-        Ok(Self {
-            event: bind("event", mapping.event)?,
-            users: list("users", mapping.users)?,
-            channels: list("channels", mapping.channels)?,
-            broadcast,
-            payload: Shape::bind(payload, vocabulary, "payload").map_err(|(key, why)| error(&key, why))?,
-            id: mapping.id.map(|template| bind("id", template)).transpose()?,
-        })
+        let event = note(&mut wrong, "event", event.and_then(|_| bind(mapping.event)));
+        let users = note(&mut wrong, "users", bind_names(mapping.users, vocabulary));
+        let channels = note(&mut wrong, "channels", bind_names(mapping.channels, vocabulary));
+        let broadcast = match mapping.broadcast {
+            Switch::Fixed(fixed) => Some(Ok(fixed)),
+            Switch::Mapped(template) => note(&mut wrong, "broadcast", bind(template)).map(Err),
+        };
+        let payload = Shape::bind(mapping.payload.as_ref().unwrap_or(payload), vocabulary, "payload");
+        let payload = payload.map_err(|(key, why)| wrong.push(SettingError::new(format!("envelope.{key}"), why)));
+        let id = note(&mut wrong, "id", mapping.id.map(bind).transpose());
+        match (event, users, channels, broadcast, payload, id) {
+            (Some(event), Some(users), Some(channels), Some(broadcast), Ok(payload), Some(id)) if wrong.is_empty() => {
+                Ok(Self {
+                    event,
+                    users,
+                    channels,
+                    broadcast,
+                    payload,
+                    id,
+                })
+            }
+            _ => Err(SettingError::several(wrong)),
+        }
     }
 
     fn dispatch(&self, message: &dyn Message, limits: &Limits) -> Result<Dispatch, Refusal> {
@@ -187,6 +186,24 @@ impl Bindings {
             text => Ok(text.filter(|text| !text.is_empty()).map(Arc::from)),
         }
     }
+}
+
+/// What `result` gives, or `None` and one more mistake about a key below `envelope`.
+fn note<T>(wrong: &mut Vec<SettingError>, key: &str, result: Result<T, String>) -> Option<T> {
+    result
+        .map_err(|why| wrong.push(SettingError::new(format!("envelope.{key}"), why)))
+        .ok()
+}
+
+fn bind_names(Names(templates): Names, vocabulary: &Vocabulary) -> Result<Vec<Bound>, String> {
+    for text in templates.iter().filter_map(Template::constant) {
+        // The shape of a name is the same for users and channels; the limits may only be stricter.
+        ChannelName::parse(text, &Limits::default()).map_err(|why| format!("a name {why}"))?;
+    }
+    templates
+        .into_iter()
+        .map(|template| template.bind(vocabulary))
+        .collect()
 }
 
 /// The names that templates come out as: empty ones are left out, a list in the message gives one each.

@@ -102,12 +102,12 @@ impl Template {
 #[derive(Debug, Clone)]
 pub(super) struct Bound(Vec<Part<Lookup>>);
 
-/// What a template gives when it is one `{json…}` and nothing else.
+/// What a template gives when it is one placeholder for JSON and nothing else.
 pub(super) enum Sole<'a> {
     /// It is something else.
     No,
     /// The JSON that is there.
-    Json(&'a RawValue),
+    Json(Cow<'a, RawValue>),
     /// Nothing is there; the default.
     Default(Option<&'a str>),
 }
@@ -142,22 +142,17 @@ impl Bound {
         self.render(reader)?.ok_or_else(absent)
     }
 
-    /// The JSON of a template that is one `{json…}`.
+    /// The JSON of a template that is one `{json…}`, or one name whose text is JSON.
     pub(super) fn sole<'a>(&'a self, reader: &'a Reader<'_>) -> Result<Sole<'a>, Refusal> {
-        let [
-            Part::Field {
-                from: Lookup::Json(path),
-                default,
-                ..
-            },
-        ] = self.0.as_slice()
-        else {
+        let [Part::Field { from, default, .. }] = self.0.as_slice() else {
             return Ok(Sole::No);
         };
-        Ok(match reader.json(path)? {
-            Some(raw) => Sole::Json(raw),
-            None => Sole::Default(default.as_deref()),
-        })
+        let found = match from {
+            Lookup::Json(path) => reader.json(path)?.map(Cow::Borrowed),
+            Lookup::JsonField(field) => reader.json_field(field)?.map(Cow::Owned),
+            Lookup::Body | Lookup::Field(_) | Lookup::Word(..) => return Ok(Sole::No),
+        };
+        Ok(found.map_or(Sole::Default(default.as_deref()), Sole::Json))
     }
 
     /// Every placeholder, for a sentence.

@@ -11,7 +11,8 @@ pub struct Vocabulary {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Plain,
-    Dotted,
+    Json,
+    Words(&'static [char]),
     Open,
 }
 
@@ -24,8 +25,10 @@ pub(super) enum Lookup {
     Json(Vec<String>),
     /// What the message has under this name.
     Field(String),
-    /// One of the words between dots in what the message has under this name, counted from 0.
-    Word(String, usize),
+    /// What the message has under this name is JSON.
+    JsonField(String),
+    /// One of the words in what the message has under this name, counted from 0, and what stands between words.
+    Word(String, usize, &'static [char]),
 }
 
 impl Vocabulary {
@@ -41,10 +44,22 @@ impl Vocabulary {
         self.add(name, Shape::Plain)
     }
 
+    /// Adds a name whose text is JSON: in a payload, on its own, it stays what it is, as `{json}` does.
+    #[must_use]
+    pub fn with_json(self, name: impl Into<String>) -> Self {
+        self.add(name, Shape::Json)
+    }
+
     /// Adds a name whose text is words between dots; `{routing_key.1}` is the second of them.
     #[must_use]
     pub fn with_words(self, name: impl Into<String>) -> Self {
-        self.add(name, Shape::Dotted)
+        self.with_words_between(name, &['.'])
+    }
+
+    /// The same with words between any of these characters.
+    #[must_use]
+    pub fn with_words_between(self, name: impl Into<String>, separators: &'static [char]) -> Self {
+        self.add(name, Shape::Words(separators))
     }
 
     /// Adds a family of names that only the messages know: `{header.…}`.
@@ -74,16 +89,17 @@ impl Vocabulary {
             };
         }
         let found = self.names.iter().find_map(|(known, shape)| match shape {
-            Shape::Plain | Shape::Dotted if known == name => Some(Lookup::Field(known.clone())),
-            Shape::Dotted => {
+            Shape::Plain | Shape::Words(_) if known == name => Some(Lookup::Field(known.clone())),
+            Shape::Json if known == name => Some(Lookup::JsonField(known.clone())),
+            Shape::Words(separators) => {
                 let index = name.strip_prefix(known.as_str())?.strip_prefix('.')?.parse().ok()?;
-                Some(Lookup::Word(known.clone(), index))
+                Some(Lookup::Word(known.clone(), index, separators))
             }
             Shape::Open => {
                 let rest = name.strip_prefix(known.as_str())?.strip_prefix('.')?;
                 (!rest.is_empty()).then(|| Lookup::Field(name.to_owned()))
             }
-            Shape::Plain => None,
+            Shape::Plain | Shape::Json => None,
         });
         found.ok_or_else(|| {
             format!(
@@ -95,8 +111,8 @@ impl Vocabulary {
 
     fn list(&self) -> String {
         let own = self.names.iter().flat_map(|(name, shape)| match shape {
-            Shape::Plain => vec![format!("{{{name}}}")],
-            Shape::Dotted => vec![format!("{{{name}}}"), format!("{{{name}.0}}")],
+            Shape::Plain | Shape::Json => vec![format!("{{{name}}}")],
+            Shape::Words(_) => vec![format!("{{{name}}}"), format!("{{{name}.0}}")],
             Shape::Open => vec![format!("{{{name}.…}}")],
         });
         let common = ["{body}", "{json}", "{json.…}"].map(str::to_owned);
@@ -117,7 +133,8 @@ mod tests {
         let field = |name: &str| Ok(Lookup::Field(name.into()));
         assert_eq!(words.lookup("exchange"), field("exchange"));
         assert_eq!(words.lookup("routing_key"), field("routing_key"));
-        assert_eq!(words.lookup("routing_key.1"), Ok(Lookup::Word("routing_key".into(), 1)));
+        let second = Lookup::Word("routing_key".into(), 1, &['.']);
+        assert_eq!(words.lookup("routing_key.1"), Ok(second));
         assert_eq!(words.lookup("header.x-user"), field("header.x-user"));
         assert_eq!(words.lookup("json.a.0"), Ok(Lookup::Json(vec!["a".into(), "0".into()])));
         assert_eq!(

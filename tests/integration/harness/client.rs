@@ -37,7 +37,17 @@ impl Client {
 
     /// The same on a TCP connection that exists.
     pub async fn over(server: &Server, wire: TcpStream) -> Self {
-        let url = format!("ws://{}/ws", server.address);
+        Self::greet(&server.address, wire).await
+    }
+
+    /// Connects to any server.
+    pub async fn at(address: &str) -> Self {
+        let wire = within("a TCP connection", TcpStream::connect(address)).await;
+        Self::greet(address, wire.expect("the server accepts")).await
+    }
+
+    async fn greet(address: &str, wire: TcpStream) -> Self {
+        let url = format!("ws://{address}/ws");
         let upgrade = client_async(url.into_client_request().unwrap(), wire);
         let (wire, _) = within("the upgrade", upgrade)
             .await

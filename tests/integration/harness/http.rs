@@ -149,7 +149,9 @@ fn is_complete(answer: &[u8]) -> bool {
     let Some(reply) = Reply::parse(answer) else {
         return false;
     };
-    let length = reply.header("content-length").and_then(|text| text.parse().ok());
+    let length = reply
+        .header("content-length")
+        .and_then(|text| text.parse::<usize>().ok());
     reply.status == 101 || length.is_some_and(|length| reply.body.len() >= length)
 }
 

@@ -3,6 +3,7 @@
 //! In: settings as lines of TOML with dotted keys. Out: a [`Server`] that dies with the test.
 
 pub mod client;
+pub mod embedded;
 pub mod http;
 pub mod server;
 
@@ -12,6 +13,7 @@ pub use client::Client;
 pub use http::Request;
 pub use serde_json::{Value, json};
 pub use server::Server;
+use tokio::net::TcpStream;
 
 /// Longer than anything here may take on a busy machine; a test that waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -22,6 +24,21 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
         Ok(value) => value,
         Err(_) => panic!("waited {PATIENCE:?} for {what}"),
     }
+}
+
+/// What `/health/ready` says of a connector, once it is in this state.
+pub async fn until_state(address: &str, connector: &str, state: &str) -> Value {
+    let seen = async {
+        loop {
+            let wire = TcpStream::connect(address).await.expect("the server accepts");
+            let reply = Request::new("GET", "/health/ready").send(wire, address).await;
+            let shown = reply.value()["connectors"][connector].clone();
+            if shown["state"] == state {
+                return shown;
+            }
+        }
+    };
+    within(&format!("connector {connector} to be {state}"), seen).await
 }
 
 /// A push of `payload` under `event` to one channel.

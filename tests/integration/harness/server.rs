@@ -5,11 +5,11 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -45,16 +45,34 @@ impl Server {
         Self::within_folder(tempfile::tempdir().unwrap(), settings)
     }
 
+    /// Starts one with an open standard input.
+    pub fn piped(settings: &str) -> (Self, ChildStdin) {
+        let mut server = Self::launch(tempfile::tempdir().unwrap(), settings, Stdio::piped(), &[]);
+        let input = server.child.stdin.take().expect("it was piped");
+        (server, input)
+    }
+
     /// Starts one whose settings name files of `folder`.
     pub fn within_folder(folder: TempDir, settings: &str) -> Self {
+        Self::launch(folder, settings, Stdio::null(), &[])
+    }
+
+    /// Starts one with variables in its environment.
+    pub fn with_env(settings: &str, variables: &[(&str, &str)]) -> Self {
+        Self::launch(tempfile::tempdir().unwrap(), settings, Stdio::null(), variables)
+    }
+
+    fn launch(folder: TempDir, settings: &str, input: Stdio, variables: &[(&str, &str)]) -> Self {
         let config = folder.path().join("turted.toml");
         std::fs::write(&config, format!("{BASE}{settings}\n")).unwrap();
         let mut command = turted(folder.path());
         command
             .args(["serve", "--config"])
             .arg(&config)
-            .env("TURTED_LOGLEVEL", "debug");
+            .env("TURTED_LOGLEVEL", "debug")
+            .envs(variables.iter().copied());
         let mut child = command
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -169,6 +187,18 @@ impl Server {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
+    /// The processor time it has used so far. The kernel counts in hundredths of a second.
+    pub fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let ticks = fields
+            .split(' ')
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().unwrap());
+        Duration::from_millis(ticks.sum::<u64>() * 10)
     }
 
     /// Asks it to stop, as an init system does.

@@ -13,4 +13,5 @@ mod inline;
 mod path;
 mod push;
 mod random;
+mod suite;
 mod support;

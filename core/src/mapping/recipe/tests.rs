@@ -31,6 +31,8 @@ fn letter(body: &str) -> Letter {
         fields: BTreeMap::from([
             ("routing_key", "order.paid.eu"),
             ("exchange", "shop"),
+            ("channel", "order:eu.7"),
+            ("line", "{\"n\": 1.0}"),
             ("header.x-user", "adam"),
         ]),
         id: None,
@@ -41,6 +43,8 @@ fn recipe(envelope: Value) -> Result<Recipe, String> {
     let vocabulary = Vocabulary::new()
         .with("exchange")
         .with_words("routing_key")
+        .with_words_between("channel", &[':', '.'])
+        .with_json("line")
         .with_any("header");
     let envelope: Envelope = serde_json::from_value(envelope).map_err(|error| error.to_string())?;
     Recipe::new(envelope, &vocabulary, &json!("{json}")).map_err(|error| error.to_string())
@@ -57,6 +61,25 @@ fn read(envelope: Value, letter: &Letter) -> Result<String, String> {
         Ok(list) => Ok(list.iter().map(show).collect::<Vec<_>>().join("\n")),
         Err(refusal) => Err(format!("{}: {}", refusal.code, refusal.message)),
     }
+}
+
+#[test]
+fn words_stand_between_whatever_the_source_says() {
+    let envelope =
+        json!({"event": "{channel.0}", "users": "{channel.2}", "channels": "{channel.1}", "payload": "{channel}"});
+    assert_eq!(
+        read(envelope, &letter("")).unwrap(),
+        r#"order [{"user":"7"},{"channel":"eu"}] "order:eu.7" -"#
+    );
+}
+
+#[test]
+fn a_name_whose_text_is_json_stays_json_on_its_own() {
+    let envelope = json!({"event": "E", "channels": "c", "payload": {"a": "{line}", "b": "at {line}"}});
+    assert_eq!(
+        read(envelope, &letter("")).unwrap(),
+        r#"E [{"channel":"c"}] {"a":{"n": 1.0},"b":"at {\"n\": 1.0}"} -"#
+    );
 }
 
 #[test]

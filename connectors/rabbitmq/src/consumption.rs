@@ -1,0 +1,170 @@
+//! From the queue to the Dispatcher, one message after the other.
+//!
+//! In: deliveries. Out: an acknowledgement for each that has its receipt, a rejection for each that can never have one, in the order of the
+//! queue. While the server is overloaded nothing is taken, and the broker stops at `prefetch`. Refuses to know what a message says.
+
+use std::pin::pin;
+
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt};
+use lapin::message::Delivery;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions};
+use lapin::types::FieldTable;
+use lapin::{Acker, Channel, Connection, Consumer, Event};
+use log::{info, warn};
+use turted_core::mapping::Recipe;
+use turted_core::{ConnectorContext, ConnectorError, ConnectorState, Outcome};
+
+use crate::delivery::Letter;
+use crate::failure;
+
+/// Most messages that one acknowledgement stands for. It is sent earlier when the queue runs dry.
+const TOGETHER: u16 = 64;
+
+/// A consumer at work.
+pub struct Consumption {
+    connection: Connection,
+    // Dropping it would close it.
+    _channel: Channel,
+    consumer: Consumer,
+    events: BoxStream<'static, Event>,
+    queue: String,
+    /// The latest message whose receipt the broker does not know of, and how many there are.
+    receipts: Option<Acker>,
+    count: u16,
+    together: u16,
+}
+
+impl Consumption {
+    /// Asks for messages, at most `prefetch` at a time.
+    pub async fn begin(
+        connection: Connection,
+        channel: Channel,
+        queue: &str,
+        tag: &str,
+        prefetch: u16,
+    ) -> Result<Self, ConnectorError> {
+        let failed = |error| failure::of(&format!("cannot consume queue {queue:?}"), &error);
+        let events = connection.events_listener().boxed();
+        channel
+            .basic_qos(prefetch, BasicQosOptions::default())
+            .await
+            .map_err(failed)?;
+        let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+        let consumer = channel
+            .basic_consume(queue.into(), tag.into(), options, arguments)
+            .await
+            .map_err(failed)?;
+        Ok(Self {
+            connection,
+            _channel: channel,
+            consumer,
+            events,
+            queue: queue.to_owned(),
+            receipts: None,
+            count: 0,
+            together: TOGETHER.min(prefetch / 2).max(1),
+        })
+    }
+
+    /// Takes messages until the server stops. The one in hand is finished; what came after it stays with the broker.
+    pub async fn work(&mut self, cx: &ConnectorContext, recipe: &Recipe) -> Result<(), ConnectorError> {
+        while let Some(delivery) = self.next(cx).await? {
+            // The channel is gone, and the broker has it back: it comes again.
+            if !delivery.acker.usable() {
+                continue;
+            }
+            match cx.take(recipe, &Letter(&delivery)).await {
+                Outcome::Dispatched => {
+                    self.receipts = Some(delivery.acker);
+                    self.count += 1;
+                    if self.count >= self.together {
+                        self.acknowledge(cx).await;
+                    }
+                }
+                Outcome::Refused(_) => {
+                    // As in `acknowledge`.
+                    let _ = delivery.reject(BasicRejectOptions { requeue: false }).await;
+                }
+                Outcome::Left => break,
+            }
+        }
+        self.acknowledge(cx).await;
+        Ok(())
+    }
+
+    /// Says goodbye; the broker gives what is not acknowledged to somebody else.
+    pub async fn end(self) {
+        // It is about to be cut off in any case.
+        let _ = self.connection.close(200, "the server stops".into()).await;
+    }
+
+    /// The next message; `None` when the server stops.
+    async fn next(&mut self, cx: &ConnectorContext) -> Result<Option<Delivery>, ConnectorError> {
+        if cx.shutdown.is_wanted() {
+            return Ok(None);
+        }
+        let mut ready = self.consumer.next().now_or_never();
+        if ready.is_none() {
+            self.acknowledge(cx).await;
+        }
+        let delivery = loop {
+            if let Some(delivery) = ready.take() {
+                break delivery;
+            }
+            tokio::select! {
+                () = cx.shutdown.wait() => return Ok(None),
+                Some(event) = self.events.next() => heed(event, cx),
+                delivery = self.consumer.next() => ready = Some(delivery),
+            }
+        };
+        match delivery {
+            Some(Ok(delivery)) => Ok(Some(delivery)),
+            Some(Err(error)) => Err(failure::of(&format!("lost queue {:?}", self.queue), &error)),
+            None => {
+                // The channel may live on, and know what has been done.
+                self.acknowledge(cx).await;
+                Err(ConnectorError::new(format!(
+                    "lost queue {:?}: the broker cancelled the consumer; the queue was deleted, or moves to another node",
+                    self.queue
+                )))
+            }
+        }
+    }
+
+    /// Tells the broker of every receipt that it does not know of.
+    async fn acknowledge(&mut self, cx: &ConnectorContext) {
+        self.count = 0;
+        let Some(latest) = self.receipts.take() else {
+            return;
+        };
+        let mut told = pin!(latest.ack(BasicAckOptions { multiple: true }));
+        loop {
+            tokio::select! {
+                // First: it is on its way once it was asked for, and whatever follows, such as a goodbye, goes behind it.
+                biased;
+                // When it fails, the channel is gone; the consumer hears of that as well, with the reason.
+                _ = &mut told => return,
+                // The driver says nothing to a broker that blocks the connection, for as long as it does.
+                Some(event) = self.events.next() => heed(event, cx),
+                () = cx.shutdown.wait() => return,
+            }
+        }
+    }
+}
+
+fn heed(event: Event, cx: &ConnectorContext) {
+    match event {
+        Event::ConnectionBlocked(reason) => {
+            let error = format!("the broker blocks the connection: {reason}");
+            warn!("connector {}: {error}", cx.name);
+            cx.report.state(ConnectorState::Retrying { error, attempts: 0 });
+        }
+        Event::ConnectionUnblocked => {
+            info!("connector {}: the broker no longer blocks the connection", cx.name);
+            cx.report.state(ConnectorState::Running);
+        }
+        // The consumer hears of errors as well, in their place among the messages.
+        _ => {}
+    }
+}

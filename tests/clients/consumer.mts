@@ -1,0 +1,12 @@
+// What a TypeScript program may write with the types of the package, as an ES module. Compiled, not run.
+import TURTED, { TURTED as named } from 'turted';
+import { WebSocket } from 'ws';
+
+const turted: TURTED = new named('http://127.0.0.1:7117', { WebSocket, minDelay: 100 });
+turted.on<{ text: string }>('MESSAGE:NEW', (payload, { via, id }) => console.log(payload.text.length, via, id?.length));
+turted.on('turted:gap', ({ since }) => console.log(since?.length));
+turted.ident({ username: 'adam', token: 't' }).then(({ username }) => username.length);
+const state: TURTED.State = turted.state;
+// @ts-expect-error a channel is a string
+turted.join(5);
+console.log(state);
