@@ -16,6 +16,8 @@
 //! ```
 //!
 //! * A message that can never be dispatched is rejected without requeue: the dead-letter exchange of the queue gets it, if there is one.
+//!   A broker that dies at that moment may lose it, but for a quorum queue with
+//!   `arguments = { x-dead-letter-strategy = "at-least-once", x-overflow = "reject-publish" }`.
 //! * `message_id` is the idempotency key: a redelivered message is not dispatched twice.
 //! * A mapping may use `{routing_key}` and its words (`{routing_key.0}`), `{exchange}`, `{header.…}`, `{message_id}`, `{correlation_id}`,
 //!   `{app_id}`, `{user_id}`, `{type}`, `{content_type}`, `{content_encoding}`, `{reply_to}`, `{timestamp}` (seconds since 1970),
