@@ -16,6 +16,8 @@ pub type Tag = Option<Arc<str>>;
 /// What a client wants of the server.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Intent {
+    /// Hear events from now on, in protocols where a client says so.
+    Ready,
     /// Be known as a user.
     Ident {
         /// The name that the client claims, if it claims one.
@@ -68,6 +70,11 @@ pub enum Notice {
         replayed: usize,
         /// The id from which on events may be missing, when `recovered` is false.
         since: Option<Arc<str>>,
+    },
+    /// Events may be missing.
+    Missed {
+        /// The last id that it saw.
+        since: Arc<str>,
     },
     /// It cannot have what it wanted.
     Rejected(Rejection),

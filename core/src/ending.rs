@@ -3,7 +3,7 @@
 //! In: a decision of some room. Out: a close code, a reason in a few words, and whether the client should come back.
 //! How that is written to a wire is a protocol's business.
 
-/// Why a connection ended. `ALL` lists every one.
+/// Why a connection ended. `ALL` lists every reason of the server's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ending {
     /// The client said goodbye.
@@ -30,10 +30,12 @@ pub enum Ending {
     Replaced,
     /// The wire broke without a goodbye. Nobody can be told.
     Vanished,
+    /// A protocol ends it with a code and a reason (at most 123 bytes) of its own.
+    Custom(u16, &'static str),
 }
 
 impl Ending {
-    /// Every reason, for tests, metrics and documentation.
+    /// Every reason of ours, for tests, metrics and documentation.
     pub const ALL: [Self; 12] = [
         Self::Normal,
         Self::Left,
@@ -64,6 +66,7 @@ impl Ending {
             Self::Slow => 4008,
             Self::Lifeless => 4009,
             Self::Replaced => 4011,
+            Self::Custom(code, _) => code,
         }
     }
 
@@ -83,6 +86,7 @@ impl Ending {
             Self::Lifeless => "no sign of life",
             Self::Replaced => "replaced by a newer wire",
             Self::Vanished => "vanished",
+            Self::Custom(_, reason) => reason,
         }
     }
 

@@ -93,6 +93,48 @@ pub fn check_depth(text: &[u8], limits: &Limits) -> Result<(), JsonError> {
     Ok(())
 }
 
+/// What the JSON string `quoted` says. Half of a surrogate pair, which browsers may send and RFC 8259 section 8.2 allows, becomes U+FFFD; what is not a
+/// string at all becomes the empty text.
+#[must_use]
+pub fn text_of(quoted: &str) -> String {
+    if let Ok(text) = serde_json::from_str(quoted) {
+        return text;
+    }
+    let mut mended = String::with_capacity(quoted.len());
+    let mut rest = quoted;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        mended.push_str(before);
+        let taken = match (surrogate(escape), escape.get(6..).and_then(surrogate)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => {
+                mended.push_str(&escape[..12]);
+                12
+            }
+            (Some(_), _) => {
+                mended.push('\u{fffd}');
+                6
+            }
+            (None, _) => {
+                // The escaped character goes along, or a backslash would be taken for the beginning of an escape.
+                let taken = 1 + escape[1..].chars().next().map_or(0, char::len_utf8);
+                mended.push_str(&escape[..taken]);
+                taken
+            }
+        };
+        rest = &escape[taken..];
+    }
+    mended.push_str(rest);
+    serde_json::from_str(&mended).unwrap_or_default()
+}
+
+/// The code unit of an escape such as `\ud83d` at the beginning of `text`, if it is half of a pair.
+fn surrogate(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    u16::from_str_radix(digits, 16)
+        .ok()
+        .filter(|unit| (0xD800..=0xDFFF).contains(unit))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,5 +176,16 @@ mod tests {
         assert_eq!(parse(&nest(65)), Err(JsonError::TooDeep(64)));
         assert_eq!(parse(&nest(1_000_000)), Err(JsonError::TooDeep(64)));
         assert!(parse(&format!("\"{}\\\"[\"", "[".repeat(100))).is_ok());
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_replaced_and_whole_ones_stay() {
+        assert_eq!(
+            text_of(r#""a\ud800b\uD83D\uDE00\\ud800\udc00""#),
+            "a\u{fffd}b😀\\ud800\u{fffd}"
+        );
+        assert_eq!(text_of(r#""\ud800\ud83d\ude00\ud8""#), "");
+        assert_eq!(text_of(r#""\ud800\ud83d\ude00""#), "\u{fffd}😀");
+        assert_eq!(text_of("1"), "");
     }
 }

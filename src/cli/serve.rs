@@ -65,7 +65,7 @@ fn banner(config: &Config, addresses: &[(SocketAddr, &str)]) -> String {
     let clients = format!("auth {}", word(&config.auth.clients));
     row(
         "clients",
-        format!("{socket}://{host}{}", config.server.websocket),
+        format!("{socket}://{host}{}", config.clients.websocket),
         &clients,
     );
     for section in config.connectors.values() {

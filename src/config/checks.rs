@@ -9,13 +9,14 @@ use super::auth::Method;
 use super::problem::Problem;
 use super::sections::Observe;
 use super::tree::Node;
-use super::{Config, sections};
+use super::{Clients, Config, sections};
 use turted_core::units::format_size;
 
 /// Notes every value that is out of its range or does not go with another one.
 pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {
     let mut report = Report { root, problems };
-    server(&config.server, &config.observe, &mut report);
+    server(&config.server, &mut report);
+    clients(&config.clients, &config.observe, &mut report);
     files(config, &mut report);
     limits(&config.limits, &mut report);
     doors(config, &mut report);
@@ -47,24 +48,38 @@ impl Report<'_> {
     }
 }
 
-fn server(server: &sections::Server, observe: &Observe, report: &mut Report<'_>) {
-    report.within("server.workers", server.workers.map_or(0, usize::from), 0, 1024);
-    let path = server.websocket.as_str();
-    let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b));
-    if !path.starts_with('/') || path.len() < 2 || path.ends_with('/') || path.contains("//") || !plain {
-        report.refuse(
-            "server.websocket",
-            "must be a path such as \"/ws\": a slash, then letters, digits and - _ . ~ /",
-        );
-    }
-    for (on, taken) in [(observe.metrics, Observe::METRICS), (observe.stream, Observe::STREAM)] {
-        if on && path == taken {
+fn clients(clients: &Clients, observe: &Observe, report: &mut Report<'_>) {
+    let paths = clients.paths();
+    for (at, (key, path)) in paths.into_iter().enumerate().filter(|(_, (_, path))| !path.is_empty()) {
+        let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b));
+        if !path.starts_with('/') || path.len() < 2 || path.ends_with('/') || path.contains("//") || !plain {
+            let message =
+                "must be a path such as \"/ws\": a slash, then letters, digits and - _ . ~ /, or \"\" for none";
+            report.refuse(key, message);
+        }
+        for (on, taken) in [(observe.metrics, Observe::METRICS), (observe.stream, Observe::STREAM)] {
+            if on && path == taken {
+                let message = format!("{taken} is taken by [observe]; choose another path or turn that off");
+                report.refuse(key, message);
+            }
+        }
+        let below = |path: &str, other: &str| path.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
+        let clash = |other: &str| !other.is_empty() && (path == other || below(path, other) || below(other, path));
+        if let Some((other, _)) = paths[..at].iter().find(|(_, other)| clash(other)) {
             report.refuse(
-                "server.websocket",
-                format!("{taken} is taken by [observe]; choose another path or turn that off"),
+                key,
+                format!("is at, above or below the path of {other}; choose another one"),
             );
         }
     }
+    if !clients.sockjs_client.starts_with(['/', 'h']) || clients.sockjs_client.contains(['"', '<', '>', '\\']) {
+        let message = "must be a URL: https://… or a path that begins with a slash";
+        report.refuse("clients.sockjs_client", message);
+    }
+}
+
+fn server(server: &sections::Server, report: &mut Report<'_>) {
+    report.within("server.workers", server.workers.map_or(0, usize::from), 0, 1024);
     for origin in &server.origins {
         if !is_origin(origin) {
             let message = format!(
@@ -122,6 +137,9 @@ fn files(config: &Config, report: &mut Report<'_>) {
     };
     if let Some(folder) = &config.server.static_dir {
         exists("server.static_dir", folder, Path::is_dir, "folder");
+    }
+    if let Some(file) = &config.clients.socketio_client {
+        exists("clients.socketio_client", file, Path::is_file, "file");
     }
     if let Some(tls) = &config.tls {
         exists("tls.cert", &tls.cert, Path::is_file, "file");

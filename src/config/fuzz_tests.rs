@@ -90,7 +90,7 @@ proptest! {
     #[test]
     fn any_value_for_a_known_key_is_answered(
         key in prop::sample::select(vec![
-            "server.listen", "server.workers", "server.websocket", "server.origins", "server.shutdown_timeout", "tls",
+            "server.listen", "server.workers", "clients.websocket", "clients.sockjs", "server.origins", "server.shutdown_timeout", "tls",
             "limits.push_bytes", "limits.ping", "limits.slow", "limits.connections", "history.age", "history.bytes",
             "auth", "auth.clients", "auth.backends.type", "observe.log", "connectors", "connectors.rest", "connectors.rest.type",
         ]),

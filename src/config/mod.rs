@@ -6,6 +6,7 @@ mod auth;
 #[cfg(test)]
 mod auth_tests;
 mod checks;
+mod clients;
 mod connectors;
 mod decode;
 #[cfg(all(test, feature = "stdin"))]
@@ -35,6 +36,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use auth::{Auth, Hash, Method};
+pub use clients::Clients;
 pub use connectors::{ConnectorSection, Connectors};
 pub use problem::{ConfigError, Place, Problem};
 pub use secret::{MASK, Secret};
@@ -51,6 +53,8 @@ pub const FILE: &str = "turted.toml";
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[clients]`
+    pub clients: Clients,
     /// `[tls]`; without it the server speaks plain HTTP.
     pub tls: Option<Tls>,
     /// `[limits]`
@@ -65,7 +69,16 @@ pub struct Config {
     pub connectors: Connectors,
 }
 
-const SECTIONS: [&str; 7] = ["server", "tls", "limits", "history", "auth", "observe", "connectors"];
+const SECTIONS: [&str; 8] = [
+    "server",
+    "clients",
+    "tls",
+    "limits",
+    "history",
+    "auth",
+    "observe",
+    "connectors",
+];
 
 /// Where a configuration comes from; the later fields win.
 #[derive(Debug, Clone, Default)]
@@ -113,6 +126,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             server: Server::default(),
+            clients: Clients::default(),
             tls: None,
             limits: Limits::default(),
             history: History::default(),
@@ -184,6 +198,7 @@ fn read(root: &Node, problems: &mut Vec<Problem>) -> Config {
     }
     Config {
         server: section(root, "server", problems).unwrap_or_default(),
+        clients: section(root, "clients", problems).unwrap_or_default(),
         tls: section(root, "tls", problems),
         limits: section(root, "limits", problems).unwrap_or_default(),
         history: section(root, "history", problems).unwrap_or_default(),

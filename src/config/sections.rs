@@ -23,8 +23,6 @@ pub struct Server {
     /// Worker threads; `None` (written as 0) means one per core. Default 0.
     #[serde(with = "fields::workers")]
     pub workers: Option<NonZeroUsize>,
-    /// The path of the WebSocket of the native protocol. Default `/ws`.
-    pub websocket: String,
     /// A folder to serve instead of the built-in pages. Default none.
     pub static_dir: Option<PathBuf>,
     /// Serve the built-in demo pages. Default true.
@@ -43,7 +41,6 @@ impl Default for Server {
         Server {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7117),
             workers: None,
-            websocket: "/ws".to_owned(),
             static_dir: None,
             demo: true,
             origins: Vec::new(),

@@ -135,7 +135,7 @@ type = "rabbitmq"
 "#,
         r#"
 t.toml:3:1: server.listen: must be an IP address and a port, such as "127.0.0.1:7117", "0.0.0.0:80" or "[::]:7117"
-t.toml:4:1: server.wrokers: unknown key; allowed are listen, workers, websocket, static_dir, demo, origins, shutdown_timeout, loglevel; did you mean workers?
+t.toml:4:1: server.wrokers: unknown key; allowed are listen, workers, static_dir, demo, origins, shutdown_timeout, loglevel; did you mean workers?
 t.toml:5:1: server.demo: must be true or false, not a text
 t.toml:8:1: limits.outbox_byte: unknown key; allowed are message_bytes, push_bytes, json_depth, name_bytes, channels_per_connection, messages_per_second, messages_burst, bad_messages, outbox_bytes, outbox_frames, slow, connections, connections_per_address, header_timeout, ping; did you mean outbox_bytes?
 t.toml:9:1: limits.ping: must be a duration with its unit, such as "120s" or "2m", not a whole number
@@ -145,7 +145,7 @@ t.toml:12:1: limits.messages_burst: must be a whole number from 0 to 4294967295
 t.toml:13:1: limits.message_bytes: must be a size such as "64 KiB" or "1 MiB", or a number of bytes
 t.toml:14:1: limits.connections: must be a whole number, zero or more, not a number with a fraction
 t.toml:15:1: limits.name_bytes: must be at most 200
-t.toml:17:2: histroy: unknown key; allowed are server, tls, limits, history, auth, observe, connectors; did you mean history?
+t.toml:17:2: histroy: unknown key; allowed are server, clients, tls, limits, history, auth, observe, connectors; did you mean history?
 t.toml:20:13: connectors.rabbit.url: is missing
 "#,
     );
@@ -168,7 +168,7 @@ fn sections_of_the_wrong_shape() {
         "t.toml:1:1: server: must be a table, not a whole number
          t.toml:2:1: auth: must be a table, not true or false
          t.toml:3:1: connectors: must be a table, not a list
-         t.toml:4:1: listen: unknown key; allowed are server, tls, limits, history, auth, observe, connectors",
+         t.toml:4:1: listen: unknown key; allowed are server, clients, tls, limits, history, auth, observe, connectors",
     );
     check("[[server]]\n", "t.toml:1:3: server: must be a table, not a list");
     check(
@@ -181,7 +181,7 @@ fn sections_of_the_wrong_shape() {
     );
     check(
         "\"a\\u001B\" = 1",
-        "t.toml:1:1: \"a\\u{1b}\": unknown key; allowed are server, tls, limits, history, auth, observe, connectors",
+        "t.toml:1:1: \"a\\u{1b}\": unknown key; allowed are server, clients, tls, limits, history, auth, observe, connectors",
     );
 }
 
@@ -190,7 +190,6 @@ fn values_out_of_range_or_at_odds() {
     check(
         r#"
 [server]
-websocket = "ws"
 origins = ["https://app.example.com", "app.example.com", "https://EXAMPLE.com/", "https://*.example.com:8443", "*", 5]
 loglevel = "loud"
 static_dir = "no/such/folder"
@@ -204,27 +203,32 @@ json_depth = 0
 age = "99years"
 [tls]
 cert = "no/such/file"
+[clients]
+websocket = "ws"
+sockjs = "/poll/x"
+events = ""
 "#,
         r#"
-t.toml:3:1: server.websocket: must be a path such as "/ws": a slash, then letters, digits and - _ . ~ /
-t.toml:4:1: server.origins: "app.example.com" is no origin; write "https://app.example.com" (scheme, host in small letters, perhaps a port, nothing after it), "https://*.example.com" or "*"
-t.toml:4:1: server.origins: "https://EXAMPLE.com/" is no origin; write "https://app.example.com" (scheme, host in small letters, perhaps a port, nothing after it), "https://*.example.com" or "*"
-t.toml:4:117: server.origins: must be a text in quotes, not a whole number
-t.toml:5:1: server.loglevel: must be off, error, warn, info, debug, trace, or a filter such as "info,turted::connection=debug"
-t.toml:6:1: server.static_dir: there is no folder no/such/folder
-t.toml:7:1: server.workers: must be at most 1024
-t.toml:10:1: limits.outbox_bytes: must be at least limits.push_bytes (2 MiB), or the largest event would not fit
-t.toml:11:1: limits.ping: must be between 1s and 1h
-t.toml:12:1: limits.json_depth: must be at least 1
-t.toml:14:1: history.age: must be at most a year
-t.toml:15:2: tls.key: is missing
+t.toml:3:1: server.origins: "app.example.com" is no origin; write "https://app.example.com" (scheme, host in small letters, perhaps a port, nothing after it), "https://*.example.com" or "*"
+t.toml:3:1: server.origins: "https://EXAMPLE.com/" is no origin; write "https://app.example.com" (scheme, host in small letters, perhaps a port, nothing after it), "https://*.example.com" or "*"
+t.toml:3:117: server.origins: must be a text in quotes, not a whole number
+t.toml:4:1: server.loglevel: must be off, error, warn, info, debug, trace, or a filter such as "info,turted::connection=debug"
+t.toml:5:1: server.static_dir: there is no folder no/such/folder
+t.toml:6:1: server.workers: must be at most 1024
+t.toml:9:1: limits.outbox_bytes: must be at least limits.push_bytes (2 MiB), or the largest event would not fit
+t.toml:10:1: limits.ping: must be between 1s and 1h
+t.toml:11:1: limits.json_depth: must be at least 1
+t.toml:13:1: history.age: must be at most a year
+t.toml:14:2: tls.key: is missing
+t.toml:17:1: clients.websocket: must be a path such as "/ws": a slash, then letters, digits and - _ . ~ /, or "" for none
+t.toml:18:1: clients.sockjs: is at, above or below the path of clients.polls; choose another one
 "#,
     );
     check(
-        "server.websocket = \"/metrics\"",
-        "t.toml:1:8: server.websocket: /metrics is taken by [observe]; choose another path or turn that off",
+        "clients.websocket = \"/metrics\"",
+        "t.toml:1:9: clients.websocket: /metrics is taken by [observe]; choose another path or turn that off",
     );
-    check("server.websocket = \"/metrics\"\nobserve.metrics = false", "");
+    check("clients.websocket = \"/metrics\"\nobserve.metrics = false", "");
 }
 
 #[test]
@@ -290,7 +294,7 @@ fn flags_go_before_environment_before_file_before_defaults() {
     let config = load(
         file,
         &env,
-        &["limits.ping=13s", "server.websocket = /x", "observe.log=true"],
+        &["limits.ping=13s", "clients.websocket = /x", "observe.log=true"],
     )
     .unwrap();
     assert_eq!(config.limits.ping.as_secs(), 13);

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::fut::{ActorFutureExt, WrapFuture};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Running, StreamHandler};
@@ -15,21 +15,22 @@ use log::debug;
 use turted_core::{Authenticator, Credentials, Ending, Identity, Intent, Notice, Rejection, Tag, UserName, Welcome};
 
 use super::courier::{Courier, Fence, Lanes};
+use super::heartbeat::{Beat, Heart};
 use super::lane::Lane;
 use super::pace::Pace;
+use super::register::{Listing, Register};
+use super::rules::{Rules, Start};
+use super::visit::Readers;
 use crate::dispatcher::{Ask, Dispatcher, LaneKey, Open, Request, SeatKey};
 use crate::protocol::Reaction;
-
-/// How long a client that was told goodbye may take to answer before its wire is cut.
-const FAREWELL: Duration = Duration::from_secs(2);
-/// How long a new client may take to say RESUME before broadcasts reach it.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// What a transport hands to a connection.
 #[derive(Debug)]
 pub enum Inbound {
     /// A text message.
     Text(String),
+    /// A message that is not text.
+    Binary(Bytes),
     /// A sign of life that needs an answer, framed by the transport.
     Ping(Bytes),
     /// A sign of life.
@@ -38,8 +39,6 @@ pub enum Inbound {
     Close(Ending),
     /// The client broke its transport's rules.
     Broken(Ending),
-    /// A message that no protocol here understands.
-    Unreadable(&'static str),
 }
 
 /// What every connection of a worker shares.
@@ -55,21 +54,26 @@ pub struct Surroundings {
     pub carrier: Addr<Courier>,
     /// Where its lane is filed.
     pub lanes: Rc<Lanes>,
+    /// Who can be found by an id, whichever worker the request comes to.
+    pub register: Arc<Register>,
     /// Messages per second, and burst.
     pub pace: (u32, u32),
-    /// Seconds between two pings.
-    pub ping: Duration,
 }
 
 /// A client.
 pub struct Connection {
     surroundings: Rc<Surroundings>,
-    lane: Rc<Lane>,
+    pub(super) lane: Rc<Lane>,
     seat: Option<SeatKey>,
     id: Arc<str>,
     bearer: Option<Box<str>>,
     pace: Pace,
-    last_heard: Instant,
+    pub(super) last_heard: Instant,
+    pub(super) rules: Arc<Rules>,
+    heart: Heart,
+    pub(super) readers: Readers,
+    listing: Option<Listing>,
+    is_ready: bool,
 }
 
 /// What distinguishes one client from the others of its worker.
@@ -84,17 +88,30 @@ pub struct Newcomer {
     pub welcome: Welcome,
     /// `Authorization: Bearer …` of its handshake.
     pub bearer: Option<Box<str>>,
+    /// How its transport wants it to behave.
+    pub rules: Arc<Rules>,
+    /// What it asks for before anybody speaks.
+    pub first: Option<Request>,
+    /// Where requests find it.
+    pub listing: Option<Listing>,
 }
 
 impl Connection {
     /// Starts a connection: it speaks first, asks for a seat, and then hears what its transport reads.
-    pub fn open(surroundings: Rc<Surroundings>, newcomer: Newcomer, inbound: impl Stream<Item = Inbound> + 'static) {
+    pub fn open(
+        surroundings: Rc<Surroundings>,
+        newcomer: Newcomer,
+        inbound: impl Stream<Item = Inbound> + 'static,
+    ) -> Addr<Self> {
         let Newcomer {
             lane,
             key,
             encoder,
             welcome,
             bearer,
+            rules,
+            first,
+            listing,
         } = newcomer;
         lane.welcome(&welcome);
         debug!("{} opens", welcome.connection);
@@ -113,22 +130,39 @@ impl Connection {
             id: welcome.connection,
             bearer,
             last_heard: now,
+            heart: Heart::new(rules.heartbeat, now),
+            rules,
+            readers: Readers::default(),
+            listing,
+            is_ready: first.is_some(),
         };
         Self::create(|cx| {
             connection.lane.belongs_to(cx.address().downgrade());
+            if let Some(listing) = &connection.listing {
+                listing.fill(cx.address());
+            }
             let opened = opened.into_actor(&connection);
             cx.wait(opened.map(|seat, connection, cx| match seat {
-                Ok(seat) => connection.seat = Some(seat),
+                Ok(seat) => {
+                    connection.seat = Some(seat);
+                    if let Some(first) = first {
+                        connection.ask(first, None, cx);
+                    }
+                    // Some conversations end with their first words.
+                    if let Some(ending) = connection.lane.ended() {
+                        connection.depart(ending, cx);
+                    }
+                }
                 Err(_) => cx.stop(),
             }));
             cx.add_stream(inbound);
             connection
-        });
+        })
     }
 
     /// Waits for the answer to be on its way before the next message of this client is looked at, so that answers come in the
     /// order of the questions: behind the Dispatcher, the courier has handed the answer to the lane when it reaches the fence.
-    fn ask(&self, request: Request, tag: Tag, cx: &mut Context<Self>) {
+    pub(super) fn ask(&self, request: Request, tag: Tag, cx: &mut Context<Self>) {
         if let Some(seat) = self.seat {
             let asked = self.surroundings.dispatcher.send(Ask { seat, tag, request });
             let courier = self.surroundings.carrier.clone();
@@ -137,12 +171,17 @@ impl Connection {
                     let _ = courier.send(Fence).await;
                 }
             };
-            cx.wait(answered.into_actor(self));
+            let answered = answered.into_actor(self);
+            cx.wait(answered.map(|(), connection, _| connection.lane.answered()));
+        } else {
+            self.lane.answered();
         }
     }
 
     fn want(&mut self, intent: Intent, tag: Tag, cx: &mut Context<Self>) {
+        self.is_ready = true;
         let request = match intent {
+            Intent::Ready => Request::Ready,
             Intent::Ident { claimed, data } => return self.verify(claimed, data, tag, cx),
             Intent::Join(channel) => Request::Join(channel),
             Intent::Leave(channel) => Request::Leave(channel),
@@ -167,35 +206,90 @@ impl Connection {
             };
             match user {
                 Ok(user) => connection.ask(Request::Ident(user), tag, cx),
-                Err(rejection) => connection.lane.tell(&Notice::Rejected(rejection), &tag),
+                Err(rejection) => {
+                    connection.lane.tell(&Notice::Rejected(rejection), &tag);
+                    connection.lane.answered();
+                }
             }
         });
         cx.wait(verified);
     }
 
-    fn receive(&mut self, text: &str, cx: &mut Context<Self>) {
+    pub(super) fn receive(&mut self, text: &str, cx: &mut Context<Self>) {
         let (rate, burst) = self.surroundings.pace;
         if !self.pace.allows(rate, burst, self.last_heard) {
             let rejection = Rejection::TooFast(rate);
             self.lane.refuse(text, &rejection);
-            return;
+            return self.lane.answered();
         }
-        for reaction in self.lane.receive(text) {
+        let wishes = self.lane.receive(text);
+        self.grant(wishes, cx);
+    }
+
+    fn receive_binary(&mut self, data: Bytes, cx: &mut Context<Self>) {
+        let (rate, burst) = self.surroundings.pace;
+        if !self.pace.allows(rate, burst, self.last_heard) {
+            return self.lane.refuse("", &Rejection::TooFast(rate));
+        }
+        let wishes = self.lane.receive_binary(data);
+        self.grant(wishes, cx);
+    }
+
+    fn grant(&mut self, wishes: Vec<Reaction>, cx: &mut Context<Self>) {
+        if wishes.is_empty() {
+            self.lane.answered();
+        }
+        for reaction in wishes {
             if let Reaction::Want(intent, tag) = reaction {
                 self.want(intent, tag, cx);
             }
         }
     }
 
-    fn watch(&mut self, cx: &mut Context<Self>) {
-        if self.last_heard.elapsed() > self.surroundings.ping * 2 {
-            self.lane.end(Ending::Lifeless);
-        } else {
-            self.lane.ping();
+    /// Takes what the client said, whatever wire it came by.
+    pub(super) fn hear(&mut self, inbound: Inbound, cx: &mut Context<Self>) {
+        if self.lane.ended().is_some() {
+            if let Inbound::Close(_) = inbound {
+                cx.stop();
+            }
+            return;
         }
+        match inbound {
+            Inbound::Text(text) => self.receive(&text, cx),
+            Inbound::Binary(data) => self.receive_binary(data, cx),
+            Inbound::Ping(pong) => self.lane.control(pong),
+            Inbound::Pong => {}
+            Inbound::Broken(ending) => self.lane.end(ending),
+            Inbound::Close(ending) => {
+                self.lane.end(ending);
+                cx.stop();
+            }
+        }
+    }
+
+    /// Looks for signs of life, and asks for one when it is time.
+    fn watch(&mut self, cx: &mut Context<Self>) {
+        let now = Instant::now();
+        let rules = self.rules.heartbeat;
+        // Whoever is not asked and waits for an answer is there.
+        let waits = rules.every.is_none() && self.readers.is_waiting();
+        let heard = if waits { now } else { self.last_heard };
+        let again = match self.heart.beat(rules, heard) {
+            Beat::Ask(again) => {
+                self.lane.ping();
+                Some(again)
+            }
+            Beat::Wait(again) => Some(again),
+            Beat::Lifeless => {
+                self.lane.end(Ending::Lifeless);
+                None
+            }
+        };
         // `end` sends Stop; should its mailbox have been full, this is the second chance.
         if let Some(ending) = self.lane.ended() {
             self.depart(ending, cx);
+        } else if let Some(again) = again {
+            cx.run_later(again.saturating_duration_since(now), Self::watch);
         }
     }
 
@@ -204,7 +298,12 @@ impl Connection {
         if let Some(seat) = self.seat.take() {
             debug!("{} ends: {} {}", self.id, ending.code(), ending.reason());
             self.give_up(seat, ending);
-            cx.run_later(FAREWELL, |_, cx| cx.stop());
+            // Nobody will ask for the last words of a client that shows no life.
+            if ending == Ending::Lifeless && self.listing.is_some() && !self.readers.is_attached() {
+                cx.stop();
+            } else {
+                self.readers.linger(self.rules.linger, cx);
+            }
         }
     }
 
@@ -226,8 +325,20 @@ impl Actor for Connection {
     type Context = Context<Self>;
 
     fn started(&mut self, cx: &mut Self::Context) {
-        cx.run_later(GRACE, |connection, cx| connection.ask(Request::Ready, None, cx));
-        cx.run_interval(self.surroundings.ping, Self::watch);
+        match self.rules.start {
+            _ if self.is_ready => {}
+            Start::Grace(time) => {
+                cx.run_later(time, |connection, cx| connection.ask(Request::Ready, None, cx));
+            }
+            Start::WhenSaid(time) => {
+                cx.run_later(time, |connection, _| {
+                    if !connection.is_ready {
+                        connection.lane.end(Ending::Lifeless);
+                    }
+                });
+            }
+        }
+        cx.run_later(self.heart.due().saturating_duration_since(self.last_heard), Self::watch);
     }
 
     fn stopping(&mut self, _: &mut Self::Context) -> Running {
@@ -243,25 +354,7 @@ impl Actor for Connection {
 impl StreamHandler<Inbound> for Connection {
     fn handle(&mut self, inbound: Inbound, cx: &mut Self::Context) {
         self.last_heard = Instant::now();
-        if self.lane.ended().is_some() {
-            if let Inbound::Close(_) = inbound {
-                cx.stop();
-            }
-            return;
-        }
-        match inbound {
-            Inbound::Text(text) => self.receive(&text, cx),
-            Inbound::Ping(pong) => self.lane.control(pong),
-            Inbound::Pong => {}
-            Inbound::Unreadable(why) => {
-                self.lane.refuse("", &Rejection::BadMessage(why.into()));
-            }
-            Inbound::Broken(ending) => self.lane.end(ending),
-            Inbound::Close(ending) => {
-                self.lane.end(ending);
-                cx.stop();
-            }
-        }
+        self.hear(inbound, cx);
     }
 
     fn finished(&mut self, cx: &mut Self::Context) {

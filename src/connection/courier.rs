@@ -90,6 +90,11 @@ impl Handler<Carry> for Courier {
                         lane.tell(&notice, &tag);
                     }
                 }
+                Parcel::Clear { lane } => {
+                    if let Some(lane) = self.lanes.get(lane) {
+                        lane.clear();
+                    }
+                }
                 Parcel::End { lane, ending } => {
                     if let Some(lane) = self.lanes.get(lane) {
                         lane.end(ending);

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use actix::WeakAddr;
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use turted_core::{Ending, Notice, Rejection, Tag, Welcome};
 
 use super::actor::{Connection, Stop};
@@ -15,11 +16,15 @@ use super::outbox::{Outbox, OutboxBounds};
 use crate::protocol::{Conversation, Reaction};
 
 /// How a transport wraps what a conversation says.
-pub trait Framing {
+pub trait Framing: Sync {
     /// A text message as bytes for the wire.
     fn message(&self, text: &[u8]) -> Bytes;
-    /// The transport's own question for a sign of life.
-    fn ping(&self) -> Bytes;
+    /// A message that is not text, if the transport can carry one.
+    fn binary(&self, _data: &[u8]) -> Option<Bytes> {
+        None
+    }
+    /// What goes out now and then while nothing else does, if anything: a question for a sign of life, or a comment for proxies.
+    fn ping(&self) -> Option<Bytes>;
     /// The transport's own goodbye, if it has one.
     fn close(&self, ending: Ending) -> Option<Bytes>;
 }
@@ -41,6 +46,15 @@ pub struct Lane {
     when_full: WhenFull,
     ended: Cell<Option<Ending>>,
     owner: RefCell<Option<WeakAddr<Connection>>>,
+    answer: RefCell<Option<Box<Answer>>>,
+    reader: Cell<u32>,
+    is_probed: Cell<bool>,
+}
+
+/// Where the answer to one command goes when it does not take the outbox.
+struct Answer {
+    to: oneshot::Sender<Bytes>,
+    text: Option<Bytes>,
 }
 
 impl Lane {
@@ -59,6 +73,9 @@ impl Lane {
             when_full,
             ended: Cell::new(None),
             owner: RefCell::new(None),
+            answer: RefCell::new(None),
+            reader: Cell::new(0),
+            is_probed: Cell::new(false),
         }
     }
 
@@ -89,9 +106,32 @@ impl Lane {
         }
     }
 
-    /// Asks for a sign of life.
+    /// Asks for a sign of life, or just gives one.
     pub fn ping(&self) {
-        self.control(self.framing.ping());
+        if let Some(frame) = self.framing.ping() {
+            self.control(frame);
+        }
+    }
+
+    /// The next message of the conversation goes here instead of to the wire, unless [`answered`](Self::answered) comes before. One
+    /// command is looked at after the other, so there is one answer at a time.
+    pub fn answer_to(&self, to: oneshot::Sender<Bytes>) {
+        self.answer.replace(Some(Box::new(Answer { to, text: None })));
+    }
+
+    /// The answer to the command is complete.
+    pub fn answered(&self) {
+        if let Some(answer) = self.answer.take() {
+            // Whoever does not wait for the answer any more has no use for it.
+            let _ = answer.to.send(answer.text.unwrap_or_default());
+        }
+    }
+
+    /// Forgets what waits: it comes again. A goodbye stays.
+    pub fn clear(&self) {
+        if self.ended.get().is_none() {
+            self.outbox.borrow_mut().clear();
+        }
     }
 
     /// The first words.
@@ -107,6 +147,11 @@ impl Lane {
     /// A message from the client; what it wants is left to the caller.
     pub fn receive(&self, text: &str) -> Vec<Reaction> {
         self.converse(|conversation, out| conversation.receive(text, out))
+    }
+
+    /// As [`receive`](Self::receive), for a message that is not text.
+    pub fn receive_binary(&self, data: Bytes) -> Vec<Reaction> {
+        self.converse(|conversation, out| conversation.receive_binary(data, out))
     }
 
     /// A message from the client that is only answered with a rejection.
@@ -165,6 +210,45 @@ impl Lane {
         self.outbox.borrow_mut().poll_chunk(cx)
     }
 
+    /// A new reader, which takes the place of the one before.
+    pub fn next_reader(&self) -> u32 {
+        self.reader.set(self.reader.get().wrapping_add(1));
+        self.outbox.borrow().wake();
+        self.reader.get()
+    }
+
+    /// Whether readers get nothing but what is there.
+    pub fn send_readers_away(&self, away: bool) {
+        self.is_probed.set(away);
+        self.outbox.borrow().wake();
+    }
+
+    /// See [`send_readers_away`](Self::send_readers_away).
+    pub fn is_probed(&self) -> bool {
+        self.is_probed.get()
+    }
+
+    /// The next chunk for this reader; `None` when another took its place, it shall not wait, or nothing more will come.
+    pub fn poll_for(&self, reader: u32, cx: &Context<'_>) -> Poll<Option<Bytes>> {
+        if self.reader.get() != reader {
+            return Poll::Ready(None);
+        }
+        match self.poll_chunk(cx) {
+            Poll::Pending if self.is_probed.get() || self.ended.get().is_some() => Poll::Ready(None),
+            polled => polled,
+        }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.outbox.borrow().is_empty()
+    }
+
+    /// Puts a chunk back that nobody took.
+    pub fn put_back(&self, chunk: Bytes) {
+        self.outbox.borrow_mut().put_back(chunk);
+    }
+
     /// Does what the conversation asks, as far as it concerns the wire; gives back the rest.
     fn converse(&self, say: impl FnOnce(&mut dyn Conversation, &mut Vec<Reaction>)) -> Vec<Reaction> {
         let mut reactions = Vec::new();
@@ -174,7 +258,16 @@ impl Lane {
         say(&mut **self.conversation.borrow_mut(), &mut reactions);
         reactions.retain(|reaction| match reaction {
             Reaction::Send(text) => {
-                self.control(self.framing.message(text));
+                match &mut *self.answer.borrow_mut() {
+                    Some(answer) if answer.text.is_none() => answer.text = Some(text.clone()),
+                    _ => self.control(self.framing.message(text)),
+                }
+                false
+            }
+            Reaction::SendBinary(data) => {
+                if let Some(frame) = self.framing.binary(data) {
+                    self.control(frame);
+                }
                 false
             }
             Reaction::Close(ending) => {

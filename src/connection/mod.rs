@@ -6,12 +6,20 @@
 
 pub mod actor;
 pub mod courier;
+pub mod heartbeat;
 pub mod lane;
 pub mod outbox;
 pub mod pace;
+pub mod reader;
+pub mod register;
+pub mod rules;
+pub mod visit;
 
 pub use actor::{Connection, Inbound};
 pub use courier::{Courier, Lanes};
 pub use lane::{Framing, Lane};
 pub use outbox::{Outbox, OutboxBounds};
 pub use pace::Pace;
+pub use reader::{Reader, Reading};
+pub use register::Register;
+pub use rules::Rules;

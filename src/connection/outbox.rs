@@ -68,6 +68,21 @@ impl Outbox {
         self.append(frame);
     }
 
+    /// Puts a chunk back in front that was taken and not used.
+    pub fn put_back(&mut self, chunk: Bytes) {
+        if !chunk.is_empty() {
+            self.bytes += chunk.len();
+            self.frames.push_front(chunk);
+            self.wake();
+        }
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
     /// Forgets what waits.
     pub fn clear(&mut self) {
         self.frames = VecDeque::new();
@@ -103,7 +118,8 @@ impl Outbox {
         }
     }
 
-    fn wake(&self) {
+    /// Lets the reader look again.
+    pub fn wake(&self) {
         if let Some(reader) = &self.reader {
             reader.wake_by_ref();
         }

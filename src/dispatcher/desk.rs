@@ -8,19 +8,15 @@ use std::time::Instant;
 
 use turted_core::{
     ChannelName, Delivery, Dispatch, EncodeEvent, Ending, Epoch, Note, Notice, Observer, Receipt, Rejection, Tag,
-    Target, UserName,
+    UserName,
 };
 
 use super::census::Counts;
 use super::keys::Keys;
 use super::log::{Log, LogBounds};
-use super::membership::{Membership, Seat, Standing};
+use super::membership::{Membership, Standing};
 use super::messages::{CourierId, LaneKey, Open, Parcel, Request, SeatKey};
 use super::parked::Parking;
-
-/// Secrets that may continue one connection: the original and the newest. A client may hold any of them when an answer
-/// of ours was lost on the way.
-const TOKENS: usize = 4;
 
 /// What a desk needs to know.
 pub struct DeskSettings {
@@ -95,25 +91,27 @@ impl Desk {
         let Some((lane, fresh)) = self.membership.get(seat).map(|seat| (seat.lane, seat.fresh)) else {
             return;
         };
-        if fresh && !matches!(request, Request::Resume { .. } | Request::Gone(_)) {
+        let recovers = matches!(
+            request,
+            Request::Resume { .. } | Request::Arrive { .. } | Request::Since(_) | Request::Gone(_)
+        );
+        if fresh && !recovers {
             self.ready(seat);
         }
         let notice = match request {
-            Request::Ready => return,
+            Request::Ready => None,
             Request::Gone(ending) => return self.gone(seat, ending, now),
-            Request::Ident(user) => self.ident(seat, user),
-            Request::Join(channel) => self.join(seat, channel),
-            Request::Leave(channel) => self.leave(seat, channel),
-            Request::Resume { token, last } => self.resume(seat, fresh, &token, last, now),
+            Request::Ident(user) => Some(self.ident(seat, user)),
+            Request::Join(channel) => Some(self.join(seat, channel)),
+            Request::Leave(channel) => Some(self.leave(seat, channel)),
+            Request::Resume { token, last } => Some(self.resume(seat, fresh, &token, last, now)),
+            Request::Arrive { user, channels, last } => self.arrive(seat, user, channels, last),
+            Request::Since(last) => self.since(seat, last),
         };
-        self.parcel(
-            lane.courier,
-            Parcel::Tell {
-                lane: lane.lane,
-                notice,
-                tag,
-            },
-        );
+        if let Some(notice) = notice {
+            let LaneKey { courier, lane } = lane;
+            self.parcel(courier, Parcel::Tell { lane, notice, tag });
+        }
     }
 
     /// Gives a dispatch its number and carries it to everybody it is meant for.
@@ -200,12 +198,16 @@ impl Desk {
     }
 
     fn ident(&mut self, seat: SeatKey, user: UserName) -> Notice {
-        self.membership.identify(seat, user.clone(), self.log.newest());
+        self.identify(seat, user.clone(), self.log.newest());
+        Notice::Identified(user)
+    }
+
+    fn identify(&mut self, seat: SeatKey, user: UserName, since: u64) {
+        self.membership.identify(seat, user.clone(), since);
         self.note_of(seat, |connection| Note::Identified {
             connection,
             user: user.clone(),
         });
-        Notice::Identified(user)
     }
 
     fn join(&mut self, seat: SeatKey, channel: ChannelName) -> Notice {
@@ -217,13 +219,17 @@ impl Desk {
             if joined.len() >= self.settings.channels {
                 return Notice::Rejected(Rejection::TooManyChannels(self.settings.channels));
             }
-            self.membership.join(seat, channel.clone(), self.log.newest());
-            self.note_of(seat, |connection| Note::Joined {
-                connection,
-                channel: channel.clone(),
-            });
+            self.enter(seat, channel.clone(), self.log.newest());
         }
         Notice::Joined(channel)
+    }
+
+    fn enter(&mut self, seat: SeatKey, channel: ChannelName, since: u64) {
+        self.membership.join(seat, channel.clone(), since);
+        self.note_of(seat, |connection| Note::Joined {
+            connection,
+            channel: channel.clone(),
+        });
     }
 
     fn leave(&mut self, seat: SeatKey, channel: ChannelName) -> Notice {
@@ -252,120 +258,6 @@ impl Desk {
         }
     }
 
-    /// The broadcasts that came since it opened, then everything live.
-    fn ready(&mut self, key: SeatKey) {
-        self.membership.ready(key);
-        let Some(opened) = self.membership.get(key).map(|seat| seat.standing.opened) else {
-            return;
-        };
-        let missed = self.missed(key, opened).unwrap_or_default();
-        self.replay(key, missed);
-    }
-
-    /// Puts an earlier connection onto this wire: what it missed, the answer, then live, in one turn.
-    fn resume(&mut self, key: SeatKey, fresh: bool, token: &Arc<str>, last: Option<Arc<str>>, now: Instant) -> Notice {
-        let Some(own) = self.membership.get(key).map(|seat| seat.standing.clone()) else {
-            return Notice::Rejected(Rejection::BadMessage("the connection has ended".into()));
-        };
-        if own.tokens.contains(token) {
-            return Notice::Rejected(Rejection::BadMessage(
-                "this wire already is the connection of that token".into(),
-            ));
-        }
-        let Some(mut standing) = self.reclaim(token, now) else {
-            self.ready(key);
-            return Notice::Resumed {
-                connection: own.connection,
-                recovered: false,
-                replayed: 0,
-                since: last,
-            };
-        };
-        if standing.tokens.len() >= TOKENS {
-            standing.tokens.remove(1);
-        }
-        standing.tokens.extend(own.tokens);
-        let connection = Arc::clone(&standing.connection);
-        let seen = match &last {
-            Some(last) => self.settings.epoch.sequence_of(last),
-            None => Some(standing.opened),
-        };
-        self.membership.replace(key, standing);
-        self.membership.ready(key);
-        // A wire that has already carried broadcasts cannot put older events before them.
-        let missed = seen.filter(|_| fresh).and_then(|seen| self.missed(key, seen));
-        let recovered = missed.is_some();
-        let replayed = self.replay(key, missed.unwrap_or_default());
-        self.note(&Note::Resumed {
-            connection: Arc::clone(&connection),
-            replayed,
-        });
-        Notice::Resumed {
-            connection,
-            recovered,
-            replayed,
-            since: if recovered { None } else { last },
-        }
-    }
-
-    /// The standing that this secret opens; a wire that still carries it is ended.
-    fn reclaim(&mut self, token: &str, now: Instant) -> Option<Standing> {
-        let Some(older) = self.membership.by_token(token) else {
-            return self.parking.take(token, now);
-        };
-        let Seat { lane, standing, .. } = self.membership.rise(older)?;
-        let ending = Ending::Replaced;
-        self.parcel(
-            lane.courier,
-            Parcel::End {
-                lane: lane.lane,
-                ending,
-            },
-        );
-        self.parcel(lane.courier, Parcel::Retire { lane: lane.lane });
-        self.note(&Note::Ended {
-            connection: Arc::clone(&standing.connection),
-            code: ending.code(),
-            reason: ending.reason(),
-        });
-        Some(standing)
-    }
-
-    /// What this connection should have heard after `seen`; `None` when that cannot be told any more, or does not fit.
-    fn missed(&self, key: SeatKey, seen: u64) -> Option<Vec<(u64, Arc<Dispatch>, Target)>> {
-        let standing = &self.membership.get(key)?.standing;
-        let (mut missed, mut bytes) = (Vec::new(), 0);
-        for logged in self.log.after(seen)? {
-            let Some(via) = standing.via(logged.sequence, &logged.dispatch) else {
-                continue;
-            };
-            bytes += logged.dispatch.payload.as_bytes().len();
-            if missed.len() >= self.settings.replay_frames || bytes > self.settings.replay_bytes {
-                return None;
-            }
-            missed.push((logged.sequence, Arc::clone(&logged.dispatch), via.clone()));
-        }
-        Some(missed)
-    }
-
-    fn replay(&mut self, key: SeatKey, missed: Vec<(u64, Arc<Dispatch>, Target)>) -> usize {
-        let Some((lane, encoder)) = self.membership.get(key).map(|seat| (seat.lane, seat.encoder)) else {
-            return 0;
-        };
-        let count = missed.len();
-        for (sequence, dispatch, via) in missed {
-            let frame = self.settings.encoders[encoder].encode(&Delivery {
-                id: &self.settings.epoch.id(sequence),
-                event: &dispatch.event,
-                payload: &dispatch.payload,
-                via: &via,
-            });
-            let lanes = vec![lane.lane];
-            self.parcel(lane.courier, Parcel::Frame { frame, lanes });
-        }
-        count
-    }
-
     fn parcel(&mut self, courier: CourierId, parcel: Parcel) {
         if self.parcels.len() <= courier {
             self.parcels.resize_with(courier + 1, Vec::new);
@@ -383,6 +275,8 @@ impl Desk {
         }
     }
 }
+
+mod recovery;
 
 #[cfg(test)]
 mod tests;

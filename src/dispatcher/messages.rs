@@ -76,6 +76,17 @@ pub enum Request {
         /// The last id seen.
         last: Option<Arc<str>>,
     },
+    /// Be somebody and somewhere from the first moment, and hear what came after an event that was seen before.
+    Arrive {
+        /// It was verified as this user.
+        user: Option<UserName>,
+        /// Channels to hear.
+        channels: Vec<ChannelName>,
+        /// The last id seen.
+        last: Option<Arc<str>>,
+    },
+    /// Hear again what came after this id (after it opened, if it is empty), whatever was on its way already.
+    Since(Arc<str>),
     /// The wire is gone.
     Gone(Ending),
 }
@@ -128,6 +139,11 @@ pub enum Parcel {
         frame: Bytes,
         /// Each connection at most once.
         lanes: Vec<u32>,
+    },
+    /// Forget what waits in the outbox of one connection: it comes again, in order, behind this.
+    Clear {
+        /// Whose lane.
+        lane: u32,
     },
     /// Tell one connection something in its protocol's words.
     Tell {

@@ -3,20 +3,15 @@
 //! In: requests below an endpoint's prefix. Out: what its door answers, with the CORS headers that its origin deserves. Origin
 //! rules, preflights, body limits and slow bodies are settled here, once for all connectors.
 
-use std::time::Duration;
-
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use bytes::Bytes;
 use turted_core::Endpoint;
 use turted_core::endpoint::Peer;
 
-use super::Shared;
-
-/// How long a body may take.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+use super::body::{self, Unread};
+use super::{Shared, cors};
 
 /// Answers one request for the endpoint with this index.
 pub async fn answer(
@@ -41,13 +36,9 @@ pub async fn answer(
         (header::ACCESS_CONTROL_ALLOW_METHODS, endpoint.allow_methods),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, endpoint.allow_headers),
     ];
-    let headers = response.headers_mut();
-    headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = request.headers().get(header::ORIGIN) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    }
+    cors::show(request.headers(), &mut response);
     for (name, value) in allow {
-        headers.insert(name, HeaderValue::from_static(value));
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
 }
@@ -56,10 +47,10 @@ async fn pass_on(endpoint: &Endpoint, request: &HttpRequest, payload: web::Paylo
     let Some(parts) = translate(request) else {
         return HttpResponse::BadRequest().finish();
     };
-    let response = match tokio::time::timeout(BODY_TIMEOUT, read(payload, endpoint.max_body)).await {
-        Err(_) => return HttpResponse::RequestTimeout().finish(),
-        Ok(Err(Unread::Broken)) => return HttpResponse::BadRequest().finish(),
-        Ok(Err(Unread::TooLarge)) => {
+    let response = match body::read(payload, endpoint.max_body).await {
+        Err(Unread::Late) => return HttpResponse::RequestTimeout().finish(),
+        Err(Unread::Broken) => return HttpResponse::BadRequest().finish(),
+        Err(Unread::TooLarge(_)) => {
             let mut refusal = endpoint.door.too_large(&parts);
             // What was not read cannot be skipped: the next request would begin inside it.
             refusal
@@ -67,26 +58,9 @@ async fn pass_on(endpoint: &Endpoint, request: &HttpRequest, payload: web::Paylo
                 .insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
             refusal
         }
-        Ok(Ok(body)) => endpoint.door.answer(http::Request::from_parts(parts, body)).await,
+        Ok(body) => endpoint.door.answer(http::Request::from_parts(parts, body)).await,
     };
     translate_back(response)
-}
-
-enum Unread {
-    TooLarge,
-    Broken,
-}
-
-async fn read(mut payload: web::Payload, max: usize) -> Result<Bytes, Unread> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Unread::Broken)?;
-        if body.len() + chunk.len() > max {
-            return Err(Unread::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
 }
 
 /// From actix-web's `http` 0.2 to the `http` 1 of the contracts.

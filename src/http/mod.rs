@@ -12,14 +12,24 @@ use turted_core::{Authenticator, Endpoint, Report, Shutdown};
 
 use crate::connection::actor::Surroundings;
 use crate::observe::{Bus, Metrics};
-use crate::transport::websocket::Mount;
+use crate::transport::Mount;
+use crate::transport::engineio::Service as Engine;
+use crate::transport::sockjs::Service as SockJs;
 
 pub mod admission;
+pub mod body;
+pub mod cors;
 pub mod door;
+pub mod engineio;
+pub mod entrance;
+pub mod events;
 pub mod observe;
 pub mod origin;
 pub mod pages;
+pub mod polls;
 pub mod socket;
+pub mod sockjs;
+pub mod visitor;
 pub mod watch;
 
 use admission::Admission;
@@ -33,8 +43,8 @@ pub struct Shared {
     pub admission: Arc<Admission>,
     /// Connectors' doors.
     pub endpoints: Vec<Endpoint>,
-    /// Native WebSocket, and its path.
-    pub websocket: (String, Mount),
+    /// Where clients come in.
+    pub entrances: Vec<(String, Entrance)>,
     /// Seconds in WELCOME: the window for RESUME.
     pub window: u64,
     /// Between two pings.
@@ -51,10 +61,30 @@ pub struct Shared {
     pub backends: Arc<dyn Authenticator>,
     /// The state of each connector.
     pub connectors: Vec<(Arc<str>, Report)>,
+    /// Largest message of a client in bytes.
+    pub message_bytes: usize,
+    /// Bounds for names.
+    pub limits: turted_core::Limits,
+    /// Most channels of one connection.
+    pub channels: usize,
     /// Whether the server is going down.
     pub shutdown: Shutdown,
     /// What `/` shows.
     pub pages: pages::Pages,
+}
+
+/// What is behind a path for clients.
+pub enum Entrance {
+    /// A WebSocket.
+    WebSocket(Arc<Mount>),
+    /// Server-sent events.
+    Events(Arc<events::Events>),
+    /// Long-polling.
+    Polls(Arc<Mount>),
+    /// An Engine.IO service.
+    EngineIo(Arc<Engine>),
+    /// A SockJS service.
+    SockJs(Arc<SockJs>),
 }
 
 /// Puts every route into place. Connectors' doors come first, pages last.
@@ -68,7 +98,15 @@ pub fn routes(config: &mut ServiceConfig, shared: &Arc<Shared>, surroundings: &R
             web::to(move |request, shared, payload| door::answer(index, request, shared, payload)),
         );
     }
-    config.route(&shared.websocket.0, web::get().to(socket::open));
+    for (path, entrance) in &shared.entrances {
+        match entrance {
+            Entrance::WebSocket(mount) => socket::routes(config, path, mount),
+            Entrance::Events(events) => events::routes(config, path, events),
+            Entrance::Polls(mount) => polls::routes(config, path, mount),
+            Entrance::EngineIo(service) => engineio::routes(config, path, service),
+            Entrance::SockJs(service) => sockjs::routes(config, path, service),
+        }
+    }
     config.route("/health/live", web::get().to(watch::live));
     config.route("/health/ready", web::get().to(watch::ready));
     if shared.metrics.is_some() {

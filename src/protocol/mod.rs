@@ -7,7 +7,10 @@ use bytes::Bytes;
 use turted_core::encode::Delivery;
 use turted_core::{Ending, Intent, Notice, Rejection, Tag, Welcome};
 
+pub mod classic;
+pub mod command;
 pub mod native;
+pub mod socketio;
 
 /// One dialect.
 pub trait Protocol: Send + Sync {
@@ -15,6 +18,10 @@ pub trait Protocol: Send + Sync {
     fn name(&self) -> &'static str;
     /// The state machine for a new client.
     fn open(&self) -> Box<dyn Conversation>;
+    /// Whether a client may continue an earlier connection, so that events wait until it had time to say so.
+    fn resumes(&self) -> bool {
+        true
+    }
     /// The message that carries an event, shared by all clients that `via` reached.
     fn encode_event(&self, delivery: &Delivery<'_>) -> Bytes;
 }
@@ -25,6 +32,11 @@ pub trait Conversation {
     fn welcome(&mut self, welcome: &Welcome, out: &mut Vec<Reaction>);
     /// A text message came in.
     fn receive(&mut self, text: &str, out: &mut Vec<Reaction>);
+    /// A message came in that is not text.
+    fn receive_binary(&mut self, _data: Bytes, out: &mut Vec<Reaction>) {
+        let rejection = Rejection::BadMessage("messages must be text, not binary".into());
+        self.refuse("", &rejection, out);
+    }
     /// A text message came in that is not to be acted upon, only answered with this rejection.
     fn refuse(&mut self, text: &str, rejection: &Rejection, out: &mut Vec<Reaction>);
     /// The server answers an intent, or has something to tell.
@@ -40,6 +52,8 @@ pub enum Reaction {
     Want(Intent, Tag),
     /// Send this message.
     Send(Bytes),
+    /// Send this message, which is not text.
+    SendBinary(Bytes),
     /// End the connection.
     Close(Ending),
 }

@@ -29,7 +29,7 @@ use super::ServeError;
 use crate::config::{Config, Tls};
 use crate::connection::actor::Surroundings;
 use crate::connection::courier::Meters;
-use crate::connection::{Courier, Lanes};
+use crate::connection::{Courier, Lanes, Register};
 use crate::dispatcher::{Dispatcher, Enlist};
 use crate::http::{Shared, routes};
 
@@ -50,8 +50,8 @@ pub struct Worker {
     clients: Arc<dyn Authenticator>,
     meters: Meters,
     pace: (u32, u32),
-    ping: Duration,
     couriers: Arc<AtomicUsize>,
+    register: Arc<Register>,
 }
 
 impl Worker {
@@ -68,8 +68,8 @@ impl Worker {
             clients,
             meters,
             pace: (config.limits.messages_per_second, config.limits.messages_burst),
-            ping: config.limits.ping,
             couriers: Arc::default(),
+            register: Arc::default(),
         }
     }
 
@@ -101,8 +101,8 @@ impl Worker {
             courier: id,
             carrier: courier,
             lanes,
+            register: Arc::clone(&self.register),
             pace: self.pace,
-            ping: self.ping,
         })
     }
 }
@@ -172,6 +172,8 @@ where
         .client_request_timeout(patience)
         .client_disconnect_timeout(LINGER)
         .keep_alive(KEEP_ALIVE)
+        // A poll or a stream whose client has gone must end at once: what is written to it would be lost.
+        .h1_allow_half_closed(false)
         .tcp_nodelay(true)
         .on_connect_ext(|io: &IO, _| guard(io))
         // Idle connections are closed at once when the server stops.

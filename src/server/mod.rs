@@ -12,9 +12,7 @@ use log::{info, warn};
 use turted_core::shutdown::Trigger;
 use turted_core::{ConnectorContext, EncodeEvent, Ending, Epoch, Inbox, Observer, PushConnector, Report, Shutdown};
 
-use crate::config::{Config, Problem, Slow};
-use crate::connection::OutboxBounds;
-use crate::connection::lane::WhenFull;
+use crate::config::{Config, Problem};
 use crate::dispatcher::messages::EndAll;
 use crate::dispatcher::{Census, Desk, DeskSettings, Dispatcher, DispatcherInbox, log::LogBounds};
 use crate::http::Shared;
@@ -22,17 +20,17 @@ use crate::http::admission::Admission;
 use crate::http::origin::OriginRules;
 use crate::http::pages::Pages;
 use crate::observe::{Bus, LogObserver, Metrics};
-use crate::protocol::Protocol;
-use crate::protocol::native::{Native, SUBPROTOCOL};
 use crate::registry;
 use crate::supervisor::Supervisor;
-use crate::transport::websocket::{Mount, WebSocketEncoder};
 
 mod authenticators;
+mod entrances;
 mod listen;
 
 use authenticators::authenticator;
 pub use authenticators::token;
+pub use entrances::Offer;
+use entrances::{Mounts, configured};
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +57,7 @@ pub enum ServeError {
 pub struct Builder {
     config: Config,
     connectors: Vec<(Arc<str>, Box<dyn PushConnector>)>,
+    offers: Vec<(String, Offer)>,
 }
 
 impl Builder {
@@ -73,6 +72,13 @@ impl Builder {
     #[must_use]
     pub fn connector(mut self, name: &str, connector: impl PushConnector) -> Self {
         self.connectors.push((name.into(), Box::new(connector)));
+        self
+    }
+
+    /// Lets clients speak another protocol at `path`, which is not the path of anything else.
+    #[must_use]
+    pub fn offer(mut self, path: &str, offer: Offer) -> Self {
+        self.offers.push((path.to_owned(), offer));
         self
     }
 
@@ -110,6 +116,7 @@ impl Builder {
         Ok(Server {
             config: self.config,
             connectors,
+            offers: self.offers,
             census,
             metrics,
             bus,
@@ -121,6 +128,7 @@ impl Builder {
 pub struct Server {
     config: Config,
     connectors: Vec<(Arc<str>, Box<dyn PushConnector>)>,
+    offers: Vec<(String, Offer)>,
     census: Arc<Census>,
     metrics: Arc<Metrics>,
     bus: Arc<Bus>,
@@ -147,8 +155,14 @@ impl Server {
         let config = self.config;
         let limits = core_limits(&config);
         let (trigger, shutdown) = Shutdown::new();
-        let protocol: Arc<dyn Protocol> = Arc::new(Native::new(limits, config.limits.bad_messages));
-        let encoders: Vec<Arc<dyn EncodeEvent>> = vec![Arc::new(WebSocketEncoder(Arc::clone(&protocol)))];
+        let mut mounts = Mounts::new(&config);
+        let offers = configured(&config, limits).into_iter().chain(self.offers);
+        let entrances = offers.map(|(path, offer)| {
+            let entrance = mounts.entrance(&path, offer);
+            (path, entrance)
+        });
+        let entrances = entrances.collect();
+        let encoders = mounts.encoders;
 
         let observer = Arc::clone(&self.bus) as Arc<dyn Observer>;
         let desk = Desk::new(desk_settings(&config, encoders, observer)?);
@@ -190,7 +204,10 @@ impl Server {
                 config.limits.connections_per_address,
             )),
             endpoints,
-            websocket: (config.server.websocket.clone(), mount(&config, protocol)),
+            entrances,
+            limits,
+            message_bytes: config.limits.message_bytes,
+            channels: config.limits.channels_per_connection,
             window: config.history.age.as_secs(),
             ping: config.limits.ping,
             metrics: config.observe.metrics.then(|| Arc::clone(&self.metrics)),
@@ -310,21 +327,4 @@ fn desk_settings(
         encoders,
         observer,
     })
-}
-
-fn mount(config: &Config, protocol: Arc<dyn Protocol>) -> Mount {
-    Mount {
-        protocol,
-        subprotocols: &[SUBPROTOCOL],
-        encoder: 0,
-        outbox: OutboxBounds {
-            bytes: config.limits.outbox_bytes,
-            frames: config.limits.outbox_frames,
-        },
-        when_full: match config.limits.slow {
-            Slow::Close => WhenFull::Close,
-            Slow::Drop => WhenFull::Drop,
-        },
-        message_bytes: config.limits.message_bytes,
-    }
 }

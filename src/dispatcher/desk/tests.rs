@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
-use turted_core::{EventName, Exclude, Limits, Payload};
+use turted_core::{EventName, Exclude, Limits, Payload, Target};
 
 /// Encodes an event as `id via`, which is what the stories look at.
 struct Plain;
@@ -114,6 +114,10 @@ impl Story {
                     Parcel::Frame { frame, lanes } => (lanes, String::from_utf8(frame.to_vec()).unwrap()),
                     Parcel::Tell { lane, notice, .. } => (vec![lane], tell(&notice)),
                     Parcel::End { lane, ending } => (vec![lane], format!("end {}", ending.code())),
+                    Parcel::Clear { lane } => {
+                        self.arrived[lane as usize].clear();
+                        continue;
+                    }
                     Parcel::Retire { .. } => continue,
                 };
                 for lane in lanes {
@@ -137,6 +141,7 @@ fn tell(notice: &Notice) -> String {
             replayed,
             ..
         } => format!("resumed {connection} {recovered} {replayed}"),
+        Notice::Missed { since } => format!("missed {since}"),
     }
 }
 
@@ -328,3 +333,47 @@ fn too_many_channels_and_unknown_ones_are_rejected() {
 }
 
 mod histories;
+
+#[test]
+fn whoever_arrives_with_an_id_hears_what_came_after_it_as_if_it_had_been_there() {
+    let mut story = Story::with_log(10);
+    for name in ["chat", "news", "chat"] {
+        story.push(to(name), Exclude::default());
+    }
+    story.push(vec![Target::User(user("adam"))], Exclude::default());
+    let arrive = |last: &str| Request::Arrive {
+        user: Some(user("adam")),
+        channels: vec![channel("chat")],
+        last: Some(last.into()),
+    };
+    let (seat, lane) = story.open();
+    story.ask(seat, arrive("e-1"));
+    assert_eq!(
+        story.take(lane),
+        [r#"e-3 {"channel":"chat"}"#, r#"e-4 {"user":"adam"}"#]
+    );
+    story.push(to("chat"), Exclude::default());
+    assert_eq!(story.take(lane), [r#"e-5 {"channel":"chat"}"#], "and then live");
+    for unknown in ["other-1", "e-99", "nonsense"] {
+        let (seat, lane) = story.open();
+        story.ask(seat, arrive(unknown));
+        assert_eq!(story.take(lane), [format!("missed {unknown}")]);
+    }
+}
+
+#[test]
+fn what_was_handed_out_and_lost_comes_again_once() {
+    let mut story = Story::with_log(10);
+    let (seat, lane) = story.open();
+    story.ask(seat, Request::Join(channel("chat")));
+    for _ in 0..3 {
+        story.push(to("chat"), Exclude::default());
+    }
+    story.take(lane);
+    story.push(to("chat"), Exclude::default());
+    story.ask(seat, Request::Since("e-2".into()));
+    let via = r#"{"channel":"chat"}"#;
+    assert_eq!(story.take(lane), [format!("e-3 {via}"), format!("e-4 {via}")]);
+    story.ask(seat, Request::Since("e-0".into()));
+    assert_eq!(story.take(lane).len(), 4, "from the beginning of its membership");
+}

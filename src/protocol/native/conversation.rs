@@ -5,8 +5,8 @@
 
 use turted_core::{Ending, Limits, Notice, Rejection, Tag, Welcome};
 
-use super::command::{self, Command};
 use super::reply;
+use crate::protocol::command::{self, Command};
 use crate::protocol::{Conversation, Reaction};
 
 /// The state of one conversation: its bounds, and how many bad messages came since the last good one.

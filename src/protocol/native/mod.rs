@@ -1,6 +1,6 @@
 //! The native protocol, version 1: JSON objects, one per message.
 //!
-//! In: `IDENT JOIN LEAVE ECHO PING RESUME`. Out: `WELCOME OK ERROR ECHO PONG EVENT GAP BYE`. `command` reads, `reply`
+//! In: `IDENT JOIN LEAVE ECHO PING RESUME`. Out: `WELCOME OK ERROR ECHO PONG EVENT GAP BYE`. `reply`
 //! writes, `conversation` decides; the wire facts are in `docs/protocol.md`.
 
 use bytes::Bytes;
@@ -9,13 +9,13 @@ use turted_core::encode::Delivery;
 
 use super::{Conversation, Protocol};
 
-mod command;
 mod conversation;
 mod reply;
 #[cfg(test)]
 mod transcripts;
 
 use conversation::NativeConversation;
+pub use reply::SERVER;
 
 /// The WebSocket subprotocol that a client may ask for.
 pub const SUBPROTOCOL: &str = "turted.v1";

@@ -9,7 +9,7 @@ use turted_core::encode::Delivery;
 use turted_core::{Ending, Notice, Rejection, Tag, Welcome};
 
 /// `turted/0.1.0`
-const SERVER: &str = concat!("turted/", env!("CARGO_PKG_VERSION"));
+pub const SERVER: &str = concat!("turted/", env!("CARGO_PKG_VERSION"));
 
 pub fn welcome(welcome: &Welcome) -> Bytes {
     let data = json!({
@@ -54,12 +54,16 @@ pub fn notice(notice: &Notice, tag: &Tag) -> Vec<Bytes> {
                 json!({"connection": **connection, "recovered": recovered, "replayed": replayed}),
             )];
             if !recovered {
-                let data = json!({ "since": since.as_deref() });
-                out.push(message("GAP", Some(&data.to_string()), &None));
+                out.push(gap(since.as_deref()));
             }
             out
         }
+        Notice::Missed { since } => vec![gap(Some(since))],
     }
+}
+
+fn gap(since: Option<&str>) -> Bytes {
+    message("GAP", Some(&json!({ "since": since }).to_string()), &None)
 }
 
 pub fn error(rejection: &Rejection, tag: &Tag) -> Bytes {

@@ -59,6 +59,7 @@ impl Player {
                     self.say(&text);
                 }
                 Reaction::Want(intent, tag) => self.grant(intent, &tag),
+                Reaction::SendBinary(_) => panic!("the protocol is text"),
             }
         }
     }
@@ -85,7 +86,7 @@ impl Player {
                 Notice::Left(channel)
             }
             Intent::Leave(channel) => Notice::Rejected(Rejection::NotJoined(channel)),
-            Intent::Resume { .. } => unreachable!("no story resumes"),
+            Intent::Resume { .. } | Intent::Ready => unreachable!("no story resumes"),
         };
         let mut out = Vec::new();
         self.conversation.notify(&notice, tag, &mut out);

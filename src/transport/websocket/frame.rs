@@ -6,6 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 const FIN: u8 = 0x80;
 const TEXT: u8 = 0x1;
+const BINARY: u8 = 0x2;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
@@ -14,6 +15,12 @@ const PONG: u8 = 0xA;
 #[must_use]
 pub fn text(payload: &[u8]) -> Bytes {
     frame(TEXT, payload)
+}
+
+/// A binary message.
+#[must_use]
+pub fn binary(payload: &[u8]) -> Bytes {
+    frame(BINARY, payload)
 }
 
 /// A ping without data.
@@ -57,6 +64,46 @@ fn frame(opcode: u8, payload: &[u8]) -> Bytes {
     out.freeze()
 }
 
+/// A message in a row of frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record<'a> {
+    /// Text, in UTF-8.
+    Text(&'a [u8]),
+    /// Anything.
+    Binary(&'a [u8]),
+}
+
+/// Takes frames apart that this file has put together. Control frames are left out: a request has no use for them.
+pub fn records(frames: &[u8]) -> impl Iterator<Item = Record<'_>> + Clone {
+    let mut rest = frames;
+    std::iter::from_fn(move || {
+        loop {
+            let (&head, &short) = (rest.first()?, rest.get(1)?);
+            let big_endian = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+            let (begin, length): (usize, usize) = match short {
+                126 => (4, big_endian(rest.get(2..4)?)),
+                127 => (10, big_endian(rest.get(2..10)?)),
+                short => (2, usize::from(short)),
+            };
+            let payload = rest.get(begin..begin.checked_add(length)?)?;
+            rest = &rest[begin + length..];
+            match head & !FIN {
+                TEXT => return Some(Record::Text(payload)),
+                BINARY => return Some(Record::Binary(payload)),
+                _ => {}
+            }
+        }
+    })
+}
+
+/// As [`records`], for protocols that only speak text.
+pub fn texts(frames: &[u8]) -> impl Iterator<Item = &[u8]> {
+    records(frames).filter_map(|record| match record {
+        Record::Text(text) => Some(text),
+        Record::Binary(_) => None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,5 +117,19 @@ mod tests {
         assert_eq!(text(&[0; 125]).len(), 127);
         assert_eq!(text(&[0; 126]).len(), 130);
         assert_eq!(&close(1000, "ok")[..], b"\x88\x04\x03\xe8ok");
+    }
+
+    #[test]
+    fn frames_come_apart_as_they_were_put_together() {
+        let long = vec![b'x'; 70_000];
+        let frames = [text(b""), ping(), binary(&long), text(&long[..200]), close(1000, "")].concat();
+        let all: Vec<_> = records(&frames).collect();
+        let expected = [Record::Text(b""), Record::Binary(&long), Record::Text(&long[..200])];
+        assert_eq!(all, expected);
+        assert_eq!(
+            records(&frames[..frames.len() - 205]).count(),
+            2,
+            "what is cut off is left out"
+        );
     }
 }

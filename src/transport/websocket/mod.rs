@@ -9,42 +9,25 @@ use std::sync::Arc;
 
 use actix_web::body::BoxBody;
 use actix_web::error::PayloadError;
+use actix_web::http::header;
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 use actix_ws::{AggregatedMessage, CloseCode, ProtocolError};
 use bytes::Bytes;
-use futures_util::StreamExt;
-use turted_core::{Delivery, EncodeEvent, Ending, Welcome};
+use futures_util::{Stream, StreamExt};
+use turted_core::{Delivery, EncodeEvent, Ending};
 
-use crate::connection::actor::{Newcomer, Surroundings};
-use crate::connection::lane::WhenFull;
-use crate::connection::{Connection, Framing, Inbound, Lane, OutboxBounds};
-use crate::dispatcher::LaneKey;
+use super::body::Wire;
+use super::{Guest, Mount};
+use crate::connection::actor::Surroundings;
+use crate::connection::{Framing, Inbound};
 use crate::protocol::Protocol;
 
-mod body;
 pub mod frame;
 mod guard;
 mod messages;
 
-use body::Wire;
-use guard::Guard;
-use messages::Messages;
-
-/// One protocol over WebSocket, as the server offers it at a path.
-pub struct Mount {
-    /// What is spoken.
-    pub protocol: Arc<dyn Protocol>,
-    /// Subprotocols that are accepted when a client offers them.
-    pub subprotocols: &'static [&'static str],
-    /// The index of its [`WebSocketEncoder`] with the Dispatcher.
-    pub encoder: usize,
-    /// Bounds of each outbox.
-    pub outbox: OutboxBounds,
-    /// What a full outbox means.
-    pub when_full: WhenFull,
-    /// Largest inbound message in bytes.
-    pub message_bytes: usize,
-}
+pub use guard::Guard;
+pub use messages::Messages;
 
 /// Encodes events of a protocol into WebSocket text frames.
 pub struct WebSocketEncoder(pub Arc<dyn Protocol>);
@@ -55,15 +38,16 @@ impl EncodeEvent for WebSocketEncoder {
     }
 }
 
-struct WebSocketFraming;
+/// Text frames, pings and close frames.
+pub struct WebSocketFraming;
 
 impl Framing for WebSocketFraming {
     fn message(&self, text: &[u8]) -> Bytes {
         frame::text(text)
     }
 
-    fn ping(&self) -> Bytes {
-        frame::ping()
+    fn ping(&self) -> Option<Bytes> {
+        Some(frame::ping())
     }
 
     fn close(&self, ending: Ending) -> Option<Bytes> {
@@ -75,50 +59,70 @@ impl Framing for WebSocketFraming {
     }
 }
 
-/// Answers the handshake and starts the connection. `held` lives as long as the socket.
+/// What a client sends, after the handshake.
+pub type Incoming = Messages<Guard<web::Payload>>;
+
+/// Answers the handshake and starts the connection, which hears what `inbound` makes of the client's messages. `held` lives as long
+/// as the socket.
 ///
 /// # Errors
 /// The handshake's own refusals (RFC 6455 section 4.2.2).
-pub async fn accept(
-    request: &HttpRequest,
-    payload: web::Payload,
+pub async fn accept<S: Stream<Item = Inbound> + 'static>(
+    handshake: Handshake<'_>,
     mount: &Mount,
-    surroundings: Rc<Surroundings>,
-    welcome: Welcome,
-    bearer: Option<Box<str>>,
+    surroundings: &Rc<Surroundings>,
+    guest: Guest,
+    inbound: impl FnOnce(Incoming) -> S,
     held: impl Sized + 'static,
 ) -> Result<HttpResponse, Error> {
-    // Only the handshake is taken from here: what it gives for messages is not used, so it gets no bytes.
-    let nothing = web::Payload::from_request(request, &mut actix_web::dev::Payload::None).await?;
-    let (response, ..) = actix_ws::handle_with_protocols(request, nothing, mount.subprotocols)?;
-    let messages = Messages::new(Guard::new(payload, mount.message_bytes), mount.message_bytes);
-
-    let lane = Rc::new(Lane::new(
-        mount.protocol.open(),
-        &WebSocketFraming,
-        mount.outbox,
-        mount.when_full,
-    ));
-    let key = LaneKey {
-        courier: surroundings.courier,
-        lane: surroundings.lanes.insert(Rc::clone(&lane)),
-    };
-    let newcomer = Newcomer {
-        lane: Rc::clone(&lane),
-        key,
-        encoder: mount.encoder,
-        welcome,
-        bearer,
-    };
-    Connection::open(surroundings, newcomer, messages.map(translate));
+    let (response, incoming) = handshake.answer(mount.message_bytes).await?;
+    let (lane, _) = mount.connect(surroundings, guest, inbound(incoming));
     Ok(response.map_body(|_, _| BoxBody::new(Wire::new(lane, held))))
 }
 
+/// A request that may become a WebSocket.
+pub struct Handshake<'a> {
+    /// The request.
+    pub request: &'a HttpRequest,
+    /// What comes after its head.
+    pub payload: web::Payload,
+    /// Subprotocols that are accepted when the client offers them.
+    pub subprotocols: &'a [&'a str],
+}
+
+impl Handshake<'_> {
+    /// The response, still without a body, and what the client sends then: messages of up to `max` bytes.
+    ///
+    /// # Errors
+    /// The handshake's own refusals (RFC 6455 section 4.2.2).
+    pub async fn answer(self, max: usize) -> Result<(HttpResponse, Incoming), Error> {
+        // Only the handshake is taken from here: what it gives for messages is not used, so it gets no bytes.
+        let nothing = web::Payload::from_request(self.request, &mut actix_web::dev::Payload::None).await?;
+        let (response, ..) = actix_ws::handle_with_protocols(self.request, nothing, self.subprotocols)?;
+        Ok((response, Messages::new(Guard::new(self.payload, max), max)))
+    }
+}
+
+/// Whether a request asks for a WebSocket (RFC 6455 section 4.2.1).
+#[must_use]
+pub fn is_upgrade(request: &HttpRequest) -> bool {
+    let has = |name: header::HeaderName, word: &str| {
+        let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word)))
+    };
+    has(header::UPGRADE, "websocket") && has(header::CONNECTION, "upgrade")
+}
+
+/// Each message as it is.
+pub fn plain(incoming: Incoming) -> impl Stream<Item = Inbound> {
+    incoming.map(translate)
+}
+
 /// From the wire's words to the connection's.
-fn translate(message: Result<AggregatedMessage, ProtocolError>) -> Inbound {
+pub fn translate(message: Result<AggregatedMessage, ProtocolError>) -> Inbound {
     match message {
         Ok(AggregatedMessage::Text(text)) => Inbound::Text(text.into()),
-        Ok(AggregatedMessage::Binary(_)) => Inbound::Unreadable("messages must be text, not binary"),
+        Ok(AggregatedMessage::Binary(data)) => Inbound::Binary(data),
         Ok(AggregatedMessage::Ping(data)) => Inbound::Ping(frame::pong(&data)),
         Ok(AggregatedMessage::Pong(_)) => Inbound::Pong,
         Ok(AggregatedMessage::Close(reason)) => Inbound::Close(match reason.map(|reason| reason.code) {

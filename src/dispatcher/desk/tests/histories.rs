@@ -16,6 +16,8 @@ enum Step {
     /// The wire breaks; the events of the last moments never arrive.
     Lose(usize, usize),
     Resume(usize),
+    /// A client that polls lost the answer with the events of the last moments, and says what it has.
+    Poll(usize, usize),
     End(usize),
     Push(BTreeSet<u8>, BTreeSet<u8>, bool, Option<usize>),
 }
@@ -31,6 +33,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (who.clone(), name).prop_map(|(who, name)| Step::Leave(who, name)),
         2 => (who.clone(), 0..4_usize).prop_map(|(who, lost)| Step::Lose(who, lost)),
         3 => who.clone().prop_map(Step::Resume),
+        2 => (who.clone(), 0..4_usize).prop_map(|(who, lost)| Step::Poll(who, lost)),
         1 => who.clone().prop_map(Step::End),
         6 => (names.clone(), names, any::<bool>(), proptest::option::of(who))
             .prop_map(|(users, channels, all, exclude)| Step::Push(users, channels, all, exclude)),
@@ -123,6 +126,14 @@ impl Model {
                 client.attached = false;
                 let kept = client.heard.len().saturating_sub(lost).max(client.proven);
                 client.heard.truncate(kept);
+            }),
+            Step::Poll(who, lost) => self.with(story, who, |story, client| {
+                let kept = client.heard.len().saturating_sub(lost).max(client.proven);
+                if let Some(last) = client.heard[..kept].last() {
+                    let last = format!("e-{last}").into();
+                    client.heard.truncate(kept);
+                    story.ask(client.seat, Request::Since(last));
+                }
             }),
             Step::Resume(who) => self.resume(story, who),
         }

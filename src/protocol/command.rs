@@ -1,7 +1,7 @@
-//! Reads one native message.
+//! The commands that all dialects share: IDENT, JOIN, LEAVE, ECHO, PING, and RESUME.
 //!
-//! In: text. Out: a [`Command`] with its tag, or a rejection with the tag as far as it could be read. It decides
-//! nothing.
+//! In: a message `{"type":…,"data":…,"ref":…}`, or a word and its data. Out: a [`Command`] with its tag, or a rejection with the tag as
+//! far as it could be read. It decides nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,15 +45,21 @@ pub fn read(text: &str, limits: &Limits) -> (Tag, Result<Command, Rejection>) {
         return (None, Err(bad("the message must be a JSON object".into())));
     };
     match tag(members.get("ref").copied()) {
-        Ok(tag) => (tag, command(&members, limits)),
+        Ok(tag) => {
+            let word = members.get("type").and_then(|raw| string(raw));
+            let word = word.ok_or_else(|| bad("type must be a string".into()));
+            let data = members.get("data").copied();
+            (tag, word.and_then(|word| interpret(&word, data, limits)))
+        }
         Err(rejection) => (None, Err(rejection)),
     }
 }
 
-fn command(members: &Members<'_>, limits: &Limits) -> Result<Command, Rejection> {
-    let word = members.get("type").and_then(|raw| string(raw));
-    let word = word.ok_or_else(|| Rejection::BadMessage("type must be a string".into()))?;
-    let data = members.get("data").copied();
+/// What a word means; it is matched without regard to case.
+///
+/// # Errors
+/// What is wrong with the word or its data.
+pub fn interpret(word: &str, data: Option<&RawValue>, limits: &Limits) -> Result<Command, Rejection> {
     match word.to_ascii_uppercase().as_str() {
         "IDENT" => ident(data, limits).map(Command::Intent),
         "JOIN" => channel(data, limits).map(|channel| Command::Intent(Intent::Join(channel))),
@@ -63,7 +69,7 @@ fn command(members: &Members<'_>, limits: &Limits) -> Result<Command, Rejection>
         ))),
         "PING" => Ok(Command::Ping),
         "RESUME" => resume(data).map(Command::Intent),
-        _ => Err(Rejection::UnknownType(shorten(&word), KNOWN)),
+        _ => Err(Rejection::UnknownType(shorten(word), KNOWN)),
     }
 }
 

@@ -6,7 +6,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use actix_http::ConnectionType;
+use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::Version;
 use bytes::Bytes;
 
 use crate::connection::Lane;
@@ -21,6 +24,15 @@ impl<H> Wire<H> {
     /// A wire that ends with its lane; `held` is dropped with the socket.
     pub fn new(lane: Rc<Lane>, held: H) -> Self {
         Self { lane, _held: held }
+    }
+}
+
+/// Streams a response also to a client of HTTP/1.0, which knows no chunks: the end of the connection is the end of the stream.
+pub fn suit(version: Version, response: &mut HttpResponse) {
+    if version < Version::HTTP_11 {
+        let head = response.head_mut();
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
     }
 }
 

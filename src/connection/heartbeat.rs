@@ -1,0 +1,139 @@
+//! Signs of life: when to ask for one, and when there was none for too long.
+//!
+//! In: the moments at which something was heard. Out: what to do next, and when to look again. It has no clock and no wire.
+
+use std::time::{Duration, Instant};
+
+/// The rules of one transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// How often the server says something by itself; `None` when the client is the one that does.
+    pub every: Option<Duration>,
+    /// How long the client may be silent: after the server's question, or since its last word when the server asks nothing. `None` when
+    /// it need not answer: then only its socket tells that it is gone.
+    pub patience: Option<Duration>,
+}
+
+/// What is due, and when to look again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beat {
+    /// Say something.
+    Ask(Instant),
+    /// Nothing yet.
+    Wait(Instant),
+    /// The client is gone.
+    Lifeless,
+}
+
+/// One client's heart. It counts from when it should have beaten: timers are late, and the delays would add up.
+#[derive(Debug)]
+pub struct Heart {
+    due: Instant,
+    asked: bool,
+}
+
+impl Heart {
+    /// A heart that beats for the first time at [`due`](Self::due).
+    #[must_use]
+    pub fn new(rules: Heartbeat, now: Instant) -> Self {
+        Self {
+            due: now + rules.every.or(rules.patience).unwrap_or(FOREVER),
+            asked: false,
+        }
+    }
+
+    /// When to look next.
+    #[must_use]
+    pub fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// What is due at the time that was named; `heard` is when the client was heard last.
+    pub fn beat(&mut self, rules: Heartbeat, heard: Instant) -> Beat {
+        let now = self.due;
+        let Some(every) = rules.every else {
+            let end = heard + rules.patience.unwrap_or(FOREVER);
+            if end <= now {
+                return Beat::Lifeless;
+            }
+            self.due = end;
+            return Beat::Wait(end);
+        };
+        if let Some(patience) = rules.patience.filter(|_| self.asked) {
+            // It was asked at the beat before.
+            if heard + patience < now {
+                return Beat::Lifeless;
+            }
+            if let Some(left) = every.checked_sub(patience).filter(|left| !left.is_zero()) {
+                self.asked = false;
+                self.due = now + left;
+                return Beat::Wait(self.due);
+            }
+        }
+        self.asked = true;
+        self.due = now + rules.patience.unwrap_or(every);
+        Beat::Ask(self.due)
+    }
+}
+
+/// Nothing is ever due.
+const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Plays a client that answers every question after `delay`, or never; gives the seconds of the questions, and of its end.
+    fn play(rules: Heartbeat, delay: Option<Duration>) -> (Vec<u64>, Option<u64>) {
+        let start = Instant::now();
+        let (mut heart, mut heard) = (Heart::new(rules, start), start);
+        let mut questions = Vec::new();
+        while heart.due() < start + SECOND * 200 {
+            let now = heart.due();
+            match heart.beat(rules, heard) {
+                Beat::Ask(_) => {
+                    questions.push((now - start).as_secs());
+                    if let Some(delay) = delay {
+                        heard = now + delay;
+                    }
+                }
+                Beat::Wait(_) => {}
+                Beat::Lifeless => return (questions, Some((now - start).as_secs())),
+            }
+        }
+        (questions, None)
+    }
+
+    #[test]
+    fn a_client_that_answers_is_asked_at_the_interval_and_one_that_does_not_is_gone_after_its_patience() {
+        let rules = |every, patience| Heartbeat {
+            every: Some(SECOND * every),
+            patience: Some(SECOND * patience),
+        };
+        for (every, patience) in [(25, 20), (25, 25)] {
+            let (questions, end) = play(rules(every, patience), Some(SECOND));
+            assert_eq!(questions[..3], [25, 50, 75]);
+            assert_eq!(end, None);
+            assert_eq!(
+                play(rules(every, patience), None),
+                (vec![25], Some(25 + u64::from(patience)))
+            );
+        }
+    }
+
+    #[test]
+    fn whoever_need_not_answer_never_ends_and_whoever_is_not_asked_must_speak_by_itself() {
+        let one_way = Heartbeat {
+            every: Some(SECOND * 25),
+            patience: None,
+        };
+        assert_eq!(play(one_way, None), ((1..8).map(|n| n * 25).collect(), None));
+        let listening = Heartbeat {
+            every: None,
+            patience: Some(SECOND * 45),
+        };
+        assert_eq!(play(listening, None), (vec![], Some(45)));
+    }
+}

@@ -1,0 +1,114 @@
+//! A request that reads a connection, from whichever worker it came to.
+//!
+//! In: the address of a connection. Out: what it has to say, one answer after the other. When the request breaks off, the connection is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Addr;
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::RecvError;
+use turted_core::Ending;
+
+use super::actor::Connection;
+use super::visit::{Collect, Collected, Leave};
+
+/// What reading gave.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Frames of the transport; none when the reader shall leave.
+    Frames(Bytes),
+    /// The last ones, and why.
+    Last(Bytes, Ending),
+    /// Nothing within the time.
+    Nothing,
+    /// Another reader is here.
+    Busy,
+    /// A socket carries everything now.
+    Moved,
+    /// The connection is gone.
+    Gone,
+}
+
+impl From<Collected> for Reading {
+    fn from(collected: Collected) -> Self {
+        match collected {
+            Collected::Frames(frames) => Self::Frames(frames),
+            Collected::Last(frames, ending) => Self::Last(frames, ending),
+            Collected::Busy => Self::Busy,
+            Collected::Moved => Self::Moved,
+        }
+    }
+}
+
+/// A reader, as long as its request lives.
+pub struct Reader {
+    connection: Addr<Connection>,
+    number: u64,
+    is_finished: bool,
+}
+
+impl Reader {
+    /// A reader of this connection; it is attached when it reads for the first time.
+    #[must_use]
+    pub fn new(connection: Addr<Connection>) -> Self {
+        Self {
+            connection,
+            number: fastrand::u64(..),
+            is_finished: false,
+        }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The connection that it reads.
+    #[must_use]
+    pub fn connection(&self) -> &Addr<Connection> {
+        &self.connection
+    }
+
+    /// What there is, or comes within this time. Nothing is lost when the time runs out in the moment in which something comes.
+    pub async fn read(&self, after: Option<Arc<str>>, within: Duration) -> Reading {
+        let (answer, mut collected) = oneshot::channel();
+        let collect = Collect {
+            reader: self.number,
+            after,
+            answer,
+        };
+        if self.connection.send(collect).await.is_err() {
+            return Reading::Gone;
+        }
+        match tokio::time::timeout(within, &mut collected).await {
+            Ok(Ok(collected)) => collected.into(),
+            Ok(Err(RecvError { .. })) => Reading::Gone,
+            Err(_) => {
+                collected.close();
+                collected.try_recv().map_or(Reading::Nothing, Reading::from)
+            }
+        }
+    }
+
+    /// Leaves in good order: the answer is on its way to the client.
+    pub fn finish(mut self) {
+        self.is_finished = true;
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let leave = Leave {
+            reader: self.number,
+            is_broken: !self.is_finished,
+        };
+        let connection = self.connection.clone();
+        // Outlives the request and waits for room in the mailbox.
+        actix::spawn(async move {
+            let _ = connection.send(leave).await;
+        });
+    }
+}

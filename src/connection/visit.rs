@@ -1,0 +1,291 @@
+//! What HTTP requests want of a connection that has no socket for it.
+//!
+//! In: messages, and requests for what there is to say, from any worker. Out: an answer, once, through the sender that came with the request.
+//! They are looked at in the order in which they come, like the messages of a socket. How an answer is written is the transport's business.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::fut::{ActorFutureExt, WrapFuture};
+use actix::{ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle};
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use turted_core::Ending;
+
+use super::actor::{Connection, Inbound};
+use super::rules::Second;
+use crate::dispatcher::Request;
+
+/// How long readers wait while a socket is tried out.
+const TRIAL_PAUSE: Duration = Duration::from_millis(100);
+
+/// A message of the client, and where its answer goes: the conversation's words, empty when there are none.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Command {
+    /// What it says.
+    pub text: String,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Bytes>,
+}
+
+/// A message of the client whose answer takes the usual way. True when it was taken: requests are not, once a socket carries everything.
+#[derive(Debug, Message)]
+#[rtype(result = "bool")]
+pub struct Hand {
+    /// The socket that it came by; `None` for a request.
+    pub socket: Option<u64>,
+    /// What it says.
+    pub inbound: Inbound,
+}
+
+/// A reader asks for what there is, or comes next.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Collect {
+    /// Which reader: the same number for all requests that belong together.
+    pub reader: u64,
+    /// The last id that it saw; what came after it comes again.
+    pub after: Option<Arc<str>>,
+    /// Where it goes.
+    pub answer: oneshot::Sender<Collected>,
+}
+
+/// What a reader gets.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Collected {
+    /// Frames of the transport; none when the reader shall leave, since another took its place.
+    Frames(Bytes),
+    /// The same, and nothing comes after them.
+    Last(Bytes, Ending),
+    /// Another reader is here.
+    Busy,
+    /// A socket carries everything now.
+    Moved,
+}
+
+/// A reader leaves.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Leave {
+    /// Which.
+    pub reader: u64,
+    /// Whether it broke off, so that what it was given may be lost.
+    pub is_broken: bool,
+}
+
+/// A socket comes, to take over from requests. False when it may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
+#[rtype(result = "bool")]
+pub enum Upgrade {
+    /// It would like to.
+    Offer,
+    /// It is tried out: readers that wait are sent away.
+    Probe,
+    /// It will not be used.
+    Abandon,
+    /// This reader carries everything from here on.
+    Take(u64),
+}
+
+/// Who reads.
+#[derive(Debug, Default)]
+pub struct Readers {
+    current: Option<u64>,
+    socket: Option<u64>,
+    is_trial: bool,
+    lingering: Option<SpawnHandle>,
+}
+
+impl Readers {
+    /// Whether somebody reads.
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// Whether a request waits for what there is to say.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.current.is_some() && self.socket.is_none()
+    }
+
+    /// Leaves the client some time to hear the last words; begins anew each time.
+    pub fn linger(&mut self, time: Duration, cx: &mut Context<Connection>) {
+        if let Some(earlier) = self.lingering.take() {
+            cx.cancel_future(earlier);
+        }
+        self.lingering = Some(cx.run_later(time, |_, cx| cx.stop()));
+    }
+}
+
+impl Handler<Command> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, Command { text, answer }: Command, cx: &mut Context<Self>) {
+        self.last_heard = Instant::now();
+        if self.lane.ended().is_none() {
+            self.lane.answer_to(answer);
+            self.receive(&text, cx);
+        }
+    }
+}
+
+impl Handler<Hand> for Connection {
+    type Result = bool;
+
+    fn handle(&mut self, Hand { socket, inbound }: Hand, cx: &mut Context<Self>) -> bool {
+        if socket != self.readers.socket {
+            return false;
+        }
+        if self.rules.hears_requests {
+            self.last_heard = Instant::now();
+        }
+        self.hear(inbound, cx);
+        true
+    }
+}
+
+impl Handler<Collect> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, collect: Collect, cx: &mut Context<Self>) {
+        let Collect {
+            reader,
+            after,
+            mut answer,
+        } = collect;
+        if let Some(refused) = self.attach(reader) {
+            // Whoever does not wait for the answer any more has no use for it.
+            let _ = answer.send(refused);
+            return;
+        }
+        self.last_heard = Instant::now();
+        match (after, self.lane.ended()) {
+            (Some(after), None) => self.ask(Request::Since(after), None, cx),
+            (_, Some(_)) => self.readers.linger(self.rules.linger, cx),
+            (None, None) => {}
+        }
+        let (lane, turn) = (Rc::clone(&self.lane), self.lane.next_reader());
+        // While a socket is tried out, whoever asks anew waits a little: the socket may have taken over by then.
+        let pause = self.lane.is_probed().then(|| tokio::time::sleep(TRIAL_PAUSE));
+        let waited = async move {
+            if let Some(pause) = pause {
+                pause.await;
+            }
+            let frames = tokio::select! {
+                biased;
+                // Whoever is gone must not take anything along.
+                () = answer.closed() => None,
+                frames = poll_fn(|cx| lane.poll_for(turn, cx)) => Some(frames.unwrap_or_default()),
+            };
+            (answer, frames)
+        };
+        let handed = waited.into_actor(self).map(move |(answer, frames), connection, cx| {
+            if let Some(frames) = frames {
+                connection.hand_over(frames, answer, cx);
+            }
+        });
+        cx.spawn(handed);
+    }
+}
+
+impl Connection {
+    /// Makes this the reader, unless it may not be.
+    fn attach(&mut self, reader: u64) -> Option<Collected> {
+        if self.readers.socket.is_some_and(|socket| socket != reader) {
+            return Some(Collected::Moved);
+        }
+        let is_second = self.readers.current.is_some_and(|current| current != reader);
+        match self.rules.second {
+            Second::IsRefused if is_second => return Some(Collected::Busy),
+            Second::Ends if is_second => {
+                self.lane.end(Ending::Refused);
+                return Some(Collected::Busy);
+            }
+            _ => self.readers.current = Some(reader),
+        }
+        None
+    }
+
+    fn hand_over(&self, frames: Bytes, answer: oneshot::Sender<Collected>, cx: &mut Context<Self>) {
+        let collected = match self.lane.ended() {
+            Some(ending) if self.lane.is_empty() => Collected::Last(frames, ending),
+            None if frames.is_empty() && self.readers.socket.is_some() => Collected::Moved,
+            _ => Collected::Frames(frames),
+        };
+        let is_last = matches!(collected, Collected::Last(..));
+        match answer.send(collected) {
+            Ok(()) if is_last && !self.rules.repeats_goodbye => cx.stop(),
+            // It left in this moment: the next reader gets it.
+            Err(Collected::Frames(frames) | Collected::Last(frames, _)) => self.lane.put_back(frames),
+            _ => {}
+        }
+    }
+}
+
+impl Handler<Leave> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, Leave { reader, is_broken }: Leave, cx: &mut Context<Self>) {
+        if self.readers.current != Some(reader) {
+            return;
+        }
+        self.readers.current = None;
+        self.last_heard = Instant::now();
+        let was_socket = self.readers.socket == Some(reader);
+        if was_socket || (is_broken && self.rules.ends_with_reader) {
+            self.lane.end(Ending::Vanished);
+            cx.stop();
+        }
+    }
+}
+
+impl Handler<Upgrade> for Connection {
+    type Result = bool;
+
+    fn handle(&mut self, upgrade: Upgrade, cx: &mut Context<Self>) -> bool {
+        if self.readers.socket.is_some() || self.lane.ended().is_some() {
+            return false;
+        }
+        self.last_heard = Instant::now();
+        match upgrade {
+            Upgrade::Offer => {}
+            Upgrade::Probe => {
+                self.readers.is_trial = true;
+                // A client that goes over at once needs no answer to its request; the others wait for it.
+                cx.run_later(TRIAL_PAUSE, |connection, _| {
+                    connection.lane.send_readers_away(connection.readers.is_trial);
+                });
+            }
+            Upgrade::Abandon => {
+                self.readers.is_trial = false;
+                self.lane.send_readers_away(false);
+            }
+            Upgrade::Take(socket) => {
+                self.readers.is_trial = false;
+                self.lane.send_readers_away(false);
+                self.lane.next_reader();
+                self.readers.socket = Some(socket);
+                self.readers.current = Some(socket);
+            }
+        }
+        true
+    }
+}
+
+/// The client says goodbye.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Goodbye;
+
+impl Handler<Goodbye> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, _: Goodbye, cx: &mut Context<Self>) {
+        self.lane.end(Ending::Normal);
+        cx.stop();
+    }
+}

@@ -1,0 +1,374 @@
+//! The door for Engine.IO clients, which Socket.IO is carried by.
+//!
+//! In: every request at the path of a service. Out: sessions, their packets, and sockets that take over. Errors have the codes and words of the
+//! reference server, since clients show them; who may come in is decided as for everybody else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Addr;
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::body::{self, Unread};
+use super::entrance::{Refused, admit, check_origin, check_referer, secret};
+use super::visitor::{Query, first, surroundings};
+use super::{Shared, bearer, cors};
+use crate::connection::register::{Listing, Place};
+use crate::connection::visit::{Goodbye, Hand};
+use crate::connection::{Connection, Inbound, Reader, Reading};
+use crate::transport::Guest;
+use crate::transport::engineio::jsonp::{self, Index};
+use crate::transport::engineio::packet::{Peer, Record, Version};
+use crate::transport::engineio::payload::{self, Format};
+use crate::transport::engineio::{self, Generation, Service, packets, upgrade};
+use crate::transport::websocket::{self, Handshake};
+
+/// What is wrong with a request, in the words of the reference server.
+#[derive(Debug, Clone, Copy)]
+enum Error {
+    TransportUnknown,
+    SessionUnknown,
+    BadMethod,
+    BadRequest,
+    Forbidden,
+    UnsupportedVersion,
+}
+
+impl Error {
+    fn code(self) -> u8 {
+        self as u8
+    }
+
+    fn message(self) -> &'static str {
+        match self {
+            Self::TransportUnknown => "Transport unknown",
+            Self::SessionUnknown => "Session ID unknown",
+            Self::BadMethod => "Bad handshake method",
+            Self::BadRequest => "Bad request",
+            Self::Forbidden => "Forbidden",
+            Self::UnsupportedVersion => "Unsupported protocol version",
+        }
+    }
+}
+
+/// How a request fails.
+enum Failure {
+    /// As the reference server does.
+    Known(Error),
+    /// As this one does.
+    Refused(Refused),
+    /// The session is gone; the answer has no body.
+    Closed,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Known(error)
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        if refused.code == "bad_origin" {
+            Self::Known(Error::Forbidden)
+        } else {
+            Self::Refused(refused)
+        }
+    }
+}
+
+/// Longer than any pause between two packets.
+const LONG: Duration = Duration::from_secs(60);
+const NOOP: &[u8] = b"6";
+const CLOSE: &[u8] = b"1";
+
+/// Every route at `path`.
+pub fn routes(config: &mut ServiceConfig, path: &str, service: &Arc<Service>) {
+    for pattern in [path.to_owned(), format!("{path}/")] {
+        let service = web::Data::from(Arc::clone(service));
+        config.service(
+            web::resource(pattern)
+                .app_data(service)
+                .default_service(web::to(answer)),
+        );
+    }
+}
+
+async fn answer(
+    request: HttpRequest,
+    shared: web::Data<Shared>,
+    service: web::Data<Service>,
+    query: Query,
+    payload: web::Payload,
+) -> HttpResponse {
+    let visit = Visit {
+        request: &request,
+        shared: &shared,
+        service: &service,
+        query: &query,
+    };
+    let mut response = visit
+        .answer(payload)
+        .await
+        .unwrap_or_else(|failure| refuse(&request, failure));
+    cors::open(request.headers(), &mut response);
+    response
+}
+
+struct Visit<'a> {
+    request: &'a HttpRequest,
+    shared: &'a Shared,
+    service: &'a Service,
+    query: &'a [(String, String)],
+}
+
+impl Visit<'_> {
+    async fn answer(&self, payload: web::Payload) -> Result<HttpResponse, Failure> {
+        check_origin(self.request, self.shared)?;
+        let method = self.request.method();
+        if method == Method::OPTIONS
+            && self
+                .request
+                .headers()
+                .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        {
+            return Ok(cors::preflight_for_a_year("GET, POST, OPTIONS"));
+        }
+        let socket = match first(self.query, "transport") {
+            Some("polling") => false,
+            Some("websocket") => true,
+            _ => return Err(Error::TransportUnknown.into()),
+        };
+        let version = Version::parse(first(self.query, "EIO")).ok_or(Error::UnsupportedVersion)?;
+        let script = first(self.query, "j").and_then(Index::parse);
+        if script.is_some() {
+            check_referer(self.request, self.shared)?;
+        }
+        let peer = Peer {
+            version,
+            base64: script.is_some() || first(self.query, "b64").is_some_and(|value| !value.is_empty() && value != "0"),
+            legacy: false,
+        };
+        let generation = self.service.generation(peer).ok_or(Error::UnsupportedVersion)?;
+        if socket && (method != Method::GET || !websocket::is_upgrade(self.request)) {
+            return Err(if first(self.query, "sid").is_none() && method != Method::GET {
+                Error::BadMethod.into()
+            } else {
+                Error::BadRequest.into()
+            });
+        }
+        let Some(session) = first(self.query, "sid") else {
+            return match (socket, method) {
+                (true, _) => self.open_socket(generation, version, payload).await,
+                (false, &Method::GET) => self.open_session(generation, peer, script).await,
+                (false, _) => Err(Error::BadMethod.into()),
+            };
+        };
+        let register = &surroundings(self.request)?.register;
+        let connection = register
+            .find(&self.name(session), "")
+            .map_err(|_| Error::SessionUnknown)?;
+        match (socket, method) {
+            (true, _) => self.upgrade(generation, version, connection, payload).await,
+            (false, &Method::GET) => self.poll(Reader::new(connection), peer, script).await,
+            (false, &Method::POST) => self.post(connection, peer, script, payload).await,
+            (false, _) => Err(Error::BadRequest.into()),
+        }
+    }
+
+    async fn open_socket(
+        &self,
+        generation: &Generation,
+        version: Version,
+        payload: web::Payload,
+    ) -> Result<HttpResponse, Failure> {
+        let admitted = admit(self.request, self.shared)?;
+        let guest = Guest {
+            bearer: bearer(self.request).map(Box::from),
+            first: None,
+            listing: None,
+            opening: Some(self.service.settings.open(&session_id()?, false)),
+            welcome: admitted.welcome,
+        };
+        let (mount, worker) = (&generation.socket, &admitted.surroundings);
+        let read = |incoming| packets(incoming, version);
+        let accepted = websocket::accept(self.handshake(payload), mount, worker, guest, read, admitted.ticket).await;
+        Ok(accepted.unwrap_or_else(|error| error.error_response()))
+    }
+
+    async fn open_session(
+        &self,
+        generation: &Generation,
+        peer: Peer,
+        script: Option<Index>,
+    ) -> Result<HttpResponse, Failure> {
+        let admitted = admit(self.request, self.shared)?;
+        let session = session_id()?;
+        let Place::Free(listing) = admitted.surroundings.register.reserve(&self.name(&session), None) else {
+            // An id of ours is random: nobody has it.
+            return Err(Error::BadRequest.into());
+        };
+        let guest = self.guest(admitted.welcome, listing, &session);
+        let ticket = admitted.ticket;
+        let nothing = stream::once(async move {
+            let _held = ticket;
+            std::future::pending::<Inbound>().await
+        });
+        let (_, connection) = generation.session.connect(&admitted.surroundings, guest, nothing);
+        self.poll(Reader::new(connection), peer, script).await
+    }
+
+    fn guest(&self, welcome: turted_core::Welcome, listing: Listing, session: &str) -> Guest {
+        Guest {
+            welcome,
+            bearer: bearer(self.request).map(Box::from),
+            first: None,
+            listing: Some(listing),
+            opening: Some(self.service.settings.open(session, true)),
+        }
+    }
+
+    async fn poll(&self, reader: Reader, peer: Peer, script: Option<Index>) -> Result<HttpResponse, Failure> {
+        let (frames, last) = match reader.read(None, LONG).await {
+            // None: another wire is tried out.
+            Reading::Frames(frames) => (frames, NOOP),
+            Reading::Last(frames, _) => (frames, CLOSE),
+            // The client said goodbye by another request, perhaps.
+            Reading::Nothing | Reading::Gone => (Bytes::new(), NOOP),
+            Reading::Busy => return Err(Failure::Closed),
+            Reading::Moved => return Err(Error::BadRequest.into()),
+        };
+        reader.finish();
+        let records = engineio::records(&frames, peer);
+        let is_over = last == CLOSE;
+        let none = records.clone().next().is_none();
+        let tail = (is_over || none).then_some(Record::Text(last));
+        let body = payload::encode(records.chain(tail), peer);
+        let mut response = HttpResponse::Ok();
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        Ok(match script {
+            Some(index) => response
+                .content_type(jsonp::CONTENT_TYPE)
+                .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+                .body(jsonp::wrap(index, &body.bytes)),
+            None => response.content_type(body.format.content_type()).body(body.bytes),
+        })
+    }
+
+    async fn post(
+        &self,
+        connection: Addr<Connection>,
+        peer: Peer,
+        script: Option<Index>,
+        payload: web::Payload,
+    ) -> Result<HttpResponse, Failure> {
+        let bytes = match body::read(payload, self.service.settings.max_payload).await {
+            Ok(bytes) => bytes,
+            Err(Unread::TooLarge(_)) => {
+                // What was not read cannot be skipped: the next request would begin inside it.
+                return Ok(HttpResponse::PayloadTooLarge().force_close().finish());
+            }
+            Err(unread) => return Err(Refused::from(unread).into()),
+        };
+        let media = self
+            .request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let (bytes, format) = match script {
+            Some(_) => (jsonp::field(&bytes).map(Bytes::from).unwrap_or_default(), Format::Text),
+            None => (bytes, Format::of(media)),
+        };
+        let Ok(post) = payload::decode(&bytes, format, peer) else {
+            // Whatever it wanted to say, something of it is lost.
+            let _ = connection.send(Goodbye).await;
+            return Err(Error::BadRequest.into());
+        };
+        for packet in post.packets {
+            let hand = Hand {
+                socket: None,
+                inbound: engineio::inbound(packet, peer.version),
+            };
+            match connection.send(hand).await {
+                Ok(true) => {}
+                Ok(false) => return Err(Error::BadRequest.into()),
+                // It ended with one of the packets before.
+                Err(_) => break,
+            }
+        }
+        Ok(HttpResponse::Ok().content_type("text/html").body("ok"))
+    }
+
+    async fn upgrade(
+        &self,
+        generation: &Generation,
+        version: Version,
+        connection: Addr<Connection>,
+        payload: web::Payload,
+    ) -> Result<HttpResponse, Failure> {
+        // Counted until it has taken the place of the polls, which are counted already.
+        let ticket = admit(self.request, self.shared)?.ticket;
+        let answered = self.handshake(payload).answer(generation.session.message_bytes).await;
+        let (response, incoming) = match answered {
+            Ok(answered) => answered,
+            Err(error) => return Ok(error.error_response()),
+        };
+        let chunks = upgrade::start(incoming, version, connection, ticket);
+        let chunks = stream::unfold(chunks, |mut chunks: mpsc::Receiver<Bytes>| async move {
+            chunks
+                .recv()
+                .await
+                .map(|chunk| (Ok::<_, std::convert::Infallible>(chunk), chunks))
+        });
+        let body = actix_web::body::BodyStream::new(chunks.boxed_local());
+        Ok(response.map_body(|_, _| actix_web::body::BoxBody::new(body)))
+    }
+
+    fn handshake(&self, payload: web::Payload) -> Handshake<'_> {
+        Handshake {
+            request: self.request,
+            payload,
+            subprotocols: &[],
+        }
+    }
+
+    /// Under which the register has a session: other services may have one of the same name.
+    fn name(&self, session: &str) -> String {
+        format!("{} {session}", self.service.name)
+    }
+}
+
+/// Nobody can guess it (CWE-330): it is all that a request needs to speak for the session.
+fn session_id() -> Result<Arc<str>, Refused> {
+    let why = "the system has no random numbers";
+    secret::<16>().ok_or_else(|| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", why))
+}
+
+fn refuse(request: &HttpRequest, failure: Failure) -> HttpResponse {
+    match failure {
+        Failure::Known(error) if websocket::is_upgrade(request) => HttpResponse::build(status(error))
+            .content_type("text/html")
+            .force_close()
+            .body(error.message()),
+        Failure::Known(error) => HttpResponse::build(status(error))
+            .content_type("application/json")
+            .body(json!({"code": error.code(), "message": error.message()}).to_string()),
+        Failure::Refused(Refused { status, why, .. }) => HttpResponse::build(status)
+            .content_type("application/json")
+            .body(json!({"code": Error::Forbidden.code(), "message": why}).to_string()),
+        Failure::Closed => HttpResponse::BadRequest().finish(),
+    }
+}
+
+fn status(error: Error) -> StatusCode {
+    match error {
+        Error::Forbidden => StatusCode::FORBIDDEN,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}

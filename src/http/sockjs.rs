@@ -1,0 +1,290 @@
+//! The door for SockJS clients.
+//!
+//! In: every request below the path of a service. Out: pages about the service, sessions, and the responses that carry them. Methods, caches and
+//! cookies are as the protocol's suite wants them; who may come in is decided as for everybody else.
+
+use std::sync::Arc;
+
+use actix::Addr;
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::stream;
+
+use super::entrance::{Refused, admit, check_origin, check_referer};
+use super::visitor::{Query, first};
+use super::{Shared, bearer, body, cors};
+use crate::connection::Connection;
+use crate::connection::actor::Surroundings;
+use crate::connection::register::{Listing, Place};
+use crate::connection::visit::Hand;
+use crate::connection::{Inbound, Reader};
+use crate::transport::Guest;
+use crate::transport::sockjs::frame::Form;
+use crate::transport::sockjs::path::{Action, Path};
+use crate::transport::sockjs::{self, Service, incoming, pages, receive};
+use crate::transport::websocket::{self, Handshake};
+
+/// Every route below `path`.
+pub fn routes(config: &mut ServiceConfig, path: &str, service: &Arc<Service>) {
+    let prefix = path.len();
+    // The tail is taken from the request itself: decoded, `%2e` would be a dot.
+    let answer = move |request: HttpRequest, shared, service, query, payload| async move {
+        let rest = request.uri().path()[prefix..].to_owned();
+        answer(request, &rest, shared, service, query, payload).await
+    };
+    for pattern in [path.to_owned(), format!("{path}/{{rest:.*}}")] {
+        let service = web::Data::from(Arc::clone(service));
+        config.service(
+            web::resource(pattern)
+                .app_data(service)
+                .default_service(web::to(answer)),
+        );
+    }
+}
+
+async fn answer(
+    request: HttpRequest,
+    rest: &str,
+    shared: web::Data<Shared>,
+    service: web::Data<Service>,
+    query: Query,
+    payload: web::Payload,
+) -> HttpResponse {
+    let Some(path) = Path::parse(rest) else {
+        return not_found();
+    };
+    if !path
+        .methods()
+        .split(", ")
+        .any(|method| method == request.method().as_str())
+    {
+        return HttpResponse::MethodNotAllowed()
+            .insert_header((header::ALLOW, path.methods()))
+            .finish();
+    }
+    let visit = Visit {
+        request: &request,
+        shared: &shared,
+        service: &service,
+        query: &query,
+    };
+    let mut response = visit.answer(path, payload).await.unwrap_or_else(refuse);
+    if matches!(path, Path::Info | Path::Session(..)) {
+        cors::open(request.headers(), &mut response);
+    }
+    response
+}
+
+/// One request, with all that it takes to answer it.
+struct Visit<'a> {
+    request: &'a HttpRequest,
+    shared: &'a Shared,
+    service: &'a Service,
+    query: &'a [(String, String)],
+}
+
+impl Visit<'_> {
+    async fn answer(&self, path: Path<'_>, payload: web::Payload) -> Result<HttpResponse, Refused> {
+        if self.request.method() == Method::OPTIONS {
+            check_origin(self.request, self.shared)?;
+            return Ok(cors::preflight_for_a_year(path.methods()));
+        }
+        match path {
+            Path::Greeting => Ok(HttpResponse::Ok()
+                .content_type("text/plain; charset=UTF-8")
+                .body(pages::GREETING)),
+            Path::Iframe => Ok(self.iframe()),
+            Path::Info => {
+                check_origin(self.request, self.shared)?;
+                let settings = &self.service.settings;
+                let info = pages::info(settings.websocket, settings.cookie, fastrand::u32(..));
+                Ok(uncached(StatusCode::OK, "application/json; charset=UTF-8").body(info))
+            }
+            Path::RawSocket | Path::Session(_, Action::WebSocket) if !self.service.settings.websocket => {
+                Ok(not_found())
+            }
+            Path::RawSocket => self.socket(payload, false).await,
+            Path::Session(_, Action::WebSocket) => self.socket(payload, true).await,
+            Path::Session(session, Action::XhrSend) => self.send(session, payload, false).await,
+            Path::Session(session, Action::JsonpSend) => self.send(session, payload, true).await,
+            Path::Session(session, action) => self.receive(session, action).await,
+        }
+    }
+
+    fn iframe(&self) -> HttpResponse {
+        let page = &self.service.iframe;
+        let etag = self.service.etag.as_str();
+        let known = self.request.headers().get(header::IF_NONE_MATCH);
+        if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+            return HttpResponse::NotModified().insert_header((header::ETAG, etag)).finish();
+        }
+        let mut response = HttpResponse::Ok();
+        cors::cache(&mut response);
+        response
+            .insert_header((header::ETAG, etag))
+            .content_type("text/html; charset=UTF-8")
+            .body(page.clone())
+    }
+
+    async fn socket(&self, payload: web::Payload, is_framed: bool) -> Result<HttpResponse, Refused> {
+        check_origin(self.request, self.shared)?;
+        if !websocket::is_upgrade(self.request) {
+            let why = "Not a valid websocket request";
+            return Err(Refused::new(StatusCode::BAD_REQUEST, "no_websocket", why));
+        }
+        let admitted = admit(self.request, self.shared)?;
+        let guest = Guest {
+            welcome: admitted.welcome,
+            bearer: bearer(self.request).map(Box::from),
+            first: None,
+            listing: None,
+            opening: is_framed.then(sockjs::opening),
+        };
+        let handshake = Handshake {
+            request: self.request,
+            payload,
+            subprotocols: &[],
+        };
+        let worker = &admitted.surroundings;
+        let response = if is_framed {
+            let mount = &self.service.socket;
+            websocket::accept(handshake, mount, worker, guest, sockjs::framed, admitted.ticket).await
+        } else {
+            let mount = &self.service.raw;
+            websocket::accept(handshake, mount, worker, guest, websocket::plain, admitted.ticket).await
+        };
+        Ok(response.unwrap_or_else(|error| error.error_response()))
+    }
+
+    async fn receive(&self, session: &str, action: Action) -> Result<HttpResponse, Refused> {
+        check_origin(self.request, self.shared)?;
+        let callback = || {
+            let name = first(self.query, "c").or_else(|| first(self.query, "callback"));
+            // A script or a page in an iframe comes without an Origin.
+            check_referer(self.request, self.shared)?;
+            let invalid = |why| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "bad_callback", why);
+            pages::callback(name).map(str::to_owned).map_err(invalid)
+        };
+        let form = match action {
+            Action::XhrStreaming => Form::XhrStreaming,
+            Action::EventSource => Form::EventSource,
+            Action::HtmlFile => Form::HtmlFile(callback()?),
+            Action::Jsonp => Form::Jsonp(callback()?),
+            _ => Form::Xhr,
+        };
+        let surroundings = super::visitor::surroundings(self.request)?;
+        let (connection, is_new) = match surroundings.register.reserve(&self.name(session), None) {
+            Place::Taken(connection) => (connection, false),
+            Place::Free(listing) => (self.open(listing)?, true),
+            Place::Reserved => {
+                let why = "another request is opening this session";
+                return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "busy", why));
+            }
+        };
+        let mut response = receive::respond(
+            form,
+            Reader::new(connection),
+            is_new,
+            &self.service.settings,
+            self.request.version(),
+        )
+        .await;
+        self.set_cookie(&mut response);
+        Ok(response)
+    }
+
+    /// Begins a session.
+    fn open(&self, listing: Listing) -> Result<Addr<Connection>, Refused> {
+        let admitted = admit(self.request, self.shared)?;
+        let guest = Guest {
+            welcome: admitted.welcome,
+            bearer: bearer(self.request).map(Box::from),
+            first: None,
+            listing: Some(listing),
+            opening: None,
+        };
+        let ticket = admitted.ticket;
+        let nothing = stream::once(async move {
+            let _held = ticket;
+            std::future::pending::<Inbound>().await
+        });
+        Ok(self.service.session.connect(&admitted.surroundings, guest, nothing).1)
+    }
+
+    async fn send(&self, session: &str, payload: web::Payload, is_form: bool) -> Result<HttpResponse, Refused> {
+        check_origin(self.request, self.shared)?;
+        let bytes = body::read(payload, self.service.session.message_bytes).await?;
+        let is_encoded = is_form && media_type(self.request).contains("application/x-www-form-urlencoded");
+        let messages = if is_encoded {
+            incoming::array(&incoming::form_field(&bytes))
+        } else {
+            incoming::array(&bytes)
+        };
+        let failed =
+            |why: incoming::Unreadable| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "bad_payload", why.to_string());
+        let messages = messages.map_err(failed)?;
+        let surroundings: &Surroundings = super::visitor::surroundings(self.request)?;
+        let Ok(connection) = surroundings.register.find(&self.name(session), "") else {
+            return Ok(not_found());
+        };
+        for text in messages {
+            let hand = Hand {
+                socket: None,
+                inbound: Inbound::Text(text),
+            };
+            if connection.send(hand).await.is_err() {
+                return Ok(not_found());
+            }
+        }
+        let mut response = if is_form {
+            uncached(StatusCode::OK, "text/plain; charset=UTF-8").body("ok")
+        } else {
+            // The type is for old browsers, which take an answer without one for an error.
+            uncached(StatusCode::NO_CONTENT, "text/plain; charset=UTF-8").finish()
+        };
+        self.set_cookie(&mut response);
+        Ok(response)
+    }
+
+    /// Under which the register has a session: other services may have one of the same name.
+    fn name(&self, session: &str) -> String {
+        format!("{} {session}", self.service.name)
+    }
+
+    fn set_cookie(&self, response: &mut HttpResponse) {
+        if self.service.settings.cookie {
+            let own = self.request.cookie("JSESSIONID");
+            let value = own.as_ref().map_or("dummy", |cookie| cookie.value());
+            if let Ok(value) = header::HeaderValue::from_str(&format!("JSESSIONID={value}; path=/")) {
+                response.headers_mut().insert(header::SET_COOKIE, value);
+            }
+        }
+    }
+}
+
+fn media_type(request: &HttpRequest) -> String {
+    let value = request.headers().get(header::CONTENT_TYPE);
+    value
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_ascii_lowercase()
+}
+
+fn uncached(status: StatusCode, media: &str) -> actix_web::HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response
+        .content_type(media)
+        .insert_header((header::CACHE_CONTROL, pages::NO_CACHE));
+    response
+}
+
+fn not_found() -> HttpResponse {
+    HttpResponse::NotFound()
+        .content_type("text/plain; charset=UTF-8")
+        .body("404 Error: Page not found\n")
+}
+
+fn refuse(Refused { status, why, .. }: Refused) -> HttpResponse {
+    uncached(status, "text/plain; charset=UTF-8").body(why)
+}

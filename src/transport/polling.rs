@@ -1,0 +1,50 @@
+//! Long-polling.
+//!
+//! In: a request whose client may come in; then polls, each a request. Out: a connection, and for each poll a JSON array of the
+//! protocol's messages. Between two polls messages wait in the outbox, as WebSocket frames: a form in which they can be told apart.
+
+use std::rc::Rc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::stream;
+
+use super::websocket::frame;
+use super::{Guest, Mount};
+use crate::connection::Inbound;
+use crate::connection::actor::Surroundings;
+
+/// Starts a connection without a wire. `held` lives as long as the connection.
+pub fn open(mount: &Mount, surroundings: &Rc<Surroundings>, guest: Guest, held: impl Sized + 'static) {
+    let inbound = stream::once(async move {
+        let _held = held;
+        std::future::pending::<Inbound>().await
+    });
+    mount.connect(surroundings, guest, inbound);
+}
+
+/// The array of the messages in these frames.
+#[must_use]
+pub fn array(frames: &Bytes) -> Bytes {
+    let mut out = BytesMut::with_capacity(frames.len() + 2);
+    out.put_u8(b'[');
+    for (at, text) in frame::texts(frames).enumerate() {
+        if at > 0 {
+            out.put_u8(b',');
+        }
+        out.put_slice(text);
+    }
+    out.put_u8(b']');
+    out.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_messages_is_an_array_and_the_goodbye_of_a_socket_is_none() {
+        let frames = [frame::text(b"{}"), frame::text(b"1"), frame::close(1000, "")].concat();
+        assert_eq!(array(&frames.into()), Bytes::from_static(b"[{},1]"));
+        assert_eq!(array(&Bytes::new()), Bytes::from_static(b"[]"));
+    }
+}
