@@ -138,8 +138,8 @@ fn files(config: &Config, report: &mut Report<'_>) {
     if let Some(folder) = &config.server.static_dir {
         exists("server.static_dir", folder, Path::is_dir, "folder");
     }
-    if let Some(file) = &config.clients.socketio_client {
-        exists("clients.socketio_client", file, Path::is_file, "file");
+    if let Some(folder) = &config.clients.socketio_client {
+        exists("clients.socketio_client", folder, Path::is_dir, "folder");
     }
     if let Some(tls) = &config.tls {
         exists("tls.cert", &tls.cert, Path::is_file, "file");

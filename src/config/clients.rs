@@ -19,7 +19,7 @@ pub struct Clients {
     pub socketio: String,
     /// Whether Socket.IO clients that come back are told what they missed ("connection state recovery"). Default true.
     pub socketio_recovery: bool,
-    /// The browser client of Socket.IO to serve as `socket.io.js` below its path. Default none.
+    /// The folder whose `socket.io.js` and variants are served below its path: `dist` of the npm package socket.io-client. Default none.
     pub socketio_client: Option<PathBuf>,
     /// SockJS with the dialect of TURTED 1 and 2. Default `/turted`.
     pub sockjs: String,

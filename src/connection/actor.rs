@@ -237,6 +237,11 @@ impl Connection {
 
     fn grant(&mut self, wishes: Vec<Reaction>, cx: &mut Context<Self>) {
         if wishes.is_empty() {
+            // Whoever begins with something else does not come back to an earlier connection.
+            if !self.is_ready && matches!(self.rules.start, Start::Grace(_)) {
+                self.is_ready = true;
+                return self.ask(Request::Ready, None, cx);
+            }
             self.lane.answered();
         }
         for reaction in wishes {

@@ -71,21 +71,8 @@ async fn stream(
 ) -> Result<HttpResponse, Refused> {
     check_origin(request, shared)?;
     let user = visitor::identify(request, query, shared, visitor::surroundings(request)?).await?;
-    let channels = query.iter().filter(|(name, _)| name == "channel");
-    let channels = channels
-        .map(|(_, name)| ChannelName::parse(name, &shared.limits))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|why| bad_request("bad_name", format!("a channel name {why}")))?;
-    if channels.len() > shared.channels {
-        let why = format!("a connection may join {} channels", shared.channels);
-        return Err(bad_request("too_many_channels", why));
-    }
-    let header = request
-        .headers()
-        .get("last-event-id")
-        .and_then(|value| value.to_str().ok());
-    let header = header.filter(|value| !value.is_empty()).map(Arc::from);
-    let last = header.or_else(|| LAST.iter().find_map(|name| token(query, name)));
+    let channels = channels(query, shared)?;
+    let last = last_id(request, query);
     let is_native = match first(query, "format") {
         None | Some("named") => false,
         Some("native") => true,
@@ -109,6 +96,28 @@ async fn stream(
     body::suit(request.version(), &mut response);
     cors::allow(request.headers(), &mut response);
     Ok(response)
+}
+
+/// The channels in a query: `?channel=a&channel=b`.
+pub fn channels(query: &[(String, String)], shared: &Shared) -> Result<Vec<ChannelName>, Refused> {
+    let named = query.iter().filter(|(name, _)| name == "channel");
+    let channels: Result<Vec<_>, _> = named
+        .map(|(_, name)| ChannelName::parse(name, &shared.limits))
+        .collect();
+    let channels = channels.map_err(|why| bad_request("bad_name", format!("a channel name {why}")))?;
+    if channels.len() > shared.channels {
+        let why = format!("a connection may join {} channels", shared.channels);
+        return Err(bad_request("too_many_channels", why));
+    }
+    Ok(channels)
+}
+
+/// The last id that the client saw: in the header, where browsers put it, or else in the query.
+pub fn last_id(request: &HttpRequest, query: &[(String, String)]) -> Option<Arc<str>> {
+    let header = request.headers().get("last-event-id");
+    let header = header.and_then(|value| value.to_str().ok());
+    let header = header.filter(|value| !value.is_empty()).map(Arc::from);
+    header.or_else(|| LAST.iter().find_map(|name| token(query, name)))
 }
 
 async fn command(

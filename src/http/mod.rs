@@ -3,6 +3,7 @@
 //! In: requests. Out: responses, and connections behind upgrades. [`Shared`] is the same for every worker; what belongs to
 //! one worker thread is its [`Surroundings`]. No dispatch logic lives here.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::transport::sockjs::Service as SockJs;
 
 pub mod admission;
 pub mod body;
+pub mod client_script;
 pub mod cors;
 pub mod door;
 pub mod engineio;
@@ -26,6 +28,7 @@ pub mod events;
 pub mod observe;
 pub mod origin;
 pub mod pages;
+pub mod php_events;
 pub mod polls;
 pub mod socket;
 pub mod sockjs;
@@ -79,33 +82,40 @@ pub enum Entrance {
     WebSocket(Arc<Mount>),
     /// Server-sent events.
     Events(Arc<events::Events>),
+    /// Server-sent events of the PHP dialect.
+    PhpEvents(Arc<Mount>),
     /// Long-polling.
     Polls(Arc<Mount>),
-    /// An Engine.IO service.
-    EngineIo(Arc<Engine>),
+    /// An Engine.IO service, and the folder with the browser client of Socket.IO.
+    EngineIo(Arc<Engine>, Option<Arc<PathBuf>>),
     /// A SockJS service.
     SockJs(Arc<SockJs>),
 }
 
-/// Puts every route into place. Connectors' doors come first, pages last.
+/// Puts every route into place. Entrances for clients come first, since a connector may take the other methods of their paths;
+/// pages come last.
 pub fn routes(config: &mut ServiceConfig, shared: &Arc<Shared>, surroundings: &Rc<Surroundings>) {
     config.app_data(web::Data::from(Arc::clone(shared)));
     config.app_data(Rc::clone(surroundings));
+    for (path, entrance) in &shared.entrances {
+        match entrance {
+            Entrance::WebSocket(mount) => socket::routes(config, path, mount),
+            Entrance::Events(events) => events::routes(config, path, events),
+            Entrance::PhpEvents(mount) => php_events::routes(config, path, mount),
+            Entrance::Polls(mount) => polls::routes(config, path, mount),
+            Entrance::EngineIo(service, folder) => {
+                client_script::routes(config, path, folder.as_ref());
+                engineio::routes(config, path, service);
+            }
+            Entrance::SockJs(service) => sockjs::routes(config, path, service),
+        }
+    }
     for (index, endpoint) in shared.endpoints.iter().enumerate() {
         let path = format!("{}{{rest:.*}}", endpoint.prefix);
         config.route(
             &path,
             web::to(move |request, shared, payload| door::answer(index, request, shared, payload)),
         );
-    }
-    for (path, entrance) in &shared.entrances {
-        match entrance {
-            Entrance::WebSocket(mount) => socket::routes(config, path, mount),
-            Entrance::Events(events) => events::routes(config, path, events),
-            Entrance::Polls(mount) => polls::routes(config, path, mount),
-            Entrance::EngineIo(service) => engineio::routes(config, path, service),
-            Entrance::SockJs(service) => sockjs::routes(config, path, service),
-        }
     }
     config.route("/health/live", web::get().to(watch::live));
     config.route("/health/ready", web::get().to(watch::ready));

@@ -10,7 +10,10 @@ use turted_core::{Ending, Intent, Notice, Rejection, Tag, Welcome};
 pub mod classic;
 pub mod command;
 pub mod native;
+pub mod quiet;
 pub mod socketio;
+#[cfg(test)]
+mod transcripts;
 
 /// One dialect.
 pub trait Protocol: Send + Sync {

@@ -3,6 +3,7 @@
 //! In: the configuration, and what the embedding program offers. Out: entrances for the HTTP side, and for the Dispatcher one encoder for each: a
 //! mount names its encoder by its place in that list.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,12 +20,14 @@ use crate::http::events::Events;
 use crate::protocol::Protocol;
 use crate::protocol::classic::Classic;
 use crate::protocol::native::Native;
+use crate::protocol::quiet::Quiet;
 use crate::protocol::socketio::turted::Turted;
 use crate::protocol::socketio::{self, SocketIo};
 use crate::transport::Mount;
 use crate::transport::engineio::packet::Version;
 use crate::transport::engineio::{self, EngineEncoder, Generation};
 use crate::transport::event_stream::{NamedEvents, NamedForm, NativeEvents, NativeForm};
+use crate::transport::php_events::{self, PhpEvents, PhpForm};
 use crate::transport::sockjs::{self, SockJsEncoder, SockJsFraming, pages};
 use crate::transport::websocket::{WebSocketEncoder, WebSocketFraming};
 
@@ -42,6 +45,8 @@ pub enum Offer {
     Events(Arc<dyn Protocol>),
     /// Long-polling.
     Polls(Arc<dyn Protocol>),
+    /// Server-sent events of the PHP dialect.
+    PhpEvents,
     /// An Engine.IO service for clients of protocol 4 and, perhaps, 3.
     EngineIo {
         /// What is spoken with protocol 4.
@@ -50,6 +55,8 @@ pub enum Offer {
         v3: Option<Arc<dyn Protocol>>,
         /// Times and bounds.
         settings: engineio::Settings,
+        /// The folder with the browser client of Socket.IO, if there is one.
+        client: Option<PathBuf>,
     },
     /// A SockJS service.
     SockJs(Arc<dyn Protocol>, sockjs::Settings),
@@ -80,6 +87,7 @@ pub fn configured(config: &Config, limits: Limits) -> Vec<(String, Offer)> {
         v4: socketio(socketio::Version::V5),
         v3: Some(socketio(socketio::Version::V4)),
         settings: engine,
+        client: paths.socketio_client.clone(),
     };
     let sockjs = sockjs::Settings {
         client: paths.sockjs_client.clone(),
@@ -90,6 +98,7 @@ pub fn configured(config: &Config, limits: Limits) -> Vec<(String, Offer)> {
         (&paths.websocket, Offer::WebSocket(spoken())),
         (&paths.events, Offer::Events(spoken())),
         (&paths.polls, Offer::Polls(spoken())),
+        (&paths.php_events, Offer::PhpEvents),
         (&paths.socketio, socketio),
         (&paths.sockjs, Offer::SockJs(classic, sockjs.clone())),
         (&paths.sockjs_native, Offer::SockJs(spoken(), sockjs)),
@@ -133,6 +142,16 @@ impl<'a> Mounts<'a> {
                     native: self.mount(protocol, &NativeForm, native, rules),
                 }))
             }
+            Offer::PhpEvents => {
+                let rules = Rules {
+                    heartbeat: Heartbeat {
+                        every: Some(php_events::PING),
+                        patience: None,
+                    },
+                    ..socket
+                };
+                Entrance::PhpEvents(Arc::new(self.mount(Arc::new(Quiet), &PhpForm, PhpEvents, rules)))
+            }
             Offer::Polls(protocol) => {
                 let rules = Rules {
                     heartbeat: Heartbeat {
@@ -148,11 +167,16 @@ impl<'a> Mounts<'a> {
                 let encoder = WebSocketEncoder(Arc::clone(&protocol));
                 Entrance::Polls(Arc::new(self.mount(protocol, &WebSocketFraming, encoder, rules)))
             }
-            Offer::EngineIo { v4, v3, settings } => {
+            Offer::EngineIo {
+                v4,
+                v3,
+                settings,
+                client,
+            } => {
                 let mut generation = |protocol: Arc<dyn Protocol>, framing, version| {
                     self.generation(&protocol, framing, settings.rules(version), settings.max_payload)
                 };
-                Entrance::EngineIo(Arc::new(engineio::Service {
+                let service = engineio::Service {
                     name: path.to_owned(),
                     v4: generation(v4, &engineio::V4, Version::V4),
                     v3: v3
@@ -160,7 +184,8 @@ impl<'a> Mounts<'a> {
                         .map(|protocol| generation(protocol, &engineio::V3, Version::V3)),
                     v3_text: v3.map(|protocol| generation(protocol, &engineio::V3_TEXT, Version::V3)),
                     settings,
-                }))
+                };
+                Entrance::EngineIo(Arc::new(service), client.map(Arc::new))
             }
             Offer::SockJs(protocol, settings) => {
                 let iframe = pages::iframe(&settings.client);

@@ -128,7 +128,7 @@ pub fn open(mount: &Mount, surroundings: &Rc<Surroundings>, guest: Guest, held: 
 }
 
 /// One event. A line break in the data (JSON allows it between tokens) must not end the field (CWE-93).
-fn event(id: Option<&str>, name: Option<&str>, data: &[u8]) -> Bytes {
+pub(super) fn event(id: Option<&str>, name: Option<&str>, data: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(data.len() + 64);
     if let Some(id) = id {
         field(&mut out, "id", id);

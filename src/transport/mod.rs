@@ -21,6 +21,7 @@ use crate::protocol::Protocol;
 pub mod body;
 pub mod engineio;
 pub mod event_stream;
+pub mod php_events;
 pub mod polling;
 pub mod sockjs;
 pub mod websocket;

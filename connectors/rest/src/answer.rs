@@ -10,6 +10,8 @@ use serde::{Serialize, Serializer};
 use turted_core::envelope::Refusal;
 use turted_core::{PushError, Receipt};
 
+use crate::Answers;
+
 /// What became of a request that was not refused as a whole.
 pub(crate) enum Outcome {
     /// Of one push.
@@ -147,13 +149,15 @@ enum Element<'a> {
 pub(crate) enum Form {
     /// `OK`, as the original.
     Plain,
+    /// Plain words as the PHP server says them.
+    Php,
     /// Receipts and errors for programs.
     Json,
 }
 
 impl Form {
     /// JSON for those who name `application/json` in `Accept`. `*/*`, which every HTTP library sends, does not.
-    pub(crate) fn wanted(headers: &HeaderMap) -> Self {
+    pub(crate) fn wanted(headers: &HeaderMap, answers: Answers) -> Self {
         let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let named = values.flat_map(|value| value.split(',')).any(|range| {
             let mut parts = range.split(';').map(str::trim);
@@ -162,7 +166,11 @@ impl Form {
                 .is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
             json && !parts.any(is_never)
         });
-        if named { Self::Json } else { Self::Plain }
+        match (named, answers) {
+            (true, _) => Self::Json,
+            (false, Answers::Turted) => Self::Plain,
+            (false, Answers::Php) => Self::Php,
+        }
     }
 
     /// The response to a request.
@@ -177,13 +185,17 @@ impl Form {
     fn receipt(self, receipt: &Receipt) -> Response<Bytes> {
         match self {
             Self::Plain => plain("OK".into(), StatusCode::OK),
+            Self::Php => plain("ok".into(), StatusCode::OK),
             Self::Json => json(receipt, StatusCode::OK),
         }
     }
 
     fn failure(self, failure: &Failure) -> Response<Bytes> {
         let response = match self {
-            Self::Plain => plain(failure.words().to_owned(), failure.status),
+            Self::Php if failure.status == StatusCode::UNAUTHORIZED => {
+                return plain("FORBIDDEN".into(), StatusCode::FORBIDDEN);
+            }
+            Self::Plain | Self::Php => plain(failure.words().to_owned(), failure.status),
             Self::Json => json(failure, failure.status),
         };
         with_header(response, failure)
@@ -199,7 +211,8 @@ impl Form {
         let nothing_done = list.iter().all(Result::is_err);
         match (self, first) {
             (Self::Plain, None) => plain("OK".into(), StatusCode::OK),
-            (Self::Plain, Some((at, failure))) => {
+            (Self::Php, None) => plain("ok".into(), StatusCode::OK),
+            (Self::Plain | Self::Php, Some((at, failure))) => {
                 let words = format!("push[{at}]: {}", failure.words());
                 match nothing_done {
                     true => with_header(plain(words, failure.status), failure),

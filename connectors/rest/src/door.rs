@@ -15,11 +15,11 @@ use turted_core::envelope::{self, Body};
 use turted_core::json::JsonError;
 use turted_core::{Authenticator, ConnectorContext, Denied, Dispatch, Door, Inbox, Limits, Payload, Receipt};
 
-use crate::RestConfig;
 use crate::answer::{Failure, Form, Outcome};
 use crate::credentials::{self, Standing};
 use crate::inline;
 use crate::path::Direct;
+use crate::{Answers, RestConfig};
 
 /// What the door of a connector answers to; OPTIONS is the server's.
 pub(crate) fn methods(ape: bool) -> &'static str {
@@ -30,6 +30,7 @@ pub(crate) fn methods(ape: bool) -> &'static str {
 pub(crate) struct RestDoor {
     prefix: String,
     ape: bool,
+    answers: Answers,
     inbox: Inbox,
     backends: Arc<dyn Authenticator>,
     limits: Limits,
@@ -41,6 +42,7 @@ impl RestDoor {
         Self {
             prefix: config.path.clone(),
             ape: config.ape,
+            answers: config.answers,
             inbox: cx.inbox.clone(),
             backends: Arc::clone(&cx.backends),
             limits: cx.limits,
@@ -177,7 +179,7 @@ fn not_a_payload(error: JsonError) -> Failure {
 impl Door for RestDoor {
     fn answer(&self, request: Request<Bytes>) -> BoxFuture<'_, Response<Bytes>> {
         Box::pin(async move {
-            let form = Form::wanted(request.headers());
+            let form = Form::wanted(request.headers(), self.answers);
             let outcome = self.outcome(&request).await;
             self.count(&outcome);
             form.answer(&outcome)
@@ -187,6 +189,6 @@ impl Door for RestDoor {
     fn too_large(&self, request: &request::Parts) -> Response<Bytes> {
         let outcome = Err(Failure::too_large(self.limits.push_bytes));
         self.count(&outcome);
-        Form::wanted(&request.headers).answer(&outcome)
+        Form::wanted(&request.headers, self.answers).answer(&outcome)
     }
 }

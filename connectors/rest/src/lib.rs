@@ -24,17 +24,31 @@ use crate::door::RestDoor;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RestConfig {
-    /// Every path that begins with this takes pushes. Begins and ends with a slash. Default `/push/`.
+    /// Every path that begins with this takes pushes. Begins and ends with a slash; with `answers = "php"` it need not end with one.
+    /// Default `/push/`.
     pub path: String,
+    /// Whose words backends expect: `turted` or `php`. Default `turted`.
+    pub answers: Answers,
     /// Also takes the older inline form, `GET <path><urlencoded JSON>`. It carries its password in the URL, where
     /// proxies log it. Default false.
     pub ape: bool,
+}
+
+/// Whose words backends expect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answers {
+    /// `OK`, and 401 for wrong credentials, as the Node.js server of TURTED.
+    Turted,
+    /// `ok`, and 403 `FORBIDDEN` for wrong credentials, as the PHP server.
+    Php,
 }
 
 impl Default for RestConfig {
     fn default() -> Self {
         Self {
             path: "/push/".into(),
+            answers: Answers::Turted,
             ape: false,
         }
     }
@@ -46,7 +60,8 @@ impl ConnectorConfig for RestConfig {
 
     fn build(self) -> Result<RestConnector, SettingError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
-        let slashes = self.path.starts_with('/') && self.path.ends_with('/') && !self.path.contains("//");
+        let is_closed = self.path.ends_with('/') || self.answers == Answers::Php;
+        let slashes = self.path.starts_with('/') && is_closed && !self.path.contains("//");
         if !slashes || !self.path.bytes().all(plain) {
             let message = format!(
                 "{:?} must begin and end with a slash and hold letters, digits and - _ . ~ between single slashes, \

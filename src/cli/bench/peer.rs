@@ -12,6 +12,8 @@ pub enum Peer {
     Nchan,
     /// TURTED 4 over Socket.IO 4: `GET /socket.io/`, `JOIN`, `POST /push/`.
     Socketio,
+    /// turted's native protocol inside SockJS: `GET /sockjs/000/ID/websocket`.
+    Sockjs,
 }
 
 /// One step of the conversation that makes a fresh WebSocket a subscriber.
@@ -35,6 +37,7 @@ impl Peer {
             Peer::Turted => "turted",
             Peer::Nchan => "nchan",
             Peer::Socketio => "socketio",
+            Peer::Sockjs => "sockjs",
         }
     }
 
@@ -44,6 +47,7 @@ impl Peer {
             Peer::Turted => "/ws".to_owned(),
             Peer::Nchan => format!("/sub?id={channel}"),
             Peer::Socketio => "/socket.io/?EIO=4&transport=websocket".to_owned(),
+            Peer::Sockjs => format!("/sockjs/000/{:016x}/websocket", fastrand::u64(..)),
         }
     }
 
@@ -57,6 +61,16 @@ impl Peer {
                     hear(r#""type":"WELCOME""#, refusal),
                     Step::Say(format!(r#"{{"type":"JOIN","data":{{"channel":"{channel}"}},"ref":1}}"#)),
                     hear(r#""type":"OK""#, refusal),
+                ]
+            }
+            Peer::Sockjs => {
+                let refusal = r#"\"type\":\"ERROR\""#;
+                vec![
+                    hear(r#"\"type\":\"WELCOME\""#, refusal),
+                    Step::Say(format!(
+                        r#"["{{\"type\":\"JOIN\",\"data\":{{\"channel\":\"{channel}\"}},\"ref\":1}}"]"#
+                    )),
+                    hear(r#"\"type\":\"OK\""#, refusal),
                 ]
             }
             Peer::Nchan => Vec::new(),
@@ -78,7 +92,7 @@ impl Peer {
     /// Path and query of a push.
     pub fn publish_path(self, channel: &str) -> String {
         match self {
-            Peer::Turted | Peer::Socketio => "/push/".to_owned(),
+            Peer::Turted | Peer::Socketio | Peer::Sockjs => "/push/".to_owned(),
             Peer::Nchan => format!("/pub?id={channel}"),
         }
     }
@@ -86,7 +100,7 @@ impl Peer {
     /// The body of a push that carries `payload` (JSON) to `channel`.
     pub fn publish_body(self, channel: &str, payload: &str) -> String {
         match self {
-            Peer::Turted | Peer::Socketio => {
+            Peer::Turted | Peer::Socketio | Peer::Sockjs => {
                 format!(r#"{{"event":"BENCH","targets":{{"channels":["{channel}"]}},"payload":{payload}}}"#)
             }
             Peer::Nchan => payload.to_owned(),
@@ -101,7 +115,7 @@ mod tests {
 
     #[test]
     fn pushes_are_json_that_names_the_channel() {
-        for peer in [Peer::Turted, Peer::Socketio] {
+        for peer in [Peer::Turted, Peer::Socketio, Peer::Sockjs] {
             let body: Value = serde_json::from_str(&peer.publish_body("chat", r#"{"a":1}"#)).unwrap();
             assert_eq!(body["targets"]["channels"][0], "chat");
             assert_eq!(body["payload"]["a"], 1);
@@ -114,5 +128,6 @@ mod tests {
         assert_eq!(Peer::Socketio.answer("2"), Some("3"));
         assert_eq!(Peer::Socketio.answer("42"), None);
         assert_eq!(Peer::Turted.answer("2"), None);
+        assert_eq!(Peer::Sockjs.answer("2"), None);
     }
 }

@@ -105,6 +105,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 v4: echo(),
                 v3: None,
                 settings: engine(None),
+                client: None,
             },
         )
         .offer(
@@ -113,6 +114,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 v4: Arc::new(SocketIo::new(offer, Suite::new)),
                 v3: None,
                 settings: engine(Some(Duration::from_secs(1))),
+                client: None,
             },
         )
         .build()?

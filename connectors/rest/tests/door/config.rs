@@ -7,7 +7,7 @@ use turted_core::ConnectorState;
 use turted_core::{ConnectorConfig, PushConnector};
 use turted_rest::RestConfig;
 
-use crate::support::{House, context};
+use crate::support::{House, PASSWORD, WRONG, context, post};
 
 fn read(section: &str) -> Result<RestConfig, String> {
     serde_json::from_str(section).map_err(|error| error.to_string())
@@ -26,7 +26,7 @@ fn an_unknown_key_is_refused_with_those_that_exist() {
     assert!(
         read(r#"{"pfad":"/"}"#)
             .unwrap_err()
-            .starts_with("unknown field `pfad`, expected `path` or `ape`")
+            .starts_with("unknown field `pfad`, expected one of `path`, `answers`, `ape`")
     );
 }
 
@@ -52,6 +52,23 @@ fn a_path_begins_and_ends_with_a_slash() {
         );
         assert_eq!(error, expected);
     }
+}
+
+#[test]
+fn backends_of_the_php_server_get_its_words_at_its_path() {
+    let house = House::of_php();
+    assert_eq!(house.endpoint.prefix, "/sse");
+    let push = |auth: &str| {
+        post(
+            "/sse",
+            &[],
+            &format!(r#"{{"event":"A","auth":{{"password":"{auth}"}}}}"#),
+        )
+    };
+    let taken = house.ask(push(PASSWORD));
+    assert!(taken.starts_with("200") && taken.ends_with("| ok"), "{taken}");
+    let denied = house.ask(push(WRONG));
+    assert!(denied.starts_with("403") && denied.ends_with("FORBIDDEN"), "{denied}");
 }
 
 #[test]

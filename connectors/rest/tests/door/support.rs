@@ -17,7 +17,7 @@ use turted_core::{
     Authenticator, ConnectorConfig, ConnectorContext, Credentials, Denied, Dispatch, Door, Endpoint, Epoch, Identity,
     Inbox, Intake, Limits, PushConnector, PushError, Receipt, Shutdown,
 };
-use turted_rest::RestConfig;
+use turted_rest::{Answers, RestConfig};
 
 /// Good in `auth` and in `params`.
 pub const PASSWORD: &str = "sesame";
@@ -94,6 +94,15 @@ impl House {
     pub fn with_ape() -> Self {
         Self::with(RestConfig {
             ape: true,
+            ..RestConfig::default()
+        })
+    }
+
+    /// As backends of the PHP server know it.
+    pub fn of_php() -> Self {
+        Self::with(RestConfig {
+            path: "/sse".into(),
+            answers: Answers::Php,
             ..RestConfig::default()
         })
     }
