@@ -2,7 +2,7 @@
 # How many events per second come in through each connector: from a full source, into one subscribed client and into 1,000. And how much memory
 # the server needs at most while it works through 1,000,000 messages that waited for it.
 #   cargo build --release && tests/performance/connectors.sh
-# In: the release build, or TURTED, another one; redis-server, rabbitmq-server and amqp-tools; FEW, MANY and WAITING, other counts for a quick try.
+# In: the release build, or TURTED, another one; Node.js, redis-server, rabbitmq-server, amqp-tools; FEW, MANY and WAITING, other counts for a quick try.
 # Out: two tables of Markdown rows. For the file connector `tail -F` reads the same lines in the same run.
 set -euo pipefail
 
@@ -16,32 +16,17 @@ ulimit -n "$(ulimit -Hn)"
 address=127.0.0.1:7341
 redis_port=7342
 tcp_port=7343
-taken='turted_connector_events_total{connector="in"}'
 amqp=amqp://guest:guest@127.0.0.1:7344/%2f
 
 # events N: N pushes, a line each, of about 170 bytes.
 events() {
-  seq "$1" | awk '{ printf "{\"event\":\"E\",\"targets\":{\"channels\":[\"bench\"]},\"payload\":{\"n\":%d,\"text\":\"%0100d\"}}\n", $1, 0 }'
+  seq "$1" | awk '{ printf "{\"event\":\"E\",\"targets\":{\"channels\":[\"bench\"]},\"payload\":{\"n\":%d,\"text\":\"%099d!\"}}\n", $1, 0 }'
 }
 
-# section: the section [connectors.in] on standard input becomes the server's configuration.
+# section: the section [connectors.in] on standard input becomes the server's configuration. A source is not slowed down by slow clients: whoever falls too far
+# behind is sent away. So that every client gets every event, all of them have room in its outbox.
 section() {
-  { printf '[limits]\nconnections_per_address = 5000\n[connectors.in]\n'; cat; } >"$scratch/turted.toml"
-}
-
-number() {
-  curl -s "http://$address/metrics" | awk -v name="$1" '$1 == name { print $2 }'
-}
-
-# until_is COUNT NAME: waits until the server says this number, and gives up when it does not change any more.
-until_is() {
-  local now before='' still=0
-  while now=$(number "$2"); [ "$now" != "$1" ]; do
-    if [ "$now" = "$before" ]; then still=$((still + 1)); else still=0; fi
-    [ "$still" -lt 3000 ] || { echo "$2 stays $now, not $1" >&2; tail -n 20 "$scratch/log" >&2; exit 1; }
-    before=$now
-    sleep 0.02
-  done
+  { printf '[limits]\nconnections_per_address = 5000\noutbox_bytes = "64 MiB"\noutbox_frames = 1000000\n[connectors.in]\n'; cat; } >"$scratch/turted.toml"
 }
 
 serve() {
@@ -55,25 +40,30 @@ end() {
   wait "$@" 2>/dev/null || true
 }
 
-# measure LABEL CLIENTS EVENTS: lets the clients in, calls `begin`, and prints a row when all events are taken.
+# measure LABEL CLIENTS EVENTS: lets the clients in, calls `begin`, and prints a row when each client has every event.
 measure() {
-  local bench from to
+  local from to
   serve
-  "$turted" bench --url "http://$address" --subscribers "$2" --publishes 2 --warmup 0 --rate 0.02 >"$scratch/bench" 2>&1 &
-  bench=$!
-  until_is "$2" turted_connections
+  coproc clients { exec node "$root/tests/performance/clients.mjs" "${address#*:}" "$2" "$3"; }
+  said ready
   from=$(date +%s%N)
   begin &
-  until_is "$3" "$taken"
+  said 'done'
   to=$(date +%s%N)
   awk -v l="$1" -v c="$2" -v e="$3" -v t="$((to - from))" 'BEGIN { printf "| %s | %d | %d | %.0f |\n", l, c, e, e / (t / 1e9) }'
-  end "$bench" "$server"
+  end "$server"
+}
+
+# said WORD: waits until the clients say it.
+said() {
+  local word
+  read -r -t 120 word <&"${clients[0]}" && [ "$word" = "$1" ] || { echo "the clients never said $1" >&2; tail -n 20 "$scratch/log" >&2; exit 1; }
 }
 
 # work_through LABEL: takes everything that waits, without clients, and prints what memory that took.
 work_through() {
   serve
-  until_is "$waiting" "$taken"
+  until [ "$(curl -s "http://$address/metrics" | awk '/^turted_connector_events_total/ { print $2 }')" = "$waiting" ]; do sleep 0.2; done
   awk -v l="$1" -v w="$waiting" '/^VmHWM/ { printf "| %s | %d | %.0f |\n", l, w, $2 / 1024 }' "/proc/$server/status"
   end "$server"
 }
