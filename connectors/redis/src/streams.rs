@@ -1,8 +1,9 @@
 //! Streams: at least once.
 //!
-//! In: the entries that a consumer group gives to us: first those that were given to us before a restart, then new ones; for some seconds those that
-//! a connection which was lost is still given in our name, and from time to time those that another consumer took and did not acknowledge. Out: dispatches, and for each entry an acknowledgement, after its receipt. An entry that can never be
-//! dispatched is acknowledged too, once it lies in the stream for dead letters, if there is one. It never trims a stream that it reads: that is the producer's.
+//! In: the entries that a consumer group gives to us: first those that were given to us before a restart, then new ones; for some seconds also
+//! those that a lost connection is still given in our name, and from time to time those that another consumer took and did not acknowledge. Out:
+//! dispatches, and for each entry an acknowledgement, after its receipt. An entry that can never be dispatched is acknowledged too, once it lies in
+//! the stream for dead letters, if there is one. It never trims a stream that it reads: that is the producer's.
 
 use std::collections::HashMap;
 use std::pin::pin;
