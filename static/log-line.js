@@ -61,17 +61,18 @@ function sentence(members) {
 }
 
 /**
- * A payload as the page shows it. The file connector's has `line`, beside it `json` or `fields`; any other is shown as it is.
+ * A payload as the page shows it. The file connector's has `line`, beside it perhaps `fields`, or `json` instead; any other is shown as it is.
  * `before` is the line before: an indented one of the same file (a stack trace) goes on with its level.
  */
 function readLine(payload, before) {
   const members = isObject(payload) ? payload : {};
   const packed = JSON.stringify(payload) ?? '';
   const raw = typeof members.line === 'string' ? members.line : typeof payload === 'string' ? payload : undefined;
-  const json = isObject(members.json) ? members.json : {};
+  const json = isObject(members.json) ? members.json : undefined;
   const fields = isObject(members.fields) ? members.fields : {};
-  const named = [members, json, fields].map((each) => first(each, 'level', 'severity', 'lvl')).find((value) => value !== undefined);
-  const text = uncoloured(sentence(raw === undefined ? members : json) ?? raw ?? packed);
+  const named = [members, json ?? {}, fields].map((each) => first(each, 'level', 'severity', 'lvl')).find((value) => value !== undefined);
+  const told = json ?? (raw === undefined ? members : {});
+  const text = uncoloured(sentence(told) ?? raw ?? (json ? JSON.stringify(json) : packed));
   const file = typeof members.file === 'string' ? members.file : '';
   const own = namedLevel(named) ?? levelInside(uncoloured(raw ?? text));
   const continued = !own && /^\s/.test(text) && before?.file === file;

@@ -83,7 +83,7 @@ step 'Rust tests'
 cargo test --workspace --locked
 
 step 'scripts'
-for script in static/*.js static/*.mjs tests/browser/*.mjs tests/clients/*.mjs; do
+for script in static/*.js static/*.mjs tests/browser/*.mjs tests/clients/*.mjs tests/performance/*.mjs; do
   node --check "$script"
 done
 for script in tests/*.sh tests/*/*.sh .ci/run; do
@@ -120,6 +120,9 @@ TURTED_URL=$url CHROMIUM=$chromium ARTEFACTS=$artefacts node --test pages.mjs
 
 step 'browser stories: the log page'
 TURTED_URL=$url CHROMIUM=$chromium ARTEFACTS=$artefacts node --test log.mjs
+
+step 'browser stories: from a file to the log page'
+TURTED=$target/debug/turted CHROMIUM=$chromium ARTEFACTS=$artefacts node --test tail.mjs
 
 step 'the push clients and the npm package'
 "$root/tests/clients/run.sh" "$url" "$target/debug/turted"

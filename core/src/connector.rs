@@ -32,8 +32,8 @@ pub trait PushConnector: Send + 'static {
         None
     }
 
-    /// Where it listens by itself, if it does. When that is more than this machine, the server insists on a guard at the backends'
-    /// door, as it does for its own address.
+    /// Where it listens by itself, if it does. The server says so in its first lines; when it is more than this machine, the server insists
+    /// on a guard at the backends' door, as it does for its own address.
     fn listens(&self) -> Option<SocketAddr> {
         None
     }

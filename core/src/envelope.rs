@@ -20,7 +20,7 @@ use crate::target::Target;
 pub const BATCH: usize = 1000;
 /// Longest idempotency key in bytes.
 pub const KEY_BYTES: usize = 128;
-/// Most targets, and most exclusions of a kind, in one push.
+/// Most names in one member of `targets` or `exclude`.
 pub const TARGETS: usize = 10_000;
 
 /// One push as a backend wrote it.
@@ -148,19 +148,30 @@ fn targets(raw: Option<&RawValue>, limits: &Limits) -> Result<Vec<Target>, Refus
         None if raw.get().trim_start_matches('[').trim_start() == "]" => Members::new(),
         None => return Err(Refusal::new("bad_target", "targets must be an object")),
     };
-    let users = names("bad_target", "targets.users", members.get("users").copied(), |text| {
+    let users = spelled(&members, ["users", "user"], |text| {
         UserName::parse(text, limits).map(Target::User)
     })?;
-    let channels = names(
-        "bad_target",
-        "targets.channels",
-        members.get("channels").copied(),
-        |text| ChannelName::parse(text, limits).map(Target::Channel),
-    )?;
+    let channels = spelled(&members, ["channels", "channel"], |text| {
+        ChannelName::parse(text, limits).map(Target::Channel)
+    })?;
     // The presence of the member counts, as in the original; only an explicit `false` is an absence.
     let broadcast = members.get("broadcast").is_some_and(|raw| raw.get() != "false");
     let everybody = broadcast.then_some(Target::Everybody);
     Ok(users.into_iter().chain(channels).chain(everybody).collect())
+}
+
+/// The names of one kind of target, in both spellings: TURTED's Symfony bundle writes `channel`.
+fn spelled<T>(
+    members: &Members<'_>,
+    spellings: [&str; 2],
+    make: impl Fn(&str) -> Result<T, NameError>,
+) -> Result<Vec<T>, Refusal> {
+    let mut all = Vec::new();
+    for spelling in spellings {
+        let raw = members.get(spelling).copied();
+        all.extend(names("bad_target", &format!("targets.{spelling}"), raw, &make)?);
+    }
+    Ok(all)
 }
 
 fn exclude(raw: Option<&RawValue>, limits: &Limits) -> Result<Exclude, Refusal> {
@@ -259,6 +270,16 @@ mod tests {
     }
 
     #[test]
+    fn the_singular_means_the_same_and_both_count_users_before_channels() {
+        let via = |body: &str| serde_json::to_string(&push(body).dispatch.targets).unwrap();
+        assert_eq!(via(r#"{"targets":{"channel":"chat"}}"#), r#"[{"channel":"chat"}]"#);
+        assert_eq!(
+            via(r#"{"targets":{"channel":["d"],"channels":"c","user":["b"],"users":["a"]}}"#),
+            r#"[{"user":"a"},{"user":"b"},{"channel":"c"},{"channel":"d"}]"#
+        );
+    }
+
+    #[test]
     fn the_payload_is_passed_on_byte_for_byte() {
         let push = push("{\"payload\": {\"n\":12345678901234567890123, \"a\" : \"\\u00e9\\ud800\"} }");
         assert_eq!(
@@ -286,6 +307,10 @@ mod tests {
             (
                 r#"{"targets":{"channels":["a",""]}}"#,
                 "bad_target: a name in targets.channels must not be empty",
+            ),
+            (
+                r#"{"targets":{"channel":{}}}"#,
+                "bad_target: targets.channel must be a string or a list of strings",
             ),
             (r#"{"exclude":1}"#, "bad_exclude: exclude must be an object"),
             (r#"{"id":""}"#, "bad_id: id must be a string of 1 to 128 bytes"),

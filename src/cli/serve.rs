@@ -7,12 +7,12 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use log::info;
-use serde::Deserialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{line, url};
+use super::line;
 use crate::Server;
-use crate::config::{Config, ConnectorSection, Method, Observe};
+use crate::config::{Config, Method, Observe};
+use crate::server::WayIn;
 
 /// What the shell says of a program that SIGINT ended.
 const INTERRUPTED: i32 = 130;
@@ -24,7 +24,7 @@ pub async fn run(config: Config) -> Result<()> {
     let mut terminate = on(SignalKind::terminate())?;
     let running = Server::builder().config(config.clone()).build()?.start()?;
     // A server whose standard output is closed goes on serving.
-    let _ = line::print(banner(&config, &running.addresses()).trim_end());
+    let _ = line::print(banner(&config, &running.addresses(), running.ways_in()).trim_end());
     tokio::select! {
         _ = interrupt.recv() => info!("SIGINT: stopping; once more to stop at once"),
         _ = terminate.recv() => info!("SIGTERM: stopping"),
@@ -40,7 +40,7 @@ fn on(kind: SignalKind) -> Result<Signal> {
 }
 
 /// What is where, with URLs to copy.
-fn banner(config: &Config, addresses: &[(SocketAddr, &str)]) -> String {
+fn banner(config: &Config, addresses: &[(SocketAddr, &str)], ways_in: &[WayIn]) -> String {
     let all: Vec<String> = addresses
         .iter()
         .map(|(address, scheme)| format!("{scheme}://{address}"))
@@ -68,11 +68,18 @@ fn banner(config: &Config, addresses: &[(SocketAddr, &str)]) -> String {
         format!("{socket}://{host}{}", config.clients.websocket),
         &clients,
     );
-    for section in config.connectors.values() {
-        let door = door(section).map(|path| format!("POST {scheme}://{host}{path}"));
-        let auth = format!("; auth {}", word(&config.auth.backends));
-        let remark = format!("connector {}{}", section.name, if door.is_some() { &auth } else { "" });
-        row("backends", door.unwrap_or_else(|| section.kind.clone()), &remark);
+    for way_in in ways_in {
+        let kind = config.connectors.get(&*way_in.name).map_or("", |section| &section.kind);
+        let mut remark = format!("connector {}", way_in.name);
+        let place = match (&way_in.path, way_in.listens) {
+            (Some(path), _) => {
+                remark += &format!("; auth {}", word(&config.auth.backends));
+                format!("POST {scheme}://{host}{path}")
+            }
+            (None, Some(address)) => format!("{kind} {address}"),
+            (None, None) => kind.to_owned(),
+        };
+        row("backends", place, &remark);
     }
     let watch = [
         config.observe.metrics.then_some(Observe::METRICS),
@@ -100,19 +107,6 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// The path below which a connector takes pushes on the server's own port, for the type that does.
-fn door(section: &ConnectorSection) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Door {
-        path: Option<String>,
-    }
-    if section.kind != "rest" {
-        return None;
-    }
-    let path = section.parse::<Door>().ok().and_then(|door| door.path);
-    Some(path.unwrap_or_else(|| url::PUSH.to_owned()))
-}
-
 /// The `type` that the configuration calls a method by.
 fn word(method: &Method) -> &'static str {
     match method {
@@ -127,8 +121,16 @@ mod tests {
     use super::*;
     use crate::config::{Secret, Sources};
 
-    fn at(address: &str, scheme: &'static str, config: &Config) -> String {
-        banner(config, &[(address.parse().unwrap(), scheme)])
+    fn at(address: &str, scheme: &'static str, config: &Config, ways_in: &[WayIn]) -> String {
+        banner(config, &[(address.parse().unwrap(), scheme)], ways_in)
+    }
+
+    fn way_in(name: &str, path: Option<&str>, listens: Option<&str>) -> WayIn {
+        WayIn {
+            name: name.into(),
+            path: path.map(str::to_owned),
+            listens: listens.map(|address| address.parse().unwrap()),
+        }
     }
 
     #[test]
@@ -142,13 +144,17 @@ mod tests {
             "  watch      http://127.0.0.1:7117/metrics, /observe, /health/ready\n",
             "  demo       http://127.0.0.1:7117/\n",
         );
-        assert_eq!(at("127.0.0.1:7117", "http", &Config::default()), expected);
+        let rest = way_in("rest", Some("/push/"), None);
+        assert_eq!(at("127.0.0.1:7117", "http", &Config::default(), &[rest]), expected);
     }
 
     #[test]
     fn the_banner_follows_the_configuration() {
         let sets = [
-            "connectors.rest.path=/in/",
+            "connectors.rest.type=rest",
+            "connectors.lines.type=tcp",
+            "connectors.lines.address=[::1]:7118",
+            "connectors.pipe.type=stdin",
             "server.demo=false",
             "observe.metrics=false",
         ];
@@ -156,15 +162,25 @@ mod tests {
             sets: sets.map(str::to_owned).to_vec(),
             ..Sources::default()
         };
-        let mut config = Config::load(&sources, &crate::registry::check).unwrap();
+        let mut config = Config::load(&sources, &|_| Ok(())).unwrap();
         config.auth.backends = Method::Password(Secret::new("hush"));
-        let text = at("0.0.0.0:443", "https", &config);
+        let ways_in = [
+            way_in("rest", Some("/in/"), None),
+            way_in("lines", None, Some("[::1]:7118")),
+            way_in("pipe", None, None),
+        ];
+        let text = at("0.0.0.0:443", "https", &config, &ways_in);
         assert!(text.contains("listening on https://0.0.0.0:443\n"), "{text}");
         assert!(text.contains("wss://127.0.0.1:443/ws"), "{text}");
         assert!(
             text.contains("POST https://127.0.0.1:443/in/") && text.contains("auth password"),
             "{text}"
         );
+        let rows = [
+            "  backends   tcp [::1]:7118                            (connector lines)\n",
+            "  backends   stdin                                     (connector pipe)\n",
+        ];
+        assert!(rows.iter().all(|row| text.contains(row)), "{text}");
         assert!(
             !text.contains("/metrics") && !text.contains("demo") && !text.contains("hush"),
             "{text}"

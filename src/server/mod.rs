@@ -173,8 +173,13 @@ impl Server {
         let backends = authenticator(&config.auth.backends, limits);
 
         let connectors = Arbiter::new();
-        let (mut endpoints, mut reports) = (Vec::new(), Vec::new());
+        let (mut endpoints, mut reports, mut ways_in) = (Vec::new(), Vec::new(), Vec::new());
         for (name, connector) in self.connectors {
+            let mut way_in = WayIn {
+                name: Arc::clone(&name),
+                path: None,
+                listens: connector.listens(),
+            };
             let cx = ConnectorContext {
                 name: Arc::clone(&name),
                 inbox: inbox.clone(),
@@ -191,8 +196,10 @@ impl Server {
                     let why = format!("another connector has the path {}", endpoint.prefix);
                     return Err(ServeError::Connector(name, why));
                 }
+                way_in.path = Some(endpoint.prefix.clone());
                 endpoints.push(endpoint);
             }
+            ways_in.push(way_in);
             reports.push((name, cx.report.clone()));
             Supervisor::start_in_arbiter(&connectors.handle(), move |_| Supervisor::new(connector, cx));
         }
@@ -228,6 +235,7 @@ impl Server {
         let (addresses, http, ended) = listen::listen(&config, worker)?;
         Ok(Running {
             addresses,
+            ways_in,
             http,
             ended,
             dispatcher,
@@ -239,9 +247,21 @@ impl Server {
     }
 }
 
+/// Where a connector takes events in, as far as the server can tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WayIn {
+    /// The connector's name.
+    pub name: Arc<str>,
+    /// The path of its door on the server's own port, if it has one.
+    pub path: Option<String>,
+    /// The address on which it listens by itself, as it was configured.
+    pub listens: Option<SocketAddr>,
+}
+
 /// A server that takes clients and pushes.
 pub struct Running {
     addresses: Vec<(SocketAddr, &'static str)>,
+    ways_in: Vec<WayIn>,
     http: ServerHandle,
     ended: futures_util::future::LocalBoxFuture<'static, std::io::Result<()>>,
     dispatcher: Addr<Dispatcher>,
@@ -256,6 +276,12 @@ impl Running {
     #[must_use]
     pub fn addresses(&self) -> Vec<(SocketAddr, &'static str)> {
         self.addresses.clone()
+    }
+
+    /// Its connectors, in the order in which they were started.
+    #[must_use]
+    pub fn ways_in(&self) -> &[WayIn] {
+        &self.ways_in
     }
 
     /// The Dispatcher's door, for a program that embeds the server and pushes by itself.

@@ -159,8 +159,8 @@ story('lines appear in order, each with its level in words', async () => {
   const page = await watch();
   const cases = [
     [{ line: 'named by the connector', level: 'WARNING' }, 'warn'],
-    [{ line: '{}', json: { severity: 'critical', msg: 'from JSON', user: 42, why: 'two words' } }, 'fatal'],
-    [{ line: '{}', json: { level: 30, msg: 'pino' } }, 'info'],
+    [{ json: { severity: 'critical', msg: 'from JSON', user: 42, why: 'two words' } }, 'fatal'],
+    [{ json: { level: 30, msg: 'pino' } }, 'info'],
     [{ line: 'lvl=dbug a=b', fields: { level: 'debug' } }, 'debug'],
     [{ line: '2026-11-21T10:00:00Z ERROR db: gone' }, 'error'],
     [{ line: '    at connect (db.js:1)' }, 'error'],
@@ -513,7 +513,7 @@ const SAMPLE = [
   ['app.log', '2026-11-21T10:00:03.417Z ERROR db: connection reset by peer'],
   ['app.log', '    at Pool.connect (pool.js:118:11)'],
   ['app.log', '    at async Orders.find (orders.js:42:9)'],
-  ['worker.log', '{"level":"error"}', { json: { time: '2026-11-21T10:00:03.500Z', level: 'error', msg: 'job failed', job: 'mail:93', attempt: 3 } }],
+  ['worker.log', undefined, { json: { time: '2026-11-21T10:00:03.500Z', level: 'error', msg: 'job failed', job: 'mail:93', attempt: 3 } }],
   ['app.log', '2026-11-21T10:00:04.000Z FATAL main: no database, giving up'],
   ['app.log', 'a line that names no level'],
   ['worker.log', '2026-11-21T10:00:04.120Z TRACE tick 81', { cut: true }],

@@ -14,6 +14,7 @@ mod connectors;
 mod file;
 mod limits;
 mod observe;
+mod pages;
 mod push;
 mod rabbitmq;
 mod redis;

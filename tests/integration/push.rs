@@ -30,6 +30,23 @@ async fn a_push_reaches_a_user_a_channel_and_everybody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_channel_and_a_user_in_the_singular_are_reached_as_well() {
+    let server = Server::start();
+    let (mut member, mut adam) = (server.member(&["chat", "news"]).await, server.user("adam").await);
+    // As TURTED's Symfony bundle notifies a channel.
+    for (targets, payload) in [
+        (json!({"channel": "chat"}), 1),
+        (json!({"channel": ["chat"], "channels": ["news"], "user": "adam"}), 2),
+    ] {
+        let push = json!({"event": "E", "targets": targets, "payload": payload, "auth": []});
+        assert_eq!(server.push(&push).await.text(), "OK");
+    }
+    assert_eq!(payloads(&member.events(2).await), [json!(1), json!(2)]);
+    assert_eq!(payloads(&adam.events(1).await), [json!(2)]);
+    assert!(member.heard(&server).await.is_empty(), "once is enough");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_answers_are_those_of_the_original() {
     let server = Server::with("auth.backends.type = \"password\"\nauth.backends.password = \"s3cret\"");
     let good = json!({"event": "E", "targets": {"broadcast": true}, "auth": {"password": "s3cret"}});

@@ -226,6 +226,56 @@ async fn a_stream_arrives_once_and_in_order_while_redis_is_killed_and_restarted(
     assert!(is_in_order_and_none_twice(&heard));
 }
 
+/// Waits until so many reads wait for entries; gives their connections.
+fn waiting(redis: &Redis, count: usize) -> Vec<String> {
+    let begun = Instant::now();
+    loop {
+        let list = redis.must(&["CLIENT", "LIST"]).text();
+        let waits = |line: &&str| line.contains("cmd=xreadgroup") && line.contains("flags=b");
+        let id = |line: &str| {
+            line.split(' ')
+                .find_map(|word| word.strip_prefix("id="))
+                .map(str::to_owned)
+        };
+        let ids: Vec<String> = list.lines().filter(waits).filter_map(id).collect();
+        if ids.len() == count {
+            return ids;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{ids:?} wait, not {count}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_lost_connection_is_still_given_arrives_long_before_it_would_be_claimed() {
+    let redis = Redis::start();
+    let server = Server::with(&settings(&redis, STREAM));
+    let mut listener = Listener::join(&server).await;
+    group(&redis);
+    let read = waiting(&redis, 1).remove(0);
+    // For Redis, a connection that is cut without a word is alive, and its read waits on: this one stands for it.
+    let mut lost = redis.client();
+    let command = "XREADGROUP GROUP turted turted BLOCK 0 STREAMS orders >";
+    lost.say(&command.split(' ').collect::<Vec<_>>()).unwrap();
+    waiting(&redis, 2);
+    redis.must(&["CLIENT", "KILL", "ID", &read]);
+    waiting(&redis, 2);
+    for number in ["1", "2"] {
+        redis.must(&["XADD", "orders", "*", "n", number]);
+    }
+    let given = lost.answer().unwrap();
+    assert_eq!(
+        given.list().len(),
+        1,
+        "the first is given to the lost connection: {given:?}"
+    );
+    // By a claim it would come after 30 s, and nobody waits for an event that long.
+    listener.more(2).await;
+    acknowledged(&redis);
+    let mut heard = listener.rest(&server).await;
+    heard.sort_unstable();
+    assert_eq!(heard, [1, 2]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_is_dispatched_at_least_once_while_the_server_is_killed() {
     let redis = Redis::start();

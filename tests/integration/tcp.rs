@@ -50,6 +50,26 @@ async fn a_line_reaches_its_channel_and_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_first_lines_say_where_events_come_in() {
+    let port = free();
+    let server = Server::with(&settings(
+        "127.0.0.1",
+        port,
+        "connectors.rest.path = \"/from/backends/\"",
+    ));
+    let expected = [
+        format!("POST {}/from/backends/ ", server.url()),
+        format!("tcp 127.0.0.1:{port} "),
+    ];
+    let said = async {
+        while !expected.iter().all(|place| server.log().contains(place)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the first lines", said).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn strangers_prove_themselves_in_their_first_line() {
     let port = free();
     let password = "auth.backends.type = \"password\"\nauth.backends.password = \"sesame\"";

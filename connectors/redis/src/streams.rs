@@ -1,8 +1,9 @@
 //! Streams: at least once.
 //!
-//! In: the entries that a consumer group gives to us: first those that we took before a restart, then new ones, and from time to time those that
-//! another consumer took and did not acknowledge. Out: dispatches, and for each entry an acknowledgement, after its receipt. An entry that can never be
-//! dispatched is acknowledged too, once it lies in the stream for dead letters, if there is one. It never trims a stream that it reads: that is the producer's.
+//! In: the entries that a consumer group gives to us: first those that were given to us before a restart, then new ones; for some seconds also
+//! those that a lost connection is still given in our name, and from time to time those that another consumer took and did not acknowledge. Out:
+//! dispatches, and for each entry an acknowledgement, after its receipt. An entry that can never be dispatched is acknowledged too, once it lies in
+//! the stream for dead letters, if there is one. It never trims a stream that it reads: that is the producer's.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -24,6 +25,10 @@ use crate::server::Server;
 
 /// How long the server may keep a read waiting for entries.
 const BLOCK: Duration = Duration::from_secs(5);
+/// How long a lost connection may still be given entries, in our name, by a read that waits on it: [`BLOCK`], and what the server is late.
+const ECHO: Duration = Duration::from_secs(6);
+/// How often such entries are looked for.
+const LOOK: Duration = Duration::from_millis(500);
 /// How long the last acknowledgements may take when the server goes down; entries without one come again.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -121,45 +126,57 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     async fn all(mut self) -> Result<(), ConnectorError> {
-        for stream in self.reader.streams.names.clone() {
-            if self.own_pending(&stream).await? == Next::Stop {
-                return Ok(());
-            }
-        }
         let claim_after = self.reader.streams.claim_after;
-        let mut next_claim = Instant::now();
+        let begun = Instant::now();
+        let (mut next_look, mut next_claim) = (begun, begun);
         loop {
-            if next_claim <= Instant::now() {
-                if self.claim().await? == Next::Stop {
+            if next_look <= Instant::now() {
+                if self.own_pending().await? == Next::Stop {
                     return Ok(());
                 }
-                next_claim = Instant::now() + claim_after / 2;
+                if next_claim <= Instant::now() {
+                    if self.claim().await? == Next::Stop {
+                        return Ok(());
+                    }
+                    next_claim = Instant::now() + claim_after / 2;
+                }
+                next_look = match begun.elapsed() < ECHO {
+                    true => next_claim.min(Instant::now() + LOOK),
+                    false => next_claim,
+                };
             }
-            let block = BLOCK.min(next_claim.saturating_duration_since(Instant::now()));
+            let block = BLOCK.min(next_look.saturating_duration_since(Instant::now()));
             if self.fresh(block.max(Duration::from_millis(1))).await? == Next::Stop {
                 return Ok(());
             }
         }
     }
 
-    /// What this consumer took before and did not acknowledge.
-    async fn own_pending(&mut self, stream: &Arc<str>) -> Result<Next, ConnectorError> {
-        let mut cursor = "0".to_owned();
-        loop {
-            let mut command = self.reader.streams.read_command(None);
-            command.arg("STREAMS").arg(&**stream).arg(&cursor);
-            let Some(answer) = self.ask(command, "XREADGROUP", Side::Reads).await? else {
-                return Ok(Next::Stop);
-            };
-            let entries = self.entries(answer)?;
-            match entries.last() {
-                None => return Ok(Next::Go),
-                Some(last) => cursor.clone_from(&last.id),
-            }
-            if self.handle(entries).await? == Next::Stop {
-                return Ok(Next::Stop);
+    /// What was given to this consumer and is not acknowledged: by a run before this one, or on a connection that was lost.
+    async fn own_pending(&mut self) -> Result<Next, ConnectorError> {
+        // Afterwards nothing that this run has dispatched is pending.
+        if self.flush().await == Next::Stop {
+            return Ok(Next::Stop);
+        }
+        for stream in self.reader.streams.names.clone() {
+            let mut cursor = "0".to_owned();
+            loop {
+                let mut command = self.reader.streams.read_command(None);
+                command.arg("STREAMS").arg(&*stream).arg(&cursor);
+                let Some(answer) = self.ask(command, "XREADGROUP", Side::Reads).await? else {
+                    return Ok(Next::Stop);
+                };
+                let entries = self.entries(answer)?;
+                match entries.last() {
+                    None => break,
+                    Some(last) => cursor.clone_from(&last.id),
+                }
+                if self.handle(entries).await? == Next::Stop {
+                    return Ok(Next::Stop);
+                }
             }
         }
+        Ok(Next::Go)
     }
 
     /// New entries of all streams.
@@ -183,13 +200,8 @@ impl Reading<'_> {
     /// What another consumer of the group took and did not acknowledge for long.
     async fn claim(&mut self) -> Result<Next, ConnectorError> {
         // Otherwise an entry of our own whose acknowledgement is under way could be claimed again.
-        let (answer, flushed) = oneshot::channel();
-        if self.tell(Done::Flush(answer)).await == Next::Stop {
+        if self.flush().await == Next::Stop {
             return Ok(Next::Stop);
-        }
-        tokio::select! {
-            () = self.cx.shutdown.wait() => return Ok(Next::Stop),
-            _ = flushed => {}
         }
         for stream in self.reader.streams.names.clone() {
             let mut cursor = "0-0".to_owned();
@@ -299,6 +311,18 @@ impl Reading<'_> {
             // The other half ends first only when it fails, which ends this one as well.
             sent = self.done.send(done) => if sent.is_ok() { Next::Go } else { Next::Stop },
             () = self.cx.shutdown.wait() => Next::Stop,
+        }
+    }
+
+    /// Waits until everything that the acknowledging half was told is acknowledged.
+    async fn flush(&self) -> Next {
+        let (answer, flushed) = oneshot::channel();
+        if self.tell(Done::Flush(answer)).await == Next::Stop {
+            return Next::Stop;
+        }
+        tokio::select! {
+            () = self.cx.shutdown.wait() => Next::Stop,
+            _ = flushed => Next::Go,
         }
     }
 

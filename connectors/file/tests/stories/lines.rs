@@ -131,8 +131,7 @@ async fn an_overloaded_server_stops_the_reading_and_loses_nothing() {
     let story = Story::begin(json!({})).await;
     story.recorder.overload(5);
     story.folder.append("app.log", numbers(1, 50_000));
-    let lines = story.lines(50_000).await;
-    assert_eq!(lines.join("\n") + "\n", numbers(1, 50_000));
+    story.counts(1, 50_000).await;
 }
 
 #[tokio::test]

@@ -134,6 +134,24 @@ impl Story {
         assert_eq!(self.lines(lines.len()).await, lines);
     }
 
+    /// Waits until the numbers `<from>` to `<to>` were dispatched since the start: each once, in order, and nothing else. Says in a few
+    /// words what is wrong.
+    pub async fn counts(&self, from: usize, to: usize) {
+        let expected = to + 1 - from;
+        let lines = self.lines(expected).await;
+        let wrong = lines
+            .iter()
+            .zip(from..)
+            .find(|(line, number)| **line != number.to_string());
+        if let Some((line, number)) = wrong {
+            panic!(
+                "{line:.80} stands where {number} should; {} lines for {expected}",
+                lines.len()
+            );
+        }
+        assert_eq!(lines.len(), expected, "more lines than there are");
+    }
+
     pub fn payloads(&self) -> Vec<Value> {
         self.recorder
             .payloads()
