@@ -61,13 +61,10 @@ fn banner(config: &Config, addresses: &[(SocketAddr, &str)], ways_in: &[WayIn]) 
             _ => writeln!(out, "  {what:<10} {where_:<41} ({remark})"),
         };
     };
-    let socket = if *scheme == "https" { "wss" } else { "ws" };
-    let clients = format!("auth {}", word(&config.auth.clients));
-    row(
-        "clients",
-        format!("{socket}://{host}{}", config.clients.websocket),
-        &clients,
-    );
+    let paths = config.clients.paths().map(|(_, path)| path);
+    let paths: Vec<&str> = paths.into_iter().filter(|path| !path.is_empty()).collect();
+    row("clients", format!("{scheme}://{host}{}", paths.join(", ")), "");
+    row("", format!("auth {}", word(&config.auth.clients)), "");
     for way_in in ways_in {
         let kind = config.connectors.get(&*way_in.name).map_or("", |section| &section.kind);
         let mut remark = format!("connector {}", way_in.name);
@@ -139,7 +136,8 @@ mod tests {
             "turted ",
             env!("CARGO_PKG_VERSION"),
             " listening on http://127.0.0.1:7117\n",
-            "  clients    ws://127.0.0.1:7117/ws                    (auth accept_all)\n",
+            "  clients    http://127.0.0.1:7117/ws, /events, /poll, /socket.io, /turted, /sockjs, /sse\n",
+            "             auth accept_all\n",
             "  backends   POST http://127.0.0.1:7117/push/          (connector rest; auth accept_all)\n",
             "  watch      http://127.0.0.1:7117/metrics, /observe, /health/ready\n",
             "  demo       http://127.0.0.1:7117/\n",
@@ -171,7 +169,7 @@ mod tests {
         ];
         let text = at("0.0.0.0:443", "https", &config, &ways_in);
         assert!(text.contains("listening on https://0.0.0.0:443\n"), "{text}");
-        assert!(text.contains("wss://127.0.0.1:443/ws"), "{text}");
+        assert!(text.contains("clients    https://127.0.0.1:443/ws, "), "{text}");
         assert!(
             text.contains("POST https://127.0.0.1:443/in/") && text.contains("auth password"),
             "{text}"

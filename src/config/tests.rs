@@ -14,6 +14,8 @@ pub(super) fn registry(section: &ConnectorSection) -> Result<(), Vec<Problem>> {
     struct Rest {
         #[serde(default, rename = "path")]
         _path: Option<String>,
+        #[serde(default, rename = "answers")]
+        _answers: Option<String>,
     }
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]

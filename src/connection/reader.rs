@@ -46,16 +46,28 @@ impl From<Collected> for Reading {
 pub struct Reader {
     connection: Addr<Connection>,
     number: u64,
+    is_single: bool,
     is_finished: bool,
 }
 
 impl Reader {
-    /// A reader of this connection; it is attached when it reads for the first time.
+    /// A reader of this connection that stays; it is attached when it reads for the first time.
     #[must_use]
     pub fn new(connection: Addr<Connection>) -> Self {
+        Self::with(connection, false)
+    }
+
+    /// A reader that leaves with what it gets.
+    #[must_use]
+    pub fn single(connection: Addr<Connection>) -> Self {
+        Self::with(connection, true)
+    }
+
+    fn with(connection: Addr<Connection>, is_single: bool) -> Self {
         Self {
             connection,
             number: fastrand::u64(..),
+            is_single,
             is_finished: false,
         }
     }
@@ -77,6 +89,7 @@ impl Reader {
         let (answer, mut collected) = oneshot::channel();
         let collect = Collect {
             reader: self.number,
+            is_single: self.is_single,
             after,
             answer,
         };
@@ -88,9 +101,19 @@ impl Reader {
             Ok(Err(RecvError { .. })) => Reading::Gone,
             Err(_) => {
                 collected.close();
-                collected.try_recv().map_or(Reading::Nothing, Reading::from)
+                let late = collected.try_recv();
+                if self.is_single && late.is_err() {
+                    // The client may ask again as soon as it has its answer.
+                    let _ = self.connection.send(self.leave(false)).await;
+                }
+                late.map_or(Reading::Nothing, Reading::from)
             }
         }
+    }
+
+    fn leave(&self, is_broken: bool) -> Leave {
+        let reader = self.number;
+        Leave { reader, is_broken }
     }
 
     /// Leaves in good order: the answer is on its way to the client.
@@ -101,10 +124,7 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        let leave = Leave {
-            reader: self.number,
-            is_broken: !self.is_finished,
-        };
+        let leave = self.leave(!self.is_finished);
         let connection = self.connection.clone();
         // Outlives the request and waits for room in the mailbox.
         actix::spawn(async move {

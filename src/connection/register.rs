@@ -4,6 +4,7 @@
 //! not know what is said.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::Addr;
@@ -22,6 +23,7 @@ enum Entry {
     Listed {
         secret: Option<Arc<str>>,
         connection: Addr<Connection>,
+        mark: Arc<AtomicU8>,
     },
 }
 
@@ -44,6 +46,14 @@ pub enum Place {
     Reserved,
     /// This connection.
     Taken(Addr<Connection>),
+}
+
+/// Who was found.
+pub struct Found {
+    /// The connection.
+    pub connection: Addr<Connection>,
+    /// What its transport wants to remember about the client from one request to the next; 0 at first.
+    pub mark: Arc<AtomicU8>,
 }
 
 /// A place in the register, as long as it is held.
@@ -76,10 +86,11 @@ impl Register {
     ///
     /// # Errors
     /// [`NotFound`].
-    pub fn find(&self, name: &str, secret: &str) -> Result<Addr<Connection>, NotFound> {
+    pub fn find(&self, name: &str, secret: &str) -> Result<Found, NotFound> {
         let Some(Entry::Listed {
             secret: own,
             connection,
+            mark,
         }) = self.entries().get(name).cloned()
         else {
             return Err(NotFound::Unknown);
@@ -87,7 +98,7 @@ impl Register {
         // In constant time (CWE-208): ids are public, and the secret is all that guards the connection.
         match own {
             Some(own) if !bool::from(own.as_bytes().ct_eq(secret.as_bytes())) => Err(NotFound::Secret),
-            _ => Ok(connection),
+            _ => Ok(Found { connection, mark }),
         }
     }
 
@@ -100,7 +111,11 @@ impl Listing {
     /// From now on this connection is found here.
     pub fn fill(&self, connection: Addr<Connection>) {
         let secret = self.secret.clone();
-        let entry = Entry::Listed { secret, connection };
+        let entry = Entry::Listed {
+            secret,
+            connection,
+            mark: Arc::default(),
+        };
         self.register.entries().insert(Arc::clone(&self.name), entry);
     }
 }

@@ -45,8 +45,10 @@ pub struct Hand {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Collect {
-    /// Which reader: the same number for all requests that belong together.
+    /// Which reader: the same number each time it asks.
     pub reader: u64,
+    /// Whether it leaves with what it gets.
+    pub is_single: bool,
     /// The last id that it saw; what came after it comes again.
     pub after: Option<Arc<str>>,
     /// Where it goes.
@@ -154,6 +156,7 @@ impl Handler<Collect> for Connection {
     fn handle(&mut self, collect: Collect, cx: &mut Context<Self>) {
         let Collect {
             reader,
+            is_single,
             after,
             mut answer,
         } = collect;
@@ -185,7 +188,7 @@ impl Handler<Collect> for Connection {
         };
         let handed = waited.into_actor(self).map(move |(answer, frames), connection, cx| {
             if let Some(frames) = frames {
-                connection.hand_over(frames, answer, cx);
+                connection.hand_over(frames, is_single, answer, cx);
             }
         });
         cx.spawn(handed);
@@ -210,14 +213,25 @@ impl Connection {
         None
     }
 
-    fn hand_over(&self, frames: Bytes, answer: oneshot::Sender<Collected>, cx: &mut Context<Self>) {
+    fn hand_over(
+        &mut self,
+        frames: Bytes,
+        is_single: bool,
+        answer: oneshot::Sender<Collected>,
+        cx: &mut Context<Self>,
+    ) {
         let collected = match self.lane.ended() {
             Some(ending) if self.lane.is_empty() => Collected::Last(frames, ending),
             None if frames.is_empty() && self.readers.socket.is_some() => Collected::Moved,
             _ => Collected::Frames(frames),
         };
         let is_last = matches!(collected, Collected::Last(..));
-        match answer.send(collected) {
+        let sent = answer.send(collected);
+        // The client may ask again before this reader's goodbye is here.
+        if is_single && sent.is_ok() && self.readers.is_waiting() {
+            self.readers.current = None;
+        }
+        match sent {
             Ok(()) if is_last && !self.rules.repeats_goodbye => cx.stop(),
             // It left in this moment: the next reader gets it.
             Err(Collected::Frames(frames) | Collected::Last(frames, _)) => self.lane.put_back(frames),
@@ -274,6 +288,17 @@ impl Handler<Upgrade> for Connection {
         }
         true
     }
+}
+
+/// Answered when everything that the connection began with is done.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Settled;
+
+impl Handler<Settled> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, _: Settled, _: &mut Context<Self>) {}
 }
 
 /// The client says goodbye.

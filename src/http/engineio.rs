@@ -4,6 +4,7 @@
 //! reference server, since clients show them; who may come in is decided as for everybody else.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use actix::Addr;
@@ -19,12 +20,12 @@ use super::body::{self, Unread};
 use super::entrance::{Refused, admit, check_origin, check_referer, secret};
 use super::visitor::{Query, first, surroundings};
 use super::{Shared, bearer, cors};
-use crate::connection::register::{Listing, Place};
+use crate::connection::register::{Found, Listing, Place};
 use crate::connection::visit::{Goodbye, Hand};
 use crate::connection::{Connection, Inbound, Reader, Reading};
 use crate::transport::Guest;
 use crate::transport::engineio::jsonp::{self, Index};
-use crate::transport::engineio::packet::{Peer, Record, Version};
+use crate::transport::engineio::packet::{Encoding, Peer, Record, Version};
 use crate::transport::engineio::payload::{self, Format};
 use crate::transport::engineio::{self, Generation, Service, packets, upgrade};
 use crate::transport::websocket::{self, Handshake};
@@ -153,7 +154,7 @@ impl Visit<'_> {
         let peer = Peer {
             version,
             base64: script.is_some() || first(self.query, "b64").is_some_and(|value| !value.is_empty() && value != "0"),
-            legacy: false,
+            encoding: Encoding::Unknown,
         };
         let generation = self.service.generation(peer).ok_or(Error::UnsupportedVersion)?;
         if socket && (method != Method::GET || !websocket::is_upgrade(self.request)) {
@@ -171,13 +172,16 @@ impl Visit<'_> {
             };
         };
         let register = &surroundings(self.request)?.register;
-        let connection = register
-            .find(&self.name(session), "")
-            .map_err(|_| Error::SessionUnknown)?;
+        let found = register.find(&self.name(session), "");
+        let Found { connection, mark } = found.map_err(|_| Error::SessionUnknown)?;
+        let peer = Peer {
+            encoding: remembered(&mark),
+            ..peer
+        };
         match (socket, method) {
             (true, _) => self.upgrade(generation, version, connection, payload).await,
-            (false, &Method::GET) => self.poll(Reader::new(connection), peer, script).await,
-            (false, &Method::POST) => self.post(connection, peer, script, payload).await,
+            (false, &Method::GET) => self.poll(Reader::single(connection), peer, script).await,
+            (false, &Method::POST) => self.post(connection, &mark, peer, script, payload).await,
             (false, _) => Err(Error::BadRequest.into()),
         }
     }
@@ -221,7 +225,7 @@ impl Visit<'_> {
             std::future::pending::<Inbound>().await
         });
         let (_, connection) = generation.session.connect(&admitted.surroundings, guest, nothing);
-        self.poll(Reader::new(connection), peer, script).await
+        self.poll(Reader::single(connection), peer, script).await
     }
 
     fn guest(&self, welcome: turted_core::Welcome, listing: Listing, session: &str) -> Guest {
@@ -264,6 +268,7 @@ impl Visit<'_> {
     async fn post(
         &self,
         connection: Addr<Connection>,
+        mark: &AtomicU8,
         peer: Peer,
         script: Option<Index>,
         payload: web::Payload,
@@ -290,6 +295,7 @@ impl Visit<'_> {
             let _ = connection.send(Goodbye).await;
             return Err(Error::BadRequest.into());
         };
+        mark.store(post.encoding as u8, Ordering::Relaxed);
         for packet in post.packets {
             let hand = Hand {
                 socket: None,
@@ -342,6 +348,15 @@ impl Visit<'_> {
     fn name(&self, session: &str) -> String {
         format!("{} {session}", self.service.name)
     }
+}
+
+/// How the client of a session encodes, as far as its posts have shown.
+fn remembered(mark: &AtomicU8) -> Encoding {
+    let known = [Encoding::Once, Encoding::Twice];
+    let known = known
+        .into_iter()
+        .find(|known| *known as u8 == mark.load(Ordering::Relaxed));
+    known.unwrap_or_default()
 }
 
 /// Nobody can guess it (CWE-330): it is all that a request needs to speak for the session.

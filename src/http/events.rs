@@ -92,7 +92,7 @@ async fn stream(
         welcome: admitted.welcome,
     };
     let mount = if is_native { &events.native } else { &events.named };
-    let mut response = event_stream::open(mount, &admitted.surroundings, guest, admitted.ticket);
+    let mut response = event_stream::open(mount, &admitted.surroundings, guest, admitted.ticket).await;
     body::suit(request.version(), &mut response);
     cors::allow(request.headers(), &mut response);
     Ok(response)

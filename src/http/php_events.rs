@@ -44,7 +44,7 @@ async fn stream(
         listing: None,
         opening: Some(event_stream::retry(php_events::RETRY)),
     };
-    let mut response = event_stream::open(mount, &admitted.surroundings, guest, admitted.ticket);
+    let mut response = event_stream::open(mount, &admitted.surroundings, guest, admitted.ticket).await;
     body::suit(request.version(), &mut response);
     cors::allow(request.headers(), &mut response);
     Ok(response)

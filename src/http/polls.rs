@@ -69,7 +69,7 @@ async fn open(request: HttpRequest, shared: web::Data<Shared>, mount: web::Data<
             opening: None,
             welcome: admitted.welcome,
         };
-        polling::open(&mount, &admitted.surroundings, guest, admitted.ticket);
+        polling::open(&mount, &admitted.surroundings, guest, admitted.ticket).await;
         Ok(visitor::answer(&request, StatusCode::OK, body.to_string()))
     };
     opened
@@ -82,7 +82,7 @@ async fn poll(request: HttpRequest, shared: web::Data<Shared>, id: web::Path<Str
         check_origin(&request, &shared)?;
         let secret = token(&query, "secret");
         let connection = visitor::find(&request, secret.as_deref(), &id, visitor::surroundings(&request)?)?;
-        let reader = Reader::new(connection);
+        let reader = Reader::single(connection);
         let after = first(&query, "after").map(Arc::from);
         let frames = match reader.read(after, POLL).await {
             Reading::Frames(frames) | Reading::Last(frames, _) => frames,

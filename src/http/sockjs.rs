@@ -16,7 +16,7 @@ use super::visitor::{Query, first};
 use super::{Shared, bearer, body, cors};
 use crate::connection::Connection;
 use crate::connection::actor::Surroundings;
-use crate::connection::register::{Listing, Place};
+use crate::connection::register::{Found, Listing, Place};
 use crate::connection::visit::Hand;
 use crate::connection::{Inbound, Reader};
 use crate::transport::Guest;
@@ -182,14 +182,12 @@ impl Visit<'_> {
                 return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "busy", why));
             }
         };
-        let mut response = receive::respond(
-            form,
-            Reader::new(connection),
-            is_new,
-            &self.service.settings,
-            self.request.version(),
-        )
-        .await;
+        let reader = if form.is_polling() {
+            Reader::single(connection)
+        } else {
+            Reader::new(connection)
+        };
+        let mut response = receive::respond(form, reader, is_new, &self.service.settings, self.request.version()).await;
         self.set_cookie(&mut response);
         Ok(response)
     }
@@ -225,7 +223,7 @@ impl Visit<'_> {
             |why: incoming::Unreadable| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "bad_payload", why.to_string());
         let messages = messages.map_err(failed)?;
         let surroundings: &Surroundings = super::visitor::surroundings(self.request)?;
-        let Ok(connection) = surroundings.register.find(&self.name(session), "") else {
+        let Ok(Found { connection, .. }) = surroundings.register.find(&self.name(session), "") else {
             return Ok(not_found());
         };
         for text in messages {

@@ -110,7 +110,8 @@ pub fn find(
 ) -> Result<Addr<Connection>, Refused> {
     let header = request.headers().get(SECRET).and_then(|value| value.to_str().ok());
     let secret = header.or(secret).unwrap_or_default();
-    surroundings.register.find(id, secret).map_err(|why| {
+    let found = surroundings.register.find(id, secret);
+    found.map(|found| found.connection).map_err(|why| {
         let (status, code) = match why {
             NotFound::Unknown => (StatusCode::NOT_FOUND, "unknown_connection"),
             NotFound::Secret => (StatusCode::FORBIDDEN, "wrong_secret"),

@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use turted_core::encode::Delivery;
-use turted_core::{Ending, Limits, Notice, Rejection, Tag, Welcome};
+use turted_core::{Ending, Intent, Limits, Notice, Rejection, Tag, Welcome};
 
 use super::command::{self, Command};
 use super::{Conversation, Protocol, Reaction};
@@ -76,6 +76,8 @@ impl Conversation for ClassicConversation {
 
     fn receive(&mut self, text: &str, out: &mut Vec<Reaction>) {
         match command::read(text, &self.dialect.limits).1 {
+            // A word of other dialects: whoever continues a connection here would never learn of it.
+            Ok(Command::Intent(Intent::Resume { .. })) => self.strike(&unknown("RESUME".into()), out),
             Ok(command) => {
                 self.strikes = 0;
                 match command {
@@ -86,6 +88,7 @@ impl Conversation for ClassicConversation {
             }
             // The ancestor took it and did nothing with it.
             Err(Rejection::UnknownType(..)) if is_message(text) => self.strikes = 0,
+            Err(Rejection::UnknownType(word, _)) => self.strike(&unknown(word), out),
             Err(rejection) => self.strike(&rejection, out),
         }
     }
@@ -105,6 +108,10 @@ impl Conversation for ClassicConversation {
     }
 
     fn farewell(&mut self, _: Ending, _: &mut Vec<Reaction>) {}
+}
+
+fn unknown(word: String) -> Rejection {
+    Rejection::UnknownType(word, "IDENT, JOIN, LEAVE, ECHO, MESSAGE, PING")
 }
 
 fn is_message(text: &str) -> bool {

@@ -15,7 +15,7 @@ use turted_core::{ChannelName, Intent, Limits, Rejection, Tag, UserName};
 /// Longest `ref` in bytes of JSON text.
 const TAG_BYTES: usize = 64;
 /// Longest resume token and event id accepted.
-const TOKEN_BYTES: usize = 128;
+pub const TOKEN_BYTES: usize = 128;
 const KNOWN: &str = "IDENT, JOIN, LEAVE, ECHO, PING, RESUME";
 
 /// A message that was understood.

@@ -22,6 +22,7 @@ use turted_core::{Delivery, EncodeEvent, Ending};
 use super::body::Wire;
 use super::{Guest, Mount};
 use crate::connection::actor::Surroundings;
+use crate::connection::visit::Settled;
 use crate::connection::{Framing, Inbound};
 use crate::protocol::Protocol;
 
@@ -109,15 +110,22 @@ pub fn retry(time: Duration) -> Bytes {
     format!("retry: {}\n\n", time.as_millis()).into()
 }
 
-/// Answers with a stream. `held` lives as long as the socket.
-pub fn open(mount: &Mount, surroundings: &Rc<Surroundings>, guest: Guest, held: impl Sized + 'static) -> HttpResponse {
+/// Answers with a stream, as soon as the connection has what it asks for before anybody speaks: whoever reads the first words is
+/// there for everybody. `held` lives as long as the socket.
+pub async fn open(
+    mount: &Mount,
+    surroundings: &Rc<Surroundings>,
+    guest: Guest,
+    held: impl Sized + 'static,
+) -> HttpResponse {
     let (alive, gone) = oneshot::channel::<()>();
     let inbound = stream::once(async move {
         // Nothing is ever sent: it resolves when the body is dropped with its socket.
         let _ = gone.await;
         Inbound::Broken(Ending::Vanished)
     });
-    let (lane, _) = mount.connect(surroundings, guest, inbound);
+    let (lane, connection) = mount.connect(surroundings, guest, inbound);
+    let _ = connection.send(Settled).await;
     let body = Wire::new(lane, (held, alive));
     HttpResponse::Ok()
         .content_type("text/event-stream")
@@ -156,21 +164,8 @@ fn field(out: &mut BytesMut, name: &str, value: &str) {
 mod tests {
     use super::*;
     use crate::protocol::native::Native;
-    use turted_core::{Epoch, EventName, Limits, Payload, Target};
-
-    fn encoded(encoder: &dyn EncodeEvent, name: &str, payload: &'static str) -> String {
-        let limits = Limits::default();
-        let (id, via) = (Epoch::new("e").id(7), Target::Everybody);
-        let event = EventName::parse(name, &limits).unwrap_or_else(|_| EventName::unnamed());
-        let payload = Payload::parse(Bytes::from_static(payload.as_bytes()), &limits).unwrap();
-        let bytes = encoder.encode(&Delivery {
-            id: &id,
-            event: &event,
-            payload: &payload,
-            via: &via,
-        });
-        String::from_utf8(bytes.to_vec()).unwrap()
-    }
+    use crate::transport::tests::encoded;
+    use turted_core::Limits;
 
     fn protocol() -> Arc<dyn Protocol> {
         Arc::new(Native::new(Limits::default(), 20))
@@ -201,11 +196,45 @@ mod tests {
 
     #[test]
     fn a_native_client_gets_every_message_as_it_is() {
-        let native = encoded(&NativeEvents(protocol()), "message", "1");
-        assert!(native.starts_with("id: e-7\ndata: {\"type\":\"EVENT\","), "{native}");
         assert_eq!(
-            NamedForm.message(br#"{"type":"BYE","data":{"code":1001}}"#),
-            Bytes::from_static(b"event: turted:bye\ndata: {\"code\":1001}\n\n")
+            encoded(&NativeEvents(protocol()), "message", "1"),
+            concat!(
+                r#"id: e-7|data: {"type":"EVENT","data":{"event":"message","payload":1,"via":{"broadcast":true},"id":"e-7"}}"#,
+                "||"
+            )
+            .replace('|', "\n")
         );
+        assert_eq!(
+            NativeForm.message(b"{\"type\":\"ECHO\",\"data\":[\r\n1]}"),
+            "data: {\"type\":\"ECHO\",\"data\":[\ndata: \ndata: 1]}\n\n"
+        );
+    }
+
+    #[test]
+    fn the_words_of_the_protocol_are_events_of_the_servers_own() {
+        for (text, expected) in [
+            (
+                r#"{"type":"WELCOME","data":{"connection":"c"}}"#,
+                "event: turted:welcome\ndata: {\"connection\":\"c\"}\n\n",
+            ),
+            (
+                r#"{"type":"BYE","data":{"code":1001}}"#,
+                "event: turted:bye\ndata: {\"code\":1001}\n\n",
+            ),
+            (r#"{"type":"PONG"}"#, "event: turted:pong\ndata: {}\n\n"),
+        ] {
+            assert_eq!(NamedForm.message(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sign_of_life_is_a_comment_and_the_end_of_the_response_is_the_goodbye() {
+        let forms: [&dyn Framing; 2] = [&NativeForm, &NamedForm];
+        for form in forms {
+            assert_eq!(form.ping().unwrap(), ":\n\n");
+            assert!(Ending::ALL.into_iter().all(|ending| form.close(ending).is_none()));
+            assert_eq!(form.binary(b"x"), None);
+        }
+        assert_eq!(retry(Duration::from_millis(1500)), "retry: 1500\n\n");
     }
 }

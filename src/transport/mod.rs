@@ -95,3 +95,23 @@ impl Mount {
         (lane, connection)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use turted_core::{Delivery, EncodeEvent, Epoch, EventName, Limits, Payload, Target};
+
+    /// The bytes of an event that reaches everybody; an empty name is none.
+    pub fn encoded(encoder: &dyn EncodeEvent, name: &str, payload: &'static str) -> Bytes {
+        let limits = Limits::default();
+        let (id, via) = (Epoch::new("e").id(7), Target::Everybody);
+        let event = EventName::parse(name, &limits).unwrap_or_else(|_| EventName::unnamed());
+        let payload = Payload::parse(Bytes::from_static(payload.as_bytes()), &limits).unwrap();
+        encoder.encode(&Delivery {
+            id: &id,
+            event: &event,
+            payload: &payload,
+            via: &via,
+        })
+    }
+}

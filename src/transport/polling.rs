@@ -12,14 +12,19 @@ use super::websocket::frame;
 use super::{Guest, Mount};
 use crate::connection::Inbound;
 use crate::connection::actor::Surroundings;
+use crate::connection::visit::Settled;
 
-/// Starts a connection without a wire. `held` lives as long as the connection.
-pub fn open(mount: &Mount, surroundings: &Rc<Surroundings>, guest: Guest, held: impl Sized + 'static) {
+/// Starts a connection without a wire, and waits until it has what it asks for before anybody speaks. `held` lives as long as the
+/// connection.
+pub async fn open(mount: &Mount, surroundings: &Rc<Surroundings>, guest: Guest, held: impl Sized + 'static) {
     let inbound = stream::once(async move {
         let _held = held;
         std::future::pending::<Inbound>().await
     });
-    mount.connect(surroundings, guest, inbound);
+    let (lane, connection) = mount.connect(surroundings, guest, inbound);
+    // The answer to this request is the welcome.
+    lane.clear();
+    let _ = connection.send(Settled).await;
 }
 
 /// The array of the messages in these frames.

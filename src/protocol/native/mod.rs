@@ -11,8 +11,6 @@ use super::{Conversation, Protocol};
 
 mod conversation;
 mod reply;
-#[cfg(test)]
-mod transcripts;
 
 use conversation::NativeConversation;
 pub use reply::SERVER;

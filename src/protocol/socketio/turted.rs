@@ -11,7 +11,7 @@ use turted_core::encode::Delivery;
 use turted_core::{Ending, Intent, Notice, Rejection, Tag, Welcome};
 
 use super::{Application, Call, Ids, Link, Offer, ROOT, Version};
-use crate::protocol::command::{Command, interpret};
+use crate::protocol::command::{Command, TOKEN_BYTES, interpret};
 
 /// One client.
 pub struct Turted {
@@ -50,12 +50,28 @@ impl Turted {
         }
     }
 
-    fn reject(&mut self, rejection: &Rejection, tag: Option<&str>, link: &mut Link<'_>) {
-        link.emit(ROOT, &json!(["ERROR", rejection.to_string()]).to_string(), &[]);
+    fn reject(&self, rejection: &Rejection, tag: Option<&str>, link: &mut Link<'_>) {
+        let why = json!(rejection.to_string()).to_string();
+        link.emit(ROOT, &format!(r#"["ERROR",{why}{}]"#, self.tail(&why)), &[]);
         if let Some(ack) = tag {
             let error = json!([{"error": {"code": rejection.code(), "message": rejection.to_string()}}]);
             link.acknowledge(ROOT, ack, &error.to_string(), &[]);
         }
+    }
+
+    /// What follows these arguments. A client that may come back takes a string at the end of any event for the id of the last event that it
+    /// saw; `null` keeps it from that.
+    fn tail(&self, arguments: &str) -> &'static str {
+        let remembers = self.offer.recovery && self.offer.version == Version::V5;
+        if remembers && arguments.ends_with('"') {
+            ",null"
+        } else {
+            ""
+        }
+    }
+
+    fn strike(&mut self, rejection: &Rejection, tag: Option<&str>, link: &mut Link<'_>) {
+        self.reject(rejection, tag, link);
         self.strikes += 1;
         if self.strikes >= self.offer.bad_messages {
             link.close(Ending::BadMessages);
@@ -68,6 +84,13 @@ impl Turted {
 struct Recovery {
     pid: String,
     offset: Option<String>,
+}
+
+impl Recovery {
+    /// Ours are far shorter.
+    fn is_plausible(&self) -> bool {
+        self.pid.len() <= TOKEN_BYTES && self.offset.as_ref().is_none_or(|offset| offset.len() <= TOKEN_BYTES)
+    }
 }
 
 impl Application for Turted {
@@ -86,7 +109,8 @@ impl Application for Turted {
             return Err("Not ready");
         };
         let recovery = auth.filter(|_| self.offer.recovery);
-        match recovery.and_then(|auth| serde_json::from_str::<Recovery>(auth.get()).ok()) {
+        let recovery = recovery.and_then(|auth| serde_json::from_str::<Recovery>(auth.get()).ok());
+        match recovery.filter(Recovery::is_plausible) {
             Some(Recovery { pid, offset }) => {
                 let token: std::sync::Arc<str> = pid.into();
                 self.resumes = Some(token.clone());
@@ -103,15 +127,20 @@ impl Application for Turted {
 
     fn event(&mut self, call: &Call<'_>, link: &mut Link<'_>) {
         if call.name.eq_ignore_ascii_case("ECHO") {
-            let argument = call.first.map_or("null", RawValue::get);
-            link.emit(ROOT, &format!(r#"["ECHO",{argument}]"#), call.attachments);
+            self.strikes = 0;
+            // All of them: any may hold the place of an attachment.
+            let arguments = Some(call.arguments).filter(|all| !all.is_empty()).unwrap_or("null");
+            let echo = format!(r#"["ECHO",{arguments}{}]"#, self.tail(arguments));
+            link.emit(ROOT, &echo, call.attachments);
             if let Some(ack) = call.ack {
-                link.acknowledge(ROOT, ack, &format!("[{argument}]"), call.attachments);
+                link.acknowledge(ROOT, ack, &format!("[{arguments}]"), call.attachments);
             }
             return;
         }
         match interpret(call.name, call.first, &self.offer.limits) {
-            Ok(Command::Intent(Intent::Resume { .. })) | Err(Rejection::UnknownType(..)) => {
+            Ok(Command::Intent(Intent::Resume { .. }) | Command::Echo(_) | Command::Ping)
+            | Err(Rejection::UnknownType(..)) => {
+                self.strikes = 0;
                 // Events that nobody listens for are nothing wrong here; but whoever waits shall not wait for ever.
                 if let Some(ack) = call.ack {
                     link.acknowledge(ROOT, ack, "[]", &[]);
@@ -121,12 +150,7 @@ impl Application for Turted {
                 self.strikes = 0;
                 link.want(intent, call.ack.map(Into::into));
             }
-            Ok(Command::Echo(_) | Command::Ping) => {
-                if let Some(ack) = call.ack {
-                    link.acknowledge(ROOT, ack, "[]", &[]);
-                }
-            }
-            Err(rejection) => self.reject(&rejection, call.ack, link),
+            Err(rejection) => self.strike(&rejection, call.ack, link),
         }
     }
 
@@ -136,7 +160,7 @@ impl Application for Turted {
     }
 
     fn refuse(&mut self, rejection: &Rejection, link: &mut Link<'_>) {
-        self.reject(rejection, None, link);
+        self.strike(rejection, None, link);
     }
 
     fn notify(&mut self, notice: &Notice, tag: &Tag, link: &mut Link<'_>) {

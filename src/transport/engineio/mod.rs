@@ -24,7 +24,7 @@ pub mod payload;
 mod payload_v3;
 pub mod upgrade;
 
-use packet::{Kind, Message, Packet, Peer, Record, Version};
+use packet::{Encoding, Kind, Message, Packet, Peer, Record, Version};
 
 /// What an operator may say about one service.
 #[derive(Debug, Clone)]
@@ -134,19 +134,19 @@ pub struct EngineFraming(Peer);
 pub static V4: EngineFraming = EngineFraming(Peer {
     version: Version::V4,
     base64: false,
-    legacy: false,
+    encoding: Encoding::Unknown,
 });
 /// For protocol 3.
 pub static V3: EngineFraming = EngineFraming(Peer {
     version: Version::V3,
     base64: false,
-    legacy: false,
+    encoding: Encoding::Unknown,
 });
 /// For protocol 3 without binary messages.
 pub static V3_TEXT: EngineFraming = EngineFraming(Peer {
     version: Version::V3,
     base64: true,
-    legacy: false,
+    encoding: Encoding::Unknown,
 });
 
 impl Framing for EngineFraming {
@@ -226,4 +226,119 @@ pub fn records(frames: &[u8], peer: Peer) -> impl Iterator<Item = Record<'_>> + 
             Version::V4 => Record::Binary(data),
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::socketio::turted::Turted;
+    use crate::protocol::socketio::{self, SocketIo};
+    use crate::transport::tests::encoded;
+    use turted_core::Limits;
+
+    const OPEN: &str =
+        r#"0{"sid":"S","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
+
+    /// What a poll gets of these frames, and its content type.
+    fn polled(framing: &EngineFraming, frames: &[Bytes]) -> (Bytes, &'static str) {
+        let body = payload::encode(records(&frames.concat(), framing.0), framing.0);
+        (body.bytes, body.format.content_type())
+    }
+
+    #[test]
+    fn the_first_packet_tells_the_times_and_whether_there_is_a_socket() {
+        let settings = Settings::default();
+        assert_eq!(settings.open("S", true), frame::text(OPEN.as_bytes()));
+        let alone = OPEN.replace(r#"["websocket"]"#, "[]");
+        assert_eq!(settings.open("S", false), frame::text(alone.as_bytes()));
+    }
+
+    #[test]
+    fn a_socket_carries_one_packet_per_message() {
+        for framing in [&V4, &V3, &V3_TEXT] {
+            assert_eq!(&framing.message("2[\"é\"]".as_bytes())[..], b"\x81\x0842[\"\xc3\xa9\"]");
+            assert_eq!(&framing.ping().unwrap()[..], b"\x81\x012");
+            let close = |ending| framing.close(ending).unwrap();
+            assert_eq!(&close(Ending::GoingAway)[..], b"\x88\x0c\x03\xe9going away");
+            assert_eq!(&close(Ending::Vanished)[..], b"\x88\x02\x03\xe8");
+        }
+        let binary = |framing: &EngineFraming| framing.binary(&[1, 2, 3]).unwrap();
+        assert_eq!(&binary(&V4)[..], b"\x82\x03\x01\x02\x03");
+        assert_eq!(&binary(&V3)[..], b"\x82\x04\x04\x01\x02\x03");
+        assert_eq!(&binary(&V3_TEXT)[..], b"\x81\x06b4AQID");
+    }
+
+    #[test]
+    fn a_poll_gets_the_packets_of_an_outbox_and_no_frame_of_the_socket() {
+        const TEXT: &str = "text/plain; charset=UTF-8";
+        let open = || Settings::default().open("S", true);
+        let close = || V4.close(Ending::GoingAway).unwrap();
+
+        let frames = [open(), V3.message(b"0"), V3.ping().unwrap(), close()];
+        let joined = format!("99:{OPEN}2:401:2");
+        assert_eq!(polled(&V3, &frames), (joined.into(), TEXT));
+        assert_eq!(polled(&V4, &frames), (format!("{OPEN}\x1e40\x1e2").into(), TEXT));
+
+        let frames = |framing: &EngineFraming| {
+            let message = framing.message("51-[\"é\",{\"_placeholder\":true,\"num\":0}]".as_bytes());
+            [
+                message,
+                framing.binary(&[1, 2, 3]).unwrap(),
+                framing.message(b"31[]"),
+                close(),
+            ]
+        };
+        let json = r#"451-["é",{"_placeholder":true,"num":0}]"#;
+        let joined = format!("{json}\x1ebAQID\x1e431[]");
+        assert_eq!(polled(&V4, &frames(&V4)), (joined.into(), TEXT));
+        let octets = [
+            &b"\x00\x04\x00\xff"[..],
+            json.as_bytes(),
+            b"\x01\x04\xff\x04\x01\x02\x03",
+            b"\x00\x05\xff431[]",
+        ];
+        let octets = octets.concat();
+        assert_eq!(polled(&V3, &frames(&V3)), (octets.into(), "application/octet-stream"));
+        let text = r#"44:451-["\u00e9",{"_placeholder":true,"num":0}]6:b4AQID5:431[]"#;
+        assert_eq!(polled(&V3_TEXT, &frames(&V3_TEXT)), (text.into(), TEXT));
+        assert_eq!(polled(&V4, &[]).0, "");
+    }
+
+    #[test]
+    fn an_event_of_the_protocol_is_a_message() {
+        let offer = socketio::Offer {
+            version: socketio::Version::V5,
+            recovery: true,
+            limits: Limits::default(),
+            message_bytes: 1000,
+            bad_messages: 20,
+        };
+        let encoder = EngineEncoder(Arc::new(SocketIo::new(offer, Turted::new)));
+        assert_eq!(
+            encoded(&encoder, "A", "[1]"),
+            frame::text(br#"42["EVENT",{"event":"A","payload":[1],"via":{"broadcast":true}},"e-7"]"#)
+        );
+    }
+
+    #[test]
+    fn each_packet_means_the_same_on_a_socket_and_in_a_post() {
+        let heard = |text: &'static str, version| {
+            let packet = Packet::from_text(text, version).unwrap();
+            format!("{:?}", inbound(packet, version))
+        };
+        for version in [Version::V3, Version::V4] {
+            assert_eq!(heard("42[\"é\"]", version), r#"Text("2[\"é\"]")"#);
+            assert_eq!(heard("4", version), r#"Text("")"#);
+            assert_eq!(heard("1", version), "Close(Vanished)");
+            for sign_of_life in ["0", "3", "5", "6"] {
+                assert_eq!(heard(sign_of_life, version), "Pong", "{sign_of_life}");
+            }
+        }
+        assert_eq!(heard("bAQID", Version::V4), r#"Binary(b"\x01\x02\x03")"#);
+        assert_eq!(heard("b4AQID", Version::V3), r#"Binary(b"\x01\x02\x03")"#);
+        // Only clients of version 3 ask; the answer has no data.
+        assert_eq!(heard("2", Version::V3), r#"Ping(b"\x81\x013")"#);
+        assert_eq!(heard("2probe", Version::V3), r#"Ping(b"\x81\x013")"#);
+        assert_eq!(heard("2", Version::V4), "Broken(BrokenFraming)");
+    }
 }

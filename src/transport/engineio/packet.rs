@@ -46,9 +46,20 @@ pub struct Peer {
     pub version: Version,
     /// It takes nothing but text: `b64=1` in its query, or JSONP.
     pub base64: bool,
-    /// It encodes text twice, as engine.io-client 1.x does: [`Post::legacy`](super::payload::Post::legacy) of any earlier
-    /// post was true.
-    pub legacy: bool,
+    /// What its earlier posts showed.
+    pub encoding: Encoding,
+}
+
+/// How often a client without octet streams encodes its text as UTF-8. Nothing in a handshake tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Encoding {
+    /// It has not sent any text yet that shows it.
+    #[default]
+    Unknown,
+    /// As everybody does.
+    Once,
+    /// As engine.io-client 1.x does.
+    Twice,
 }
 
 /// What a packet is for. The order is that of the type numbers.
@@ -235,7 +246,7 @@ mod tests {
         Peer {
             version,
             base64,
-            legacy: false,
+            encoding: Encoding::Unknown,
         }
     }
 

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use super::packet::{Packet, PacketError, Peer, Record, Version, push_base64};
+use super::packet::{Encoding, Packet, PacketError, Peer, Record, Version, push_base64};
 use super::payload_v3;
 
 /// Most packets in one body. Each costs memory of its own, and two bytes of a body are enough for one.
@@ -51,8 +51,8 @@ impl Format {
 pub struct Post<'a> {
     /// Its packets, at least one.
     pub packets: Vec<Packet<'a>>,
-    /// A text was encoded twice, which is the mark of engine.io-client 1.x: from now on [`Peer::legacy`] is true.
-    pub legacy: bool,
+    /// What its text shows, for [`Peer::encoding`] from now on.
+    pub encoding: Encoding,
 }
 
 /// Why a body is no payload. Each of these ends the session.
@@ -96,7 +96,7 @@ pub fn decode(body: &Bytes, format: Format, peer: Peer) -> Result<Post<'_>, Payl
         (Version::V4, Format::Text) => decode_v4(body),
         (Version::V4, Format::Octets) => Err(PayloadError::OctetsRefused),
         // A client of 1.x that can send octets always does, so that its text reaches us encoded once.
-        (Version::V3, Format::Text) => payload_v3::decode_text(text(body)?, peer.base64),
+        (Version::V3, Format::Text) => payload_v3::decode_text(text(body)?, peer),
         (Version::V3, Format::Octets) => payload_v3::decode_octets(body),
     }
 }
@@ -106,7 +106,10 @@ fn decode_v4(body: &[u8]) -> Result<Post<'_>, PayloadError> {
     for item in text(body)?.split(char::from(SEPARATOR)) {
         push(Packet::from_text(item, Version::V4)?, &mut packets)?;
     }
-    Ok(Post { packets, legacy: false })
+    Ok(Post {
+        packets,
+        encoding: Encoding::Once,
+    })
 }
 
 /// Adds one more, if there may be one more.
@@ -141,7 +144,7 @@ pub fn encode<'a>(records: impl Iterator<Item = Record<'a>> + Clone, peer: Peer)
     for record in records {
         match (peer.version, format) {
             (Version::V4, _) => push_v4(record, &mut out),
-            (Version::V3, Format::Text) => payload_v3::push_text(record, peer.legacy, &mut out),
+            (Version::V3, Format::Text) => payload_v3::push_text(record, peer.encoding, &mut out),
             (Version::V3, Format::Octets) => payload_v3::push_octets(record, &mut out),
         }
     }
@@ -186,7 +189,7 @@ mod tests {
     const V4: Peer = Peer {
         version: Version::V4,
         base64: false,
-        legacy: false,
+        encoding: Encoding::Unknown,
     };
     const V3: Peer = Peer {
         version: Version::V3,
@@ -307,11 +310,11 @@ mod tests {
         let twice = Bytes::from_static(b"5:4\xc3\xa2\xc2\x82\xc2\xacx");
         let old = Peer { base64: true, ..V3 };
         let post = decode(&twice, Format::Text, old).unwrap();
-        assert_eq!((post.packets, post.legacy), (vec![message("€x")], true));
+        assert_eq!((post.packets, post.encoding), (vec![message("€x")], Encoding::Twice));
         let post = decode(&twice, Format::Text, V3).unwrap();
         assert_eq!(
-            (post.packets, post.legacy),
-            (vec![message("\u{e2}\u{82}\u{ac}x")], false)
+            (post.packets, post.encoding),
+            (vec![message("\u{e2}\u{82}\u{ac}x")], Encoding::Once)
         );
     }
 
@@ -320,7 +323,11 @@ mod tests {
             version: if v3 { Version::V3 } else { Version::V4 },
             base64,
             // A client of 1.x is known as such only by text that it has encoded twice.
-            legacy: v3 && base64 && legacy,
+            encoding: if v3 && base64 && legacy {
+                Encoding::Twice
+            } else {
+                Encoding::Unknown
+            },
         })
     }
 
@@ -372,7 +379,7 @@ mod tests {
                 let peer = Peer {
                     version,
                     base64: random.bool(),
-                    legacy: random.bool(),
+                    encoding: if random.bool() { Encoding::Twice } else { Encoding::Once },
                 };
                 let _ = decode(&body, Format::Text, peer);
                 let _ = decode(&body, Format::Octets, peer);

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::legacy_text;
-use super::packet::{Packet, Record, Version, push_base64};
+use super::packet::{Encoding, Packet, Peer, Record, Version, push_base64};
 use super::payload::{PayloadError, Post, push, text};
 
 /// Longest length, in digits: more than any body that is read.
@@ -16,9 +16,11 @@ const TEXT: u8 = 0;
 const BINARY: u8 = 1;
 const END_OF_LENGTH: u8 = 0xff;
 
-/// Reads the text format; `undo` takes second encodings away where they are found.
-pub fn decode_text(mut rest: &str, undo: bool) -> Result<Post<'_>, PayloadError> {
-    let (mut packets, mut legacy) = (Vec::new(), false);
+/// Reads the text format. Second encodings are taken away where they are found, unless the client is known to encode once or takes octets
+/// (then it would have sent octets).
+pub fn decode_text(mut rest: &str, peer: Peer) -> Result<Post<'_>, PayloadError> {
+    let mut packets = Vec::new();
+    let mut encoding = if peer.base64 { peer.encoding } else { Encoding::Once };
     while !rest.is_empty() {
         let colon = rest.bytes().take(MAX_DIGITS + 1).position(|byte| byte == b':');
         let (digits, after) = rest.split_at(colon.ok_or(PayloadError::BadLength)?);
@@ -26,15 +28,19 @@ pub fn decode_text(mut rest: &str, undo: bool) -> Result<Post<'_>, PayloadError>
         let after = &after[1..];
         let item = prefix(after, units)?;
         rest = &after[item.len()..];
-        let undone = undo.then(|| legacy_text::undo(item)).flatten();
-        legacy |= undone.is_some();
+        let undone = (encoding != Encoding::Once).then(|| legacy_text::undo(item)).flatten();
+        encoding = match encoding {
+            Encoding::Unknown if undone.is_some() => Encoding::Twice,
+            Encoding::Unknown if !item.is_ascii() => Encoding::Once,
+            known => known,
+        };
         let packet = match undone {
             Some(undone) => Packet::from_text(undone, Version::V3)?,
             None => Packet::from_text(item, Version::V3)?,
         };
         push(packet, &mut packets)?;
     }
-    Ok(Post { packets, legacy })
+    Ok(Post { packets, encoding })
 }
 
 /// The beginning of `text` that has exactly so many UTF-16 units.
@@ -71,7 +77,10 @@ pub fn decode_octets(body: &Bytes) -> Result<Post<'_>, PayloadError> {
         push(packet, &mut packets)?;
         at = end;
     }
-    Ok(Post { packets, legacy: false })
+    Ok(Post {
+        packets,
+        encoding: Encoding::Once,
+    })
 }
 
 /// The number that decimal digits mean; there must be one, and at most [`MAX_DIGITS`] were looked for.
@@ -87,13 +96,13 @@ fn number(digits: impl ExactSizeIterator<Item = u8>) -> Result<usize, PayloadErr
 }
 
 /// Appends a record in the text format. Text beyond ASCII goes out as ASCII if it is JSON; if not, as a client that is
-/// known for it (`legacy`) encodes it, else encoded once.
-pub fn push_text(record: Record<'_>, legacy: bool, out: &mut Vec<u8>) {
+/// known for it encodes it, else encoded once.
+pub fn push_text(record: Record<'_>, encoding: Encoding, out: &mut Vec<u8>) {
     match record {
         Record::Text(text) if text.is_ascii() => push_units(text, out),
         Record::Text(text) => match legacy_text::escape(text) {
             Some(escaped) => push_units(escaped.as_bytes(), out),
-            None if legacy => push_units(legacy_text::double(text).as_bytes(), out),
+            None if encoding == Encoding::Twice => push_units(legacy_text::double(text).as_bytes(), out),
             None => push_units(text, out),
         },
         Record::Binary(data) => {
@@ -134,6 +143,13 @@ mod tests {
     use super::super::packet::{Kind, PacketError};
     use super::*;
 
+    /// Takes only text, and nothing is known of it.
+    const OLD: Peer = Peer {
+        version: Version::V3,
+        base64: true,
+        encoding: Encoding::Unknown,
+    };
+
     fn message(data: &str) -> Packet<'_> {
         Packet::Text {
             kind: Kind::Message,
@@ -145,9 +161,9 @@ mod tests {
         Packet::Binary(Bytes::from_static(data))
     }
 
-    fn texts(records: &[Record<'_>], legacy: bool) -> Vec<u8> {
+    fn texts(records: &[Record<'_>], encoding: Encoding) -> Vec<u8> {
         let mut out = Vec::new();
-        records.iter().for_each(|record| push_text(*record, legacy, &mut out));
+        records.iter().for_each(|record| push_text(*record, encoding, &mut out));
         out
     }
 
@@ -186,10 +202,10 @@ mod tests {
             ),
         ];
         for (record, packet, as_text, as_octets) in cases {
-            assert_eq!(texts(&[record], false), as_text);
+            assert_eq!(texts(&[record], Encoding::Once), as_text);
             assert_eq!(octets(&[record]), as_octets);
             let body = std::str::from_utf8(as_text).unwrap();
-            assert_eq!(decode_text(body, true).unwrap().packets, std::slice::from_ref(&packet));
+            assert_eq!(decode_text(body, OLD).unwrap().packets, std::slice::from_ref(&packet));
             let body = Bytes::from_static(as_octets);
             assert_eq!(decode_octets(&body).unwrap().packets, [packet]);
         }
@@ -198,17 +214,20 @@ mod tests {
     #[test]
     fn packets_follow_each_other_without_a_separator() {
         let records = [Record::Text(b"4hello"), Record::Text(b"3")];
-        assert_eq!(texts(&records, false), b"6:4hello1:3");
-        let post = decode_text("6:4hello1:3", false).unwrap();
+        assert_eq!(texts(&records, Encoding::Once), b"6:4hello1:3");
+        let post = decode_text("6:4hello1:3", OLD).unwrap();
         let pong = Packet::Text {
             kind: Kind::Pong,
             data: "".into(),
         };
         assert_eq!(post.packets, [message("hello"), pong]);
-        assert_eq!(texts(&[Record::Text(b"6"), Record::Text(b"1")], false), b"1:61:1");
+        assert_eq!(
+            texts(&[Record::Text(b"6"), Record::Text(b"1")], Encoding::Once),
+            b"1:61:1"
+        );
         let open = [b"0".as_slice(), &[b'x'; 96]].concat();
-        assert!(texts(&[Record::Text(&open), Record::Text(b"40")], false).ends_with(b"xx2:40"));
-        assert_eq!(texts(&[Record::Text(&open)], false)[..4], *b"97:0");
+        assert!(texts(&[Record::Text(&open), Record::Text(b"40")], Encoding::Once).ends_with(b"xx2:40"));
+        assert_eq!(texts(&[Record::Text(&open)], Encoding::Once)[..4], *b"97:0");
     }
 
     #[test]
@@ -222,21 +241,37 @@ mod tests {
     #[test]
     fn a_second_encoding_is_found_and_undone() {
         let twice = "5:4\u{e2}\u{82}\u{ac}x";
-        let post = decode_text(twice, true).unwrap();
-        assert_eq!((post.packets, post.legacy), (vec![message("€x")], true));
-        let once = decode_text("3:4€x2:4é", true).unwrap();
-        assert_eq!((once.packets, once.legacy), (vec![message("€x"), message("é")], false));
+        let post = decode_text(twice, OLD).unwrap();
+        assert_eq!((post.packets, post.encoding), (vec![message("€x")], Encoding::Twice));
+        let once = decode_text("3:4€x2:4é", OLD).unwrap();
+        assert_eq!(
+            (once.packets, once.encoding),
+            (vec![message("€x"), message("é")], Encoding::Once)
+        );
+        let known = Peer {
+            encoding: Encoding::Once,
+            ..OLD
+        };
+        let ambiguous = decode_text("3:4Ã¼", known).unwrap();
+        assert_eq!(
+            ambiguous.packets,
+            vec![message("Ã¼")],
+            "it has shown before that it encodes once"
+        );
     }
 
     #[test]
     fn text_beyond_ascii_goes_out_so_that_both_lines_of_clients_read_it() {
         let json = "42[\"é😀\"]".as_bytes();
-        for legacy in [false, true] {
-            assert_eq!(texts(&[Record::Text(json)], legacy), br#"24:42["\u00e9\ud83d\ude00"]"#);
+        for encoding in [Encoding::Once, Encoding::Twice] {
+            assert_eq!(
+                texts(&[Record::Text(json)], encoding),
+                br#"24:42["\u00e9\ud83d\ude00"]"#
+            );
         }
         let words = Record::Text("4€x".as_bytes());
-        assert_eq!(texts(&[words], false), "3:4€x".as_bytes());
-        assert_eq!(texts(&[words], true), b"5:4\xc3\xa2\xc2\x82\xc2\xacx");
+        assert_eq!(texts(&[words], Encoding::Once), "3:4€x".as_bytes());
+        assert_eq!(texts(&[words], Encoding::Twice), b"5:4\xc3\xa2\xc2\x82\xc2\xacx");
     }
 
     #[test]
@@ -257,7 +292,7 @@ mod tests {
             ("1:7", PayloadError::Packet(PacketError::UnknownType)),
             ("2:b2", PayloadError::Packet(PacketError::BinaryKind)),
         ] {
-            assert_eq!(decode_text(body, true).unwrap_err(), error, "{body}");
+            assert_eq!(decode_text(body, OLD).unwrap_err(), error, "{body}");
         }
     }
 

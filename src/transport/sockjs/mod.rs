@@ -150,3 +150,47 @@ pub fn framed(incoming: Incoming) -> impl Stream<Item = Inbound> {
         stream::iter(inbound)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::classic::Classic;
+    use crate::transport::tests::encoded;
+    use turted_core::Limits;
+
+    #[test]
+    fn messages_are_frames_in_frames_of_the_socket() {
+        assert_eq!(&opening()[..], b"\x81\x01o");
+        assert_eq!(&SockJsFraming.ping().unwrap()[..], b"\x89\x00");
+        assert_eq!(
+            &SockJsFraming.message(b"{\"a\":1}")[..],
+            b"\x81\x0ea[\"{\\\"a\\\":1}\"]"
+        );
+        assert_eq!(SockJsFraming.binary(b"x"), None);
+        let encoder = SockJsEncoder(Arc::new(Classic::new(Limits::default(), 20)));
+        assert_eq!(
+            encoded(&encoder, "A", r#"["\u2028"]"#),
+            socket_frame::text(br#"a["{\"type\":\"A\",\"data\":[\"\\u2028\"],\"via\":{\"broadcast\":true}}"]"#)
+        );
+    }
+
+    #[test]
+    fn the_last_frame_says_why_and_the_socket_closes_normally() {
+        for (ending, expected) in [
+            (Ending::Normal, &b"\x81\x10c[1000,\"normal\"]\x88\x02\x03\xe8"[..]),
+            (Ending::GoingAway, b"\x81\x14c[1001,\"going away\"]\x88\x02\x03\xe8"),
+            (Ending::Slow, b"\x81\x0ec[4008,\"slow\"]\x88\x02\x03\xe8"),
+            (
+                Ending::Custom(3000, "Go away!"),
+                b"\x81\x12c[3000,\"Go away!\"]\x88\x02\x03\xe8",
+            ),
+            (
+                Ending::Vanished,
+                b"\x81\x20c[1002,\"Connection interrupted\"]\x88\x02\x03\xe8",
+            ),
+            (Ending::BrokenFraming, b"\x88\x11\x03\xeaBroken framing."),
+        ] {
+            assert_eq!(&SockJsFraming.close(ending).unwrap()[..], expected, "{ending:?}");
+        }
+    }
+}

@@ -166,3 +166,88 @@ fn prelude(form: &Form) -> Bytes {
         _ => format!("{:h<2048}\n", "").into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::Framing;
+    use crate::transport::sockjs::SockJsFraming;
+    use futures_util::FutureExt;
+    use turted_core::Ending;
+
+    fn unread(form: Form, left: usize) -> Flow {
+        Flow {
+            ready: VecDeque::from([prelude(&form)]),
+            form,
+            reader: None,
+            heartbeat: Duration::from_secs(25),
+            left,
+        }
+    }
+
+    fn chunks(mut flow: Flow) -> Vec<Bytes> {
+        std::iter::from_fn(|| flow.next().now_or_never().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_poll_gets_all_messages_of_an_outbox_as_one_frame() {
+        let waiting = |ending| {
+            let close = SockJsFraming.close(ending).unwrap();
+            let ping = SockJsFraming.ping().unwrap();
+            [
+                SockJsFraming.message(b"1"),
+                ping,
+                SockJsFraming.message(b"\"x\""),
+                close,
+            ]
+            .concat()
+        };
+        let frames = Bytes::from(waiting(Ending::GoingAway));
+        assert_eq!(merged(&frames).unwrap(), r#"a["1","\"x\""]"#);
+        let all: Vec<&str> = texts(&frames).collect();
+        assert_eq!(all, [r#"a["1"]"#, r#"a["\"x\""]"#, r#"c[1001,"going away"]"#]);
+        let goodbye = SockJsFraming.close(Ending::GoingAway).unwrap();
+        assert_eq!(merged(&goodbye), None, "the goodbye comes in an answer of its own");
+    }
+
+    #[test]
+    fn a_stream_begins_with_what_old_browsers_want_and_each_frame_is_a_chunk() {
+        let stream = |form: Form| {
+            let mut flow = unread(form, 131_072);
+            flow.write(frame::OPEN);
+            flow.write(&frame::message("100%"));
+            flow.end(&frame::close(3000, "Go away!"));
+            chunks(flow)
+        };
+        let padding = "h".repeat(2048) + "\n";
+        assert_eq!(
+            stream(Form::XhrStreaming),
+            [&padding, "o\n", "a[\"100%\"]\n", "c[3000,\"Go away!\"]\n"]
+        );
+        assert_eq!(
+            stream(Form::EventSource),
+            [
+                "\r\n",
+                "data: o\r\n\r\n",
+                "data: a[\"100%25\"]\r\n\r\n",
+                "data: c[3000,\"Go away!\"]\r\n\r\n"
+            ]
+        );
+        let page = stream(Form::HtmlFile("cb".into()));
+        assert!(page[0].starts_with(b"<!doctype html>\n<html><head>\n") && page[0].ends_with(b" \r\n\r\n"));
+        assert_eq!(page[1], "<script>\np(\"o\");\n</script>\r\n");
+    }
+
+    #[test]
+    fn the_limit_counts_frames_with_their_wrapping_and_no_prelude() {
+        // The arithmetic of the protocol's suite: 134 bytes each, and the opening.
+        let mut flow = unread(Form::XhrStreaming, 4096);
+        flow.write(frame::OPEN);
+        for _ in 0..30 {
+            flow.write(&frame::message(&"x".repeat(128)));
+        }
+        assert_eq!(flow.left, 4096 - 2 - 30 * 134);
+        flow.write(&frame::message(&"x".repeat(128)));
+        assert_eq!(flow.left, 0);
+    }
+}
