@@ -62,18 +62,18 @@ pub struct Surroundings {
 
 /// A client.
 pub struct Connection {
-    surroundings: Rc<Surroundings>,
+    pub(super) surroundings: Rc<Surroundings>,
     pub(super) lane: Rc<Lane>,
-    seat: Option<SeatKey>,
-    id: Arc<str>,
-    bearer: Option<Box<str>>,
-    pace: Pace,
+    pub(super) seat: Option<SeatKey>,
+    pub(super) id: Arc<str>,
+    pub(super) bearer: Option<Box<str>>,
+    pub(super) pace: Pace,
     pub(super) last_heard: Instant,
     pub(super) rules: Arc<Rules>,
-    heart: Heart,
+    pub(super) heart: Heart,
     pub(super) readers: Readers,
-    listing: Option<Listing>,
-    is_ready: bool,
+    pub(super) listing: Option<Listing>,
+    pub(super) is_ready: bool,
 }
 
 /// What distinguishes one client from the others of its worker.
@@ -277,7 +277,7 @@ impl Connection {
         let now = Instant::now();
         let rules = self.rules.heartbeat;
         // Whoever is not asked and waits for an answer is there.
-        let waits = rules.every.is_none() && self.readers.is_waiting();
+        let waits = rules.every.is_none() && self.readers.is_attached();
         let heard = if waits { now } else { self.last_heard };
         let again = match self.heart.beat(rules, heard) {
             Beat::Ask(again) => {
@@ -312,7 +312,7 @@ impl Connection {
         }
     }
 
-    fn give_up(&self, seat: SeatKey, ending: Ending) {
+    pub(super) fn give_up(&self, seat: SeatKey, ending: Ending) {
         let gone = Ask {
             seat,
             tag: None,
@@ -343,7 +343,12 @@ impl Actor for Connection {
                 });
             }
         }
-        cx.run_later(self.heart.due().saturating_duration_since(self.last_heard), Self::watch);
+        let wait = self.heart.due().saturating_duration_since(Instant::now());
+        cx.run_later(wait, Self::watch);
+        // One that moved here may have ended on the way.
+        if let Some(ending) = self.lane.ended() {
+            self.depart(ending, cx);
+        }
     }
 
     fn stopping(&mut self, _: &mut Self::Context) -> Running {

@@ -26,7 +26,7 @@ pub enum Beat {
 }
 
 /// One client's heart. It counts from when it should have beaten: timers are late, and the delays would add up.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Heart {
     due: Instant,
     asked: bool,

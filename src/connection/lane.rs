@@ -13,6 +13,7 @@ use turted_core::{Ending, Notice, Rejection, Tag, Welcome};
 
 use super::actor::{Connection, Stop};
 use super::outbox::{Outbox, OutboxBounds};
+use crate::protocol::quiet::Quiet;
 use crate::protocol::{Conversation, Reaction};
 
 /// How a transport wraps what a conversation says.
@@ -49,6 +50,7 @@ pub struct Lane {
     answer: RefCell<Option<Box<Answer>>>,
     reader: Cell<u32>,
     is_probed: Cell<bool>,
+    is_held: Cell<bool>,
 }
 
 /// Where the answer to one command goes when it does not take the outbox.
@@ -76,6 +78,7 @@ impl Lane {
             answer: RefCell::new(None),
             reader: Cell::new(0),
             is_probed: Cell::new(false),
+            is_held: Cell::new(false),
         }
     }
 
@@ -205,8 +208,35 @@ impl Lane {
         self.outbox.borrow_mut().finish();
     }
 
+    /// Writes nothing until [`adopt`](Self::adopt).
+    pub fn hold(&self) {
+        self.is_held.set(true);
+    }
+
+    /// Goes on with a conversation that was begun on another lane: first what was left there, then what came here meanwhile.
+    pub fn adopt(&self, conversation: Box<dyn Conversation>, frames: Vec<Bytes>, ended: Option<Ending>) {
+        self.conversation.replace(conversation);
+        self.is_held.set(false);
+        if ended.is_some() {
+            self.ended.set(ended);
+        }
+        let mut outbox = self.outbox.borrow_mut();
+        frames.into_iter().rev().for_each(|frame| outbox.put_back(frame));
+        outbox.wake();
+    }
+
+    /// Gives everything away; from here on this lane says nothing.
+    pub fn surrender(&self) -> (Box<dyn Conversation>, Vec<Bytes>) {
+        let conversation = self.conversation.replace(Box::new(Quiet));
+        (conversation, self.outbox.borrow_mut().take_all())
+    }
+
     /// The next chunk for the wire.
     pub fn poll_chunk(&self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
+        if self.is_held.get() {
+            self.outbox.borrow_mut().watch(cx);
+            return Poll::Pending;
+        }
         self.outbox.borrow_mut().poll_chunk(cx)
     }
 

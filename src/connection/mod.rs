@@ -8,6 +8,7 @@ pub mod actor;
 pub mod courier;
 pub mod heartbeat;
 pub mod lane;
+pub mod moving;
 pub mod outbox;
 pub mod pace;
 pub mod reader;

@@ -77,6 +77,12 @@ impl Outbox {
         }
     }
 
+    /// Takes what waits, in order.
+    pub fn take_all(&mut self) -> Vec<Bytes> {
+        self.bytes = 0;
+        std::mem::take(&mut self.frames).into()
+    }
+
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -103,10 +109,15 @@ impl Outbox {
         if self.finished {
             return Poll::Ready(None);
         }
+        self.watch(cx);
+        Poll::Pending
+    }
+
+    /// Wakes this task when something comes.
+    pub fn watch(&mut self, cx: &Context<'_>) {
         if self.reader.as_ref().is_none_or(|reader| !reader.will_wake(cx.waker())) {
             self.reader = Some(cx.waker().clone());
         }
-        Poll::Pending
     }
 
     fn append(&mut self, frame: Bytes) {

@@ -27,8 +27,10 @@ pub enum Reading {
     Busy,
     /// A socket carries everything now.
     Moved,
-    /// The connection is gone.
+    /// There is no connection (any more).
     Gone,
+    /// It ended while this reader waited, and said nothing.
+    Vanished,
 }
 
 impl From<Collected> for Reading {
@@ -72,18 +74,6 @@ impl Reader {
         }
     }
 
-    /// Its number.
-    #[must_use]
-    pub fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// The connection that it reads.
-    #[must_use]
-    pub fn connection(&self) -> &Addr<Connection> {
-        &self.connection
-    }
-
     /// What there is, or comes within this time. Nothing is lost when the time runs out in the moment in which something comes.
     pub async fn read(&self, after: Option<Arc<str>>, within: Duration) -> Reading {
         let (answer, mut collected) = oneshot::channel();
@@ -98,7 +88,7 @@ impl Reader {
         }
         match tokio::time::timeout(within, &mut collected).await {
             Ok(Ok(collected)) => collected.into(),
-            Ok(Err(RecvError { .. })) => Reading::Gone,
+            Ok(Err(RecvError { .. })) => Reading::Vanished,
             Err(_) => {
                 collected.close();
                 let late = collected.try_recv();

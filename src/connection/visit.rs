@@ -31,15 +31,10 @@ pub struct Command {
     pub answer: oneshot::Sender<Bytes>,
 }
 
-/// A message of the client whose answer takes the usual way. True when it was taken: requests are not, once a socket carries everything.
+/// A message of the client whose answer takes the usual way. True when it was taken: none is, once a socket carries everything.
 #[derive(Debug, Message)]
 #[rtype(result = "bool")]
-pub struct Hand {
-    /// The socket that it came by; `None` for a request.
-    pub socket: Option<u64>,
-    /// What it says.
-    pub inbound: Inbound,
-}
+pub struct Hand(pub Inbound);
 
 /// A reader asks for what there is, or comes next.
 #[derive(Message)]
@@ -78,40 +73,47 @@ pub struct Leave {
     pub is_broken: bool,
 }
 
-/// A socket comes, to take over from requests. False when it may not.
+/// A socket comes, to take over from requests, perhaps. False when it may not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
 #[rtype(result = "bool")]
-pub enum Upgrade {
+pub enum Trial {
     /// It would like to.
     Offer,
     /// It is tried out: readers that wait are sent away.
     Probe,
     /// It will not be used.
     Abandon,
-    /// This reader carries everything from here on.
-    Take(u64),
 }
 
 /// Who reads.
 #[derive(Debug, Default)]
 pub struct Readers {
     current: Option<u64>,
-    socket: Option<u64>,
+    is_gone: bool,
     is_trial: bool,
     lingering: Option<SpawnHandle>,
 }
 
 impl Readers {
+    /// The readers of a connection that has gone over to a socket: none will be let in.
+    #[must_use]
+    pub fn gone() -> Self {
+        Self {
+            is_gone: true,
+            ..Self::default()
+        }
+    }
+
+    /// Lets no reader in from here on. False when none was before.
+    pub fn go(&mut self) -> bool {
+        self.is_trial = false;
+        !std::mem::replace(&mut self.is_gone, true)
+    }
+
     /// Whether somebody reads.
     #[must_use]
     pub fn is_attached(&self) -> bool {
         self.current.is_some()
-    }
-
-    /// Whether a request waits for what there is to say.
-    #[must_use]
-    pub fn is_waiting(&self) -> bool {
-        self.current.is_some() && self.socket.is_none()
     }
 
     /// Leaves the client some time to hear the last words; begins anew each time.
@@ -138,8 +140,8 @@ impl Handler<Command> for Connection {
 impl Handler<Hand> for Connection {
     type Result = bool;
 
-    fn handle(&mut self, Hand { socket, inbound }: Hand, cx: &mut Context<Self>) -> bool {
-        if socket != self.readers.socket {
+    fn handle(&mut self, Hand(inbound): Hand, cx: &mut Context<Self>) -> bool {
+        if self.readers.is_gone {
             return false;
         }
         if self.rules.hears_requests {
@@ -198,7 +200,7 @@ impl Handler<Collect> for Connection {
 impl Connection {
     /// Makes this the reader, unless it may not be.
     fn attach(&mut self, reader: u64) -> Option<Collected> {
-        if self.readers.socket.is_some_and(|socket| socket != reader) {
+        if self.readers.is_gone {
             return Some(Collected::Moved);
         }
         let is_second = self.readers.current.is_some_and(|current| current != reader);
@@ -222,13 +224,13 @@ impl Connection {
     ) {
         let collected = match self.lane.ended() {
             Some(ending) if self.lane.is_empty() => Collected::Last(frames, ending),
-            None if frames.is_empty() && self.readers.socket.is_some() => Collected::Moved,
+            None if frames.is_empty() && self.readers.is_gone => Collected::Moved,
             _ => Collected::Frames(frames),
         };
         let is_last = matches!(collected, Collected::Last(..));
         let sent = answer.send(collected);
         // The client may ask again before this reader's goodbye is here.
-        if is_single && sent.is_ok() && self.readers.is_waiting() {
+        if is_single && sent.is_ok() {
             self.readers.current = None;
         }
         match sent {
@@ -249,42 +251,31 @@ impl Handler<Leave> for Connection {
         }
         self.readers.current = None;
         self.last_heard = Instant::now();
-        let was_socket = self.readers.socket == Some(reader);
-        if was_socket || (is_broken && self.rules.ends_with_reader) {
+        if is_broken && self.rules.ends_with_reader && !self.readers.is_gone {
             self.lane.end(Ending::Vanished);
             cx.stop();
         }
     }
 }
 
-impl Handler<Upgrade> for Connection {
+impl Handler<Trial> for Connection {
     type Result = bool;
 
-    fn handle(&mut self, upgrade: Upgrade, cx: &mut Context<Self>) -> bool {
-        if self.readers.socket.is_some() || self.lane.ended().is_some() {
+    fn handle(&mut self, trial: Trial, cx: &mut Context<Self>) -> bool {
+        if self.readers.is_gone || self.lane.ended().is_some() {
             return false;
         }
         self.last_heard = Instant::now();
-        match upgrade {
-            Upgrade::Offer => {}
-            Upgrade::Probe => {
-                self.readers.is_trial = true;
-                // A client that goes over at once needs no answer to its request; the others wait for it.
+        self.readers.is_trial = trial == Trial::Probe;
+        match trial {
+            Trial::Offer => {}
+            // A client that goes over at once needs no answer to its request; the others wait for it.
+            Trial::Probe => {
                 cx.run_later(TRIAL_PAUSE, |connection, _| {
                     connection.lane.send_readers_away(connection.readers.is_trial);
                 });
             }
-            Upgrade::Abandon => {
-                self.readers.is_trial = false;
-                self.lane.send_readers_away(false);
-            }
-            Upgrade::Take(socket) => {
-                self.readers.is_trial = false;
-                self.lane.send_readers_away(false);
-                self.lane.next_reader();
-                self.readers.socket = Some(socket);
-                self.readers.current = Some(socket);
-            }
+            Trial::Abandon => self.lane.send_readers_away(false),
         }
         true
     }

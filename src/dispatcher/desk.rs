@@ -89,11 +89,15 @@ impl Desk {
     /// Does what a connection asks. Whoever has no seat any more is not answered.
     pub fn ask(&mut self, seat: SeatKey, tag: Tag, request: Request, now: Instant) {
         let Some((lane, fresh)) = self.membership.get(seat).map(|seat| (seat.lane, seat.fresh)) else {
+            // Its new lane has been given to nobody else.
+            if let Request::Move(LaneKey { courier, lane }) = request {
+                self.parcel(courier, Parcel::Retire { lane });
+            }
             return;
         };
         let recovers = matches!(
             request,
-            Request::Resume { .. } | Request::Arrive { .. } | Request::Since(_) | Request::Gone(_)
+            Request::Resume { .. } | Request::Arrive { .. } | Request::Since(_) | Request::Move(_) | Request::Gone(_)
         );
         if fresh && !recovers {
             self.ready(seat);
@@ -101,6 +105,10 @@ impl Desk {
         let notice = match request {
             Request::Ready => None,
             Request::Gone(ending) => return self.gone(seat, ending, now),
+            Request::Move(new) => {
+                self.membership.relocate(seat, new);
+                return self.parcel(lane.courier, Parcel::Retire { lane: lane.lane });
+            }
             Request::Ident(user) => Some(self.ident(seat, user)),
             Request::Join(channel) => Some(self.join(seat, channel)),
             Request::Leave(channel) => Some(self.leave(seat, channel)),

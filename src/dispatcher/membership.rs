@@ -176,6 +176,16 @@ impl Membership {
         }
     }
 
+    /// Gives a seated connection another lane.
+    pub fn relocate(&mut self, key: SeatKey, lane: LaneKey) {
+        if self.get(key).is_some() {
+            self.seats[key.index as usize].lane = lane;
+            let mark = &mut self.marks[key.index as usize];
+            mark.lane = lane.lane;
+            mark.courier = u16::try_from(lane.courier).unwrap_or(u16::MAX);
+        }
+    }
+
     /// Lets broadcasts through from now on.
     pub fn ready(&mut self, key: SeatKey) {
         if self.get(key).is_some() {

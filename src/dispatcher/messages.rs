@@ -87,6 +87,8 @@ pub enum Request {
     },
     /// Hear again what came after this id (after it opened, if it is empty), whatever was on its way already.
     Since(Arc<str>),
+    /// Send everything to this lane from here on.
+    Move(LaneKey),
     /// The wire is gone.
     Gone(Ending),
 }

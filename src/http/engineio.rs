@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use actix::Addr;
+use actix_web::body::BoxBody;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::stream;
 use serde_json::json;
-use tokio::sync::mpsc;
 
 use super::body::{self, Unread};
 use super::entrance::{Refused, admit, check_origin, check_referer, secret};
@@ -24,6 +24,7 @@ use crate::connection::register::{Found, Listing, Place};
 use crate::connection::visit::{Goodbye, Hand};
 use crate::connection::{Connection, Inbound, Reader, Reading};
 use crate::transport::Guest;
+use crate::transport::body::Wire;
 use crate::transport::engineio::jsonp::{self, Index};
 use crate::transport::engineio::packet::{Encoding, Peer, Record, Version};
 use crate::transport::engineio::payload::{self, Format};
@@ -244,7 +245,8 @@ impl Visit<'_> {
             Reading::Frames(frames) => (frames, NOOP),
             Reading::Last(frames, _) => (frames, CLOSE),
             // The client said goodbye by another request, perhaps.
-            Reading::Nothing | Reading::Gone => (Bytes::new(), NOOP),
+            Reading::Nothing | Reading::Vanished => (Bytes::new(), NOOP),
+            Reading::Gone => return Err(Error::SessionUnknown.into()),
             Reading::Busy => return Err(Failure::Closed),
             Reading::Moved => return Err(Error::BadRequest.into()),
         };
@@ -297,11 +299,7 @@ impl Visit<'_> {
         };
         mark.store(post.encoding as u8, Ordering::Relaxed);
         for packet in post.packets {
-            let hand = Hand {
-                socket: None,
-                inbound: engineio::inbound(packet, peer.version),
-            };
-            match connection.send(hand).await {
+            match connection.send(Hand(engineio::inbound(packet, peer.version))).await {
                 Ok(true) => {}
                 Ok(false) => return Err(Error::BadRequest.into()),
                 // It ended with one of the packets before.
@@ -318,22 +316,14 @@ impl Visit<'_> {
         connection: Addr<Connection>,
         payload: web::Payload,
     ) -> Result<HttpResponse, Failure> {
-        // Counted until it has taken the place of the polls, which are counted already.
-        let ticket = admit(self.request, self.shared)?.ticket;
-        let answered = self.handshake(payload).answer(generation.session.message_bytes).await;
-        let (response, incoming) = match answered {
+        let admitted = admit(self.request, self.shared)?;
+        let mount = &generation.socket;
+        let (response, incoming) = match self.handshake(payload).answer(mount.message_bytes).await {
             Ok(answered) => answered,
             Err(error) => return Ok(error.error_response()),
         };
-        let chunks = upgrade::start(incoming, version, connection, ticket);
-        let chunks = stream::unfold(chunks, |mut chunks: mpsc::Receiver<Bytes>| async move {
-            chunks
-                .recv()
-                .await
-                .map(|chunk| (Ok::<_, std::convert::Infallible>(chunk), chunks))
-        });
-        let body = actix_web::body::BodyStream::new(chunks.boxed_local());
-        Ok(response.map_body(|_, _| actix_web::body::BoxBody::new(body)))
+        let lane = upgrade::start(incoming, version, mount, &admitted.surroundings, connection);
+        Ok(response.map_body(|_, _| BoxBody::new(Wire::new(lane, admitted.ticket))))
     }
 
     fn handshake(&self, payload: web::Payload) -> Handshake<'_> {

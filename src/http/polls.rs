@@ -88,7 +88,7 @@ async fn poll(request: HttpRequest, shared: web::Data<Shared>, id: web::Path<Str
             Reading::Frames(frames) | Reading::Last(frames, _) => frames,
             // Nothing came in time: an empty answer, and the client asks again.
             Reading::Nothing | Reading::Busy | Reading::Moved => Bytes::new(),
-            Reading::Gone => return Err(visitor::gone()),
+            Reading::Gone | Reading::Vanished => return Err(visitor::gone()),
         };
         reader.finish();
         Ok(visitor::answer(&request, StatusCode::OK, polling::array(&frames)))

@@ -227,11 +227,7 @@ impl Visit<'_> {
             return Ok(not_found());
         };
         for text in messages {
-            let hand = Hand {
-                socket: None,
-                inbound: Inbound::Text(text),
-            };
-            if connection.send(hand).await.is_err() {
+            if connection.send(Hand(Inbound::Text(text))).await.is_err() {
                 return Ok(not_found());
             }
         }

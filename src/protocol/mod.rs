@@ -30,7 +30,7 @@ pub trait Protocol: Send + Sync {
 }
 
 /// One client's side of a protocol. Each method appends what is to be done, in order.
-pub trait Conversation {
+pub trait Conversation: Send {
     /// The first words to the client.
     fn welcome(&mut self, welcome: &Welcome, out: &mut Vec<Reaction>);
     /// A text message came in.

@@ -16,7 +16,7 @@ use crate::connection::lane::WhenFull;
 use crate::connection::register::Listing;
 use crate::connection::{Connection, Framing, Inbound, Lane, OutboxBounds, Rules};
 use crate::dispatcher::{LaneKey, Request};
-use crate::protocol::Protocol;
+use crate::protocol::{Conversation, Protocol};
 
 pub mod body;
 pub mod engineio;
@@ -59,6 +59,11 @@ pub struct Guest {
 }
 
 impl Mount {
+    /// A lane for this conversation.
+    fn lane(&self, conversation: Box<dyn Conversation>) -> Rc<Lane> {
+        Rc::new(Lane::new(conversation, self.framing, self.outbox, self.when_full))
+    }
+
     /// Starts the connection of a guest whose messages come from `inbound`; gives its lane and its actor.
     pub fn connect(
         &self,
@@ -66,12 +71,7 @@ impl Mount {
         guest: Guest,
         inbound: impl Stream<Item = Inbound> + 'static,
     ) -> (Rc<Lane>, Addr<Connection>) {
-        let lane = Rc::new(Lane::new(
-            self.protocol.open(),
-            self.framing,
-            self.outbox,
-            self.when_full,
-        ));
+        let lane = self.lane(self.protocol.open());
         if let Some(opening) = guest.opening {
             lane.control(opening);
         }

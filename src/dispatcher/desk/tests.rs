@@ -118,7 +118,7 @@ impl Story {
                         self.arrived[lane as usize].clear();
                         continue;
                     }
-                    Parcel::Retire { .. } => continue,
+                    Parcel::Retire { lane } => (vec![lane], "retired".to_owned()),
                 };
                 for lane in lanes {
                     assert_eq!(lane as usize % 2, courier, "carried by the right courier");
@@ -147,6 +147,26 @@ fn tell(notice: &Notice) -> String {
 
 fn to(name: &str) -> Vec<Target> {
     vec![Target::Channel(channel(name))]
+}
+
+#[test]
+fn a_connection_that_moves_hears_everything_once_and_its_old_lane_nothing_more() {
+    let mut story = Story::with_log(100);
+    let (seat, old) = story.open();
+    story.ask(seat, Request::Join(channel("chat")));
+    story.push(vec![Target::Channel(channel("chat"))], Exclude::default());
+    story.arrived.push(Vec::new());
+    let new = LaneKey { courier: 1, lane: 1 };
+    story.ask(seat, Request::Move(new));
+    story.push(vec![Target::Channel(channel("chat"))], Exclude::default());
+    let heard = story.take(old);
+    assert!(heard[1].starts_with("e-1 ") && heard.last().unwrap() == "retired", "{heard:?}");
+    assert!(matches!(&story.take(1)[..], [second] if second.starts_with("e-2 ")));
+
+    story.ask(seat, Request::Gone(Ending::Normal));
+    assert_eq!(story.take(1), ["retired"]);
+    story.ask(seat, Request::Move(new));
+    assert_eq!(story.take(1), ["retired"], "whoever has gone cannot move, and the lane is free again");
 }
 
 #[test]
@@ -246,7 +266,7 @@ fn the_newest_wire_wins() {
     story.take(old_lane);
     let (new, new_lane) = story.open();
     story.resume(new, "t0", None);
-    assert_eq!(story.take(old_lane), ["end 4011"]);
+    assert_eq!(story.take(old_lane), ["end 4011", "retired"]);
     story.ask(old, Request::Gone(Ending::Replaced));
     story.push(to("chat"), Exclude::default());
     assert_eq!(story.take(new_lane), ["resumed c0 true 0", r#"e-1 {"channel":"chat"}"#]);

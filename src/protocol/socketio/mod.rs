@@ -23,7 +23,7 @@ pub use head::{Head, Kind, ROOT, Version};
 use session::Session;
 
 /// What a server does with the events of one client.
-pub trait Application {
+pub trait Application: Send {
     /// The first words about the connection; nobody has joined yet.
     fn welcome(&mut self, welcome: &Welcome);
     /// A client wants to join a namespace, with this payload. In version 5 the application says when it has, with

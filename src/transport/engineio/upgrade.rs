@@ -1,117 +1,116 @@
 //! A WebSocket that takes over from polling, on whichever worker it arrives.
 //!
-//! In: the messages of the socket, and a connection. Out: the connection's frames. First the socket is tried out while polling goes on; then it
-//! carries everything, or nothing.
+//! In: the messages of the socket, and a connection. Out: a lane that the socket writes. First the socket is tried out while polling goes on; then the
+//! connection moves to it, or the socket is closed.
 
-use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix::Addr;
-use bytes::Bytes;
-use futures_util::future::select;
-use futures_util::{Stream, StreamExt};
-use tokio::sync::mpsc;
+use futures_util::StreamExt;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::packet::Version;
 use super::packets;
-use crate::connection::visit::{Hand, Upgrade};
-use crate::connection::{Connection, Inbound, Reader, Reading};
+use crate::connection::actor::Surroundings;
+use crate::connection::moving::Move;
+use crate::connection::visit::Trial;
+use crate::connection::{Connection, Inbound, Lane};
+use crate::dispatcher::LaneKey;
+use crate::protocol::quiet::Quiet;
+use crate::transport::Mount;
 use crate::transport::websocket::{Incoming, frame, translate};
 
 /// How long the trial may take.
 const TRIAL: Duration = Duration::from_secs(10);
-/// Longer than any pause between two packets.
-const LONG: Duration = Duration::from_secs(600);
-/// Chunks that wait for the socket; the others wait in the outbox, which is bounded.
-const AHEAD: usize = 2;
 
-/// Starts the trial; `held` lives until it is over. The receiver is what the socket gets.
+/// Starts the trial; the lane is what the socket writes.
 pub fn start(
     incoming: Incoming,
     version: Version,
+    mount: &Mount,
+    surroundings: &Rc<Surroundings>,
     connection: Addr<Connection>,
-    held: impl Sized + 'static,
-) -> mpsc::Receiver<Bytes> {
-    let (out, body) = mpsc::channel(AHEAD);
-    actix::spawn(async move {
-        let mut incoming = incoming;
+) -> Rc<Lane> {
+    // Until the connection comes there is nobody to speak with.
+    let lane = mount.lane(Box::new(Quiet));
+    let socket = Socket {
+        lane: Rc::clone(&lane),
+        rules: mount.rules.clone(),
+        surroundings: Rc::clone(surroundings),
+        version,
+        connection,
+    };
+    actix::spawn(socket.run(incoming));
+    lane
+}
+
+struct Socket {
+    lane: Rc<Lane>,
+    rules: std::sync::Arc<crate::connection::Rules>,
+    surroundings: Rc<Surroundings>,
+    version: Version,
+    connection: Addr<Connection>,
+}
+
+impl Socket {
+    async fn run(self, mut incoming: Incoming) {
         // A session that has its socket already takes no other.
-        let may = connection.send(Upgrade::Offer).await.unwrap_or(false);
-        let trial = may
-            && timeout(TRIAL, probe(&mut incoming, &connection, &out))
-                .await
-                .unwrap_or(false);
-        drop(held);
-        if trial {
-            return carry(incoming, version, connection, &out).await;
+        let may = self.connection.send(Trial::Offer).await.unwrap_or(false);
+        if may && timeout(TRIAL, self.probe(&mut incoming)).await.unwrap_or(false) {
+            return self.take_over(incoming).await;
         }
         // Whoever hears nothing of either may be gone already.
         if may {
-            let _ = connection.send(Upgrade::Abandon).await;
+            let _ = self.connection.send(Trial::Abandon).await;
         }
-        let _ = out.send(frame::close(1000, "")).await;
-    });
-    body
-}
+        self.close();
+    }
 
-/// Whether the client wants to go over to this socket.
-async fn probe(incoming: &mut Incoming, connection: &Addr<Connection>, out: &mpsc::Sender<Bytes>) -> bool {
-    while let Some(message) = incoming.next().await {
-        match translate(message) {
-            Inbound::Text(text) if text == "2probe" => {
-                let may = connection.send(Upgrade::Probe).await.unwrap_or(false);
-                if !may || out.send(frame::text(b"3probe")).await.is_err() {
-                    return false;
+    /// Whether the client wants to go over to this socket.
+    async fn probe(&self, incoming: &mut Incoming) -> bool {
+        while let Some(message) = incoming.next().await {
+            match translate(message) {
+                Inbound::Text(text) if text == "2probe" => {
+                    if !self.connection.send(Trial::Probe).await.unwrap_or(false) {
+                        return false;
+                    }
+                    self.lane.control(frame::text(b"3probe"));
                 }
+                Inbound::Text(text) => return text == "5",
+                Inbound::Ping(pong) => self.lane.control(pong),
+                Inbound::Pong => {}
+                _ => return false,
             }
-            Inbound::Text(text) => return text == "5",
-            Inbound::Ping(pong) => {
-                if out.send(pong).await.is_err() {
-                    return false;
-                }
+        }
+        false
+    }
+
+    async fn take_over(self, incoming: Incoming) {
+        self.lane.hold();
+        let lane = LaneKey {
+            courier: self.surroundings.courier,
+            lane: self.surroundings.lanes.insert(Rc::clone(&self.lane)),
+        };
+        let (answer, belongings) = oneshot::channel();
+        // Without an answer the Dispatcher has never heard of the lane.
+        let sent = self.connection.send(Move { lane, answer }).await;
+        match (sent, belongings.await) {
+            (Ok(()), Ok(belongings)) => {
+                let packets = packets(incoming, self.version);
+                Connection::go_on(self.surroundings, self.lane, self.rules, belongings, packets);
             }
-            Inbound::Pong => {}
-            _ => return false,
+            _ => {
+                self.surroundings.lanes.retire(lane.lane);
+                self.lane.adopt(Box::new(Quiet), Vec::new(), None);
+                self.close();
+            }
         }
     }
-    false
-}
 
-/// Carries everything until one side ends.
-async fn carry(incoming: Incoming, version: Version, connection: Addr<Connection>, out: &mpsc::Sender<Bytes>) {
-    let reader = Reader::new(connection.clone());
-    if connection.send(Upgrade::Take(reader.number())).await.unwrap_or(false) {
-        let hears = pin!(hear(packets(incoming, version), &connection, reader.number()));
-        let says = pin!(say(&reader, out));
-        // When the client is gone nothing is left to say; when the connection has ended, its goodbye has been written.
-        select(hears, says).await;
-    }
-}
-
-async fn hear(packets: impl Stream<Item = Inbound>, connection: &Addr<Connection>, socket: u64) {
-    let mut packets = pin!(packets);
-    while let Some(inbound) = packets.next().await {
-        let hand = Hand {
-            socket: Some(socket),
-            inbound,
-        };
-        if connection.send(hand).await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn say(reader: &Reader, out: &mpsc::Sender<Bytes>) {
-    loop {
-        let (frames, is_last) = match reader.read(None, LONG).await {
-            Reading::Frames(frames) => (frames, false),
-            Reading::Last(frames, _) => (frames, true),
-            Reading::Nothing => continue,
-            Reading::Busy | Reading::Moved | Reading::Gone => return,
-        };
-        if (!frames.is_empty() && out.send(frames).await.is_err()) || is_last {
-            return;
-        }
+    fn close(&self) {
+        self.lane.control(frame::close(1000, ""));
+        self.lane.finish();
     }
 }

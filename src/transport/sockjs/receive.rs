@@ -61,7 +61,7 @@ async fn poll(reader: Reader, is_new: bool, heartbeat: Duration) -> String {
         Reading::Last(frames, ending) => merged(&frames).unwrap_or_else(|| goodbye(ending)),
         Reading::Nothing => frame::HEARTBEAT.to_owned(),
         Reading::Busy | Reading::Moved => frame::close(BUSY.0, BUSY.1),
-        Reading::Gone => frame::close(INTERRUPTED.0, INTERRUPTED.1),
+        Reading::Gone | Reading::Vanished => frame::close(INTERRUPTED.0, INTERRUPTED.1),
     }
 }
 
@@ -135,7 +135,7 @@ impl Flow {
                     self.end(&goodbye(ending));
                 }
                 Reading::Busy | Reading::Moved => self.end(&frame::close(BUSY.0, BUSY.1)),
-                Reading::Gone => self.end(&frame::close(INTERRUPTED.0, INTERRUPTED.1)),
+                Reading::Gone | Reading::Vanished => self.end(&frame::close(INTERRUPTED.0, INTERRUPTED.1)),
             }
         }
     }
