@@ -15,7 +15,7 @@ use turted_core::{Dispatch, Intake, PushError, Receipt, Shutdown};
 
 use super::census::Census;
 use super::desk::Desk;
-use super::messages::{Ask, Carry, EndAll, Enlist, Open, Publish, SeatKey};
+use super::messages::{Ask, Carry, EndAll, Enlist, Forget, Open, Publish, SeatKey};
 
 /// Messages that wait for the Dispatcher before connectors are told that it is overloaded.
 const MAILBOX: usize = 4096;
@@ -109,6 +109,16 @@ impl Handler<Ask> for Dispatcher {
     fn handle(&mut self, ask: Ask, _: &mut Self::Context) {
         self.desk.ask(ask.seat, ask.tag, ask.request, Instant::now());
         self.carry(None);
+    }
+}
+
+impl Handler<Forget> for Dispatcher {
+    type Result = bool;
+
+    fn handle(&mut self, Forget(token): Forget, _: &mut Self::Context) -> bool {
+        let known = self.desk.forget(&token, Instant::now());
+        self.census.publish(self.desk.counts());
+        known
     }
 }
 

@@ -186,6 +186,23 @@ impl Membership {
         }
     }
 
+    /// The number of the last dispatch that was meant for this connection, 0 when none was. One that excluded it counts too.
+    #[must_use]
+    pub fn newest(&self, key: SeatKey) -> u64 {
+        match self.get(key) {
+            Some(_) => self.marks[key.index as usize].sequence,
+            None => 0,
+        }
+    }
+
+    /// Notes that a dispatch was meant for this connection.
+    pub fn mark(&mut self, key: SeatKey, sequence: u64) {
+        if self.get(key).is_some() {
+            let mark = &mut self.marks[key.index as usize];
+            mark.sequence = mark.sequence.max(sequence);
+        }
+    }
+
     /// Lets broadcasts through from now on.
     pub fn ready(&mut self, key: SeatKey) {
         if self.get(key).is_some() {

@@ -93,6 +93,11 @@ pub enum Request {
     Gone(Ending),
 }
 
+/// The client of this secret, whose wire is gone, will not come back. False when nobody waits for it.
+#[derive(Debug, Message)]
+#[rtype(result = "bool")]
+pub struct Forget(pub Arc<str>);
+
 /// A connector pushes.
 #[derive(Message)]
 #[rtype(result = "()")]

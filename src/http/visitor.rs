@@ -4,6 +4,7 @@
 //! events reach the client.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Addr, MailboxError};
 use actix_web::http::{StatusCode, header};
@@ -19,11 +20,15 @@ use crate::connection::Connection;
 use crate::connection::actor::Surroundings;
 use crate::connection::register::{Listing, NotFound, Place};
 use crate::connection::visit::{Command, Goodbye};
+use crate::dispatcher::messages::Forget;
 
 /// The header that carries the secret of a connection.
 pub const SECRET: &str = "turted-secret";
 /// What a preflight allows.
 pub const HEADERS: &str = "authorization, content-type, last-event-id, turted-secret";
+
+/// How long the end of a stream takes to be known, at most, as far as anybody waits for it.
+const UNDER_WAY: Duration = Duration::from_millis(50);
 
 /// Members of the query that say who somebody is; the same as the data of IDENT.
 const CREDENTIALS: [&str; 5] = ["username", "user", "id", "password", "token"];
@@ -108,9 +113,8 @@ pub fn find(
     id: &str,
     surroundings: &Surroundings,
 ) -> Result<Addr<Connection>, Refused> {
-    let header = request.headers().get(SECRET).and_then(|value| value.to_str().ok());
-    let secret = header.or(secret).unwrap_or_default();
-    let found = surroundings.register.find(id, secret);
+    let secret = secret_header(request).or(secret).unwrap_or_default();
+    let found = surroundings.register.find(id, Some(secret));
     found.map(|found| found.connection).map_err(|why| {
         let (status, code) = match why {
             NotFound::Unknown => (StatusCode::NOT_FOUND, "unknown_connection"),
@@ -161,11 +165,37 @@ pub async fn goodbye(
     let left = async {
         check_origin(&request, &shared)?;
         let secret = token(&query, "secret");
-        let connection = find(&request, secret.as_deref(), &id, surroundings(&request)?)?;
-        send(&connection, Goodbye).await?;
+        let surroundings = surroundings(&request)?;
+        match find(&request, secret.as_deref(), &id, surroundings) {
+            Ok(connection) => send(&connection, Goodbye).await?,
+            Err(refused) if refused.status == StatusCode::NOT_FOUND => {
+                let secret = secret_header(&request).map(Arc::from).or(secret);
+                forget(surroundings, secret).await.then_some(()).ok_or(refused)?;
+            }
+            Err(refused) => return Err(refused),
+        }
         Ok(answer(&request, StatusCode::OK, "null"))
     };
     left.await.unwrap_or_else(|refused: Refused| refuse(&request, refused))
+}
+
+/// A page that goes closes its stream and says goodbye at the same moment: the stream may have been missed first. True when the connection
+/// was waited for.
+async fn forget(surroundings: &Surroundings, secret: Option<Arc<str>>) -> bool {
+    let Some(secret) = secret else {
+        return false;
+    };
+    let forget = || surroundings.dispatcher.send(Forget(Arc::clone(&secret)));
+    if forget().await.unwrap_or(false) {
+        return true;
+    }
+    // The news that the stream has ended may still be under way.
+    tokio::time::sleep(UNDER_WAY).await;
+    forget().await.unwrap_or(false)
+}
+
+fn secret_header(request: &HttpRequest) -> Option<&str> {
+    request.headers().get(SECRET).and_then(|value| value.to_str().ok())
 }
 
 /// Puts a message into a connection's mailbox, and waits until it was looked at.

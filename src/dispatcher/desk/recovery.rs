@@ -39,10 +39,19 @@ impl Desk {
         let Some(own) = self.membership.get(key).map(|seat| seat.standing.clone()) else {
             return Notice::Rejected(Rejection::BadMessage("the connection has ended".into()));
         };
-        if own.tokens.contains(token) {
+        if own.tokens.last() == Some(token) {
             return Notice::Rejected(Rejection::BadMessage(
                 "this wire already is the connection of that token".into(),
             ));
+        }
+        // It has asked before; browsers repeat a request whose answer was lost.
+        if own.tokens.contains(token) {
+            return Notice::Resumed {
+                connection: own.connection,
+                recovered: true,
+                replayed: 0,
+                since: None,
+            };
         }
         let Some(mut standing) = self.reclaim(token, now) else {
             self.ready(key);
@@ -64,6 +73,8 @@ impl Desk {
         };
         self.membership.replace(key, standing);
         self.membership.ready(key);
+        // What it has seen was handed to it, by another wire.
+        self.membership.mark(key, seen.unwrap_or_default());
         // A wire that has already carried broadcasts cannot put older events before them.
         let missed = seen.filter(|_| fresh).and_then(|seen| self.missed(key, seen));
         let recovered = missed.is_some();
@@ -125,6 +136,9 @@ impl Desk {
             return 0;
         };
         let count = missed.len();
+        if let Some((newest, ..)) = missed.last() {
+            self.membership.mark(key, *newest);
+        }
         for (sequence, dispatch, via) in missed {
             let frame = self.settings.encoders[encoder].encode(&Delivery {
                 id: &self.settings.epoch.id(sequence),
@@ -136,6 +150,11 @@ impl Desk {
             self.parcel(lane.courier, Parcel::Frame { frame, lanes });
         }
         count
+    }
+
+    /// Gives up waiting for the connection of this secret. False when it is not waited for.
+    pub fn forget(&mut self, token: &str, now: Instant) -> bool {
+        self.parking.take(token, now).is_some()
     }
 
     /// Gives a new connection its user and channels, as if it had had them when it saw `last`.
@@ -187,6 +206,10 @@ impl Desk {
             "" => self.membership.get(key).map(|seat| seat.standing.opened),
             last => self.settings.epoch.sequence_of(last),
         };
+        // Nothing was meant for it since then, whatever the log still knows.
+        if seen.is_some_and(|seen| self.membership.newest(key) <= seen) {
+            return None;
+        }
         match seen.and_then(|seen| self.missed(key, seen)) {
             Some(missed) => {
                 self.parcel(courier, Parcel::Clear { lane });

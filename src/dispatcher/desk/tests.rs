@@ -150,6 +150,38 @@ fn to(name: &str) -> Vec<Target> {
 }
 
 #[test]
+fn a_poll_that_names_what_was_handed_out_last_misses_nothing_whatever_the_log_still_knows() {
+    let mut story = Story::with_log(2);
+    let (seat, lane) = story.open();
+    story.ask(seat, Request::Since("".into()));
+    story.ask(seat, Request::Join(channel("quiet")));
+    story.push(vec![Target::Channel(channel("quiet"))], Exclude::default());
+    for _ in 0..5 {
+        story.push(vec![Target::Channel(channel("busy"))], Exclude::default());
+    }
+    story.take(lane);
+    story.ask(seat, Request::Since("e-1".into()));
+    assert_eq!(story.take(lane), [""; 0]);
+    story.ask(seat, Request::Since("".into()));
+    assert_eq!(
+        story.take(lane),
+        ["missed "],
+        "an event was handed out, and the log has lost it"
+    );
+}
+
+#[test]
+fn whoever_will_not_come_back_is_not_waited_for() {
+    let mut story = Story::with_log(10);
+    let (seat, _) = story.open();
+    story.ask(seat, Request::Gone(Ending::Vanished));
+    assert_eq!(story.desk.counts().parked, 1);
+    let now = story.now;
+    assert!(story.desk.forget("t0", now) && !story.desk.forget("t0", now));
+    assert_eq!(story.desk.counts().parked, 0);
+}
+
+#[test]
 fn a_connection_that_moves_hears_everything_once_and_its_old_lane_nothing_more() {
     let mut story = Story::with_log(100);
     let (seat, old) = story.open();
@@ -160,13 +192,20 @@ fn a_connection_that_moves_hears_everything_once_and_its_old_lane_nothing_more()
     story.ask(seat, Request::Move(new));
     story.push(vec![Target::Channel(channel("chat"))], Exclude::default());
     let heard = story.take(old);
-    assert!(heard[1].starts_with("e-1 ") && heard.last().unwrap() == "retired", "{heard:?}");
+    assert!(
+        heard[1].starts_with("e-1 ") && heard.last().unwrap() == "retired",
+        "{heard:?}"
+    );
     assert!(matches!(&story.take(1)[..], [second] if second.starts_with("e-2 ")));
 
     story.ask(seat, Request::Gone(Ending::Normal));
     assert_eq!(story.take(1), ["retired"]);
     story.ask(seat, Request::Move(new));
-    assert_eq!(story.take(1), ["retired"], "whoever has gone cannot move, and the lane is free again");
+    assert_eq!(
+        story.take(1),
+        ["retired"],
+        "whoever has gone cannot move, and the lane is free again"
+    );
 }
 
 #[test]

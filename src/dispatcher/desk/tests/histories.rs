@@ -154,7 +154,11 @@ impl Model {
         let last = client.heard.last().map(|sequence| format!("e-{sequence}"));
         story.resume(seat, &client.token, last.as_deref());
         if client.attached {
-            assert_eq!(story.take(client.lane), ["end 4011", "retired"], "the older wire is told");
+            assert_eq!(
+                story.take(client.lane),
+                ["end 4011", "retired"],
+                "the older wire is told"
+            );
         }
         (client.seat, client.lane, client.attached) = (seat, lane, true);
         client.token = format!("t{lane}");
