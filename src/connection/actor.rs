@@ -12,53 +12,18 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, 
 use bytes::Bytes;
 use futures_util::Stream;
 use log::debug;
-use turted_core::{Authenticator, Credentials, Ending, Identity, Intent, Notice, Rejection, Tag, UserName, Welcome};
+use turted_core::{Credentials, Ending, Identity, Intent, Notice, Rejection, Tag, UserName};
 
-use super::courier::{Courier, Fence, Lanes};
+use super::courier::Fence;
 use super::heartbeat::{Beat, Heart};
 use super::lane::Lane;
+use super::newcomer::{Inbound, Newcomer, Surroundings};
 use super::pace::Pace;
-use super::register::{Listing, Register};
+use super::register::Listing;
 use super::rules::{Rules, Start};
 use super::visit::Readers;
-use crate::dispatcher::{Ask, Dispatcher, LaneKey, Open, Request, SeatKey};
+use crate::dispatcher::{Ask, Open, Request, SeatKey};
 use crate::protocol::Reaction;
-
-/// What a transport hands to a connection.
-#[derive(Debug)]
-pub enum Inbound {
-    /// A text message.
-    Text(String),
-    /// A message that is not text.
-    Binary(Bytes),
-    /// A sign of life that needs an answer, framed by the transport.
-    Ping(Bytes),
-    /// A sign of life.
-    Pong,
-    /// The client said goodbye.
-    Close(Ending),
-    /// The client broke its transport's rules.
-    Broken(Ending),
-}
-
-/// What every connection of a worker shares.
-#[derive(Clone)]
-pub struct Surroundings {
-    /// The centre.
-    pub dispatcher: Addr<Dispatcher>,
-    /// Confirms who clients are.
-    pub clients: Arc<dyn Authenticator>,
-    /// The number of this worker's courier with the Dispatcher.
-    pub courier: usize,
-    /// This worker's courier.
-    pub carrier: Addr<Courier>,
-    /// Where its lane is filed.
-    pub lanes: Rc<Lanes>,
-    /// Who can be found by an id, whichever worker the request comes to.
-    pub register: Arc<Register>,
-    /// Messages per second, and burst.
-    pub pace: (u32, u32),
-}
 
 /// A client.
 pub struct Connection {
@@ -74,26 +39,6 @@ pub struct Connection {
     pub(super) readers: Readers,
     pub(super) listing: Option<Listing>,
     pub(super) is_ready: bool,
-}
-
-/// What distinguishes one client from the others of its worker.
-pub struct Newcomer {
-    /// Its lane, filed under `key`.
-    pub lane: Rc<Lane>,
-    /// The lane's address.
-    pub key: LaneKey,
-    /// How its events are encoded.
-    pub encoder: usize,
-    /// Its first words.
-    pub welcome: Welcome,
-    /// `Authorization: Bearer …` of its handshake.
-    pub bearer: Option<Box<str>>,
-    /// How its transport wants it to behave.
-    pub rules: Arc<Rules>,
-    /// What it asks for before anybody speaks.
-    pub first: Option<Request>,
-    /// Where requests find it.
-    pub listing: Option<Listing>,
 }
 
 impl Connection {

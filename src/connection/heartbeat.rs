@@ -29,7 +29,7 @@ pub enum Beat {
 #[derive(Debug, Clone, Copy)]
 pub struct Heart {
     due: Instant,
-    asked: bool,
+    asked: Option<Instant>,
 }
 
 impl Heart {
@@ -38,7 +38,7 @@ impl Heart {
     pub fn new(rules: Heartbeat, now: Instant) -> Self {
         Self {
             due: now + rules.every.or(rules.patience).unwrap_or(FOREVER),
-            asked: false,
+            asked: None,
         }
     }
 
@@ -59,19 +59,21 @@ impl Heart {
             self.due = end;
             return Beat::Wait(end);
         };
-        if let Some(patience) = rules.patience.filter(|_| self.asked) {
-            // It was asked at the beat before.
-            if heard + patience < now {
+        if let (Some(asked), Some(patience)) = (self.asked, rules.patience) {
+            let (end, next) = (asked + patience, asked + every);
+            let is_silent = heard < asked;
+            if is_silent && end <= now {
                 return Beat::Lifeless;
             }
-            if let Some(left) = every.checked_sub(patience).filter(|left| !left.is_zero()) {
-                self.asked = false;
-                self.due = now + left;
-                return Beat::Wait(self.due);
+            // A late answer is seen at the next interval.
+            let again = if is_silent { end.min(now + every) } else { next };
+            if is_silent || next > now {
+                self.due = again;
+                return Beat::Wait(again);
             }
         }
-        self.asked = true;
-        self.due = now + rules.patience.unwrap_or(every);
+        self.asked = Some(now);
+        self.due = now + rules.patience.map_or(every, |patience| patience.min(every));
         Beat::Ask(self.due)
     }
 }
@@ -121,6 +123,9 @@ mod tests {
                 (vec![25], Some(25 + u64::from(patience)))
             );
         }
+        // More patience than an interval: the questions come at the interval all the same.
+        assert_eq!(play(rules(10, 25), Some(SECOND)).0[..3], [10, 20, 30]);
+        assert_eq!(play(rules(10, 25), None), (vec![10], Some(35)));
     }
 
     #[test]

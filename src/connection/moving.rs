@@ -15,10 +15,11 @@ use futures_util::Stream;
 use tokio::sync::oneshot;
 use turted_core::Ending;
 
-use super::actor::{Connection, Inbound, Surroundings};
+use super::actor::Connection;
 use super::courier::Fence;
 use super::heartbeat::Heart;
 use super::lane::Lane;
+use super::newcomer::{Inbound, Surroundings};
 use super::pace::Pace;
 use super::register::Listing;
 use super::rules::Rules;

@@ -82,11 +82,12 @@ impl Register {
         }
     }
 
-    /// The connection of this name, for whoever knows its secret.
+    /// The connection of this name, for whoever knows its secret; with `None` only one that has none, and with a secret only one
+    /// that has it.
     ///
     /// # Errors
     /// [`NotFound`].
-    pub fn find(&self, name: &str, secret: &str) -> Result<Found, NotFound> {
+    pub fn find(&self, name: &str, secret: Option<&str>) -> Result<Found, NotFound> {
         let Some(Entry::Listed {
             secret: own,
             connection,
@@ -96,9 +97,14 @@ impl Register {
             return Err(NotFound::Unknown);
         };
         // In constant time (CWE-208): ids are public, and the secret is all that guards the connection.
-        match own {
-            Some(own) if !bool::from(own.as_bytes().ct_eq(secret.as_bytes())) => Err(NotFound::Secret),
-            _ => Ok(Found { connection, mark }),
+        match (own, secret) {
+            (Some(own), Some(secret)) if bool::from(own.as_bytes().ct_eq(secret.as_bytes())) => {
+                Ok(Found { connection, mark })
+            }
+            (None, None) => Ok(Found { connection, mark }),
+            (Some(_), _) => Err(NotFound::Secret),
+            // A session of another service, whose name is all that it takes there (CWE-639).
+            (None, Some(_)) => Err(NotFound::Unknown),
         }
     }
 

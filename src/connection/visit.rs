@@ -14,7 +14,8 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use turted_core::Ending;
 
-use super::actor::{Connection, Inbound};
+use super::actor::Connection;
+use super::newcomer::Inbound;
 use super::rules::Second;
 use crate::dispatcher::Request;
 
@@ -207,7 +208,7 @@ impl Connection {
         match self.rules.second {
             Second::IsRefused if is_second => return Some(Collected::Busy),
             Second::Ends if is_second => {
-                self.lane.end(Ending::Refused);
+                self.lane.end(Ending::BrokenFraming);
                 return Some(Collected::Busy);
             }
             _ => self.readers.current = Some(reader),

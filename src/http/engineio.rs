@@ -173,7 +173,7 @@ impl Visit<'_> {
             };
         };
         let register = &surroundings(self.request)?.register;
-        let found = register.find(&self.name(session), "");
+        let found = register.find(&self.name(session), None);
         let Found { connection, mark } = found.map_err(|_| Error::SessionUnknown)?;
         let peer = Peer {
             encoding: remembered(&mark),

@@ -13,7 +13,7 @@ use turted_core::Welcome;
 
 use super::Shared;
 use super::admission::{Full, Ticket};
-use crate::connection::actor::Surroundings;
+use crate::connection::Surroundings;
 
 /// Why a client is not let in.
 pub struct Refused {

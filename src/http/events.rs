@@ -39,7 +39,7 @@ pub fn routes(config: &mut ServiceConfig, path: &str, events: &Arc<Events>) {
         .route(web::get().to(open))
         .route(web::method(actix_web::http::Method::OPTIONS).to(preflight));
     let connection = web::resource(format!("{path}/{{connection}}"))
-        .route(web::post().to(command))
+        .route(web::post().to(visitor::command))
         .route(web::delete().to(visitor::goodbye))
         .route(web::method(actix_web::http::Method::OPTIONS).to(preflight));
     config.service(stream).service(connection);
@@ -118,14 +118,4 @@ pub fn last_id(request: &HttpRequest, query: &[(String, String)]) -> Option<Arc<
     let header = header.and_then(|value| value.to_str().ok());
     let header = header.filter(|value| !value.is_empty()).map(Arc::from);
     header.or_else(|| LAST.iter().find_map(|name| token(query, name)))
-}
-
-async fn command(
-    request: HttpRequest,
-    shared: web::Data<Shared>,
-    id: web::Path<String>,
-    payload: web::Payload,
-) -> HttpResponse {
-    let answered = visitor::command(&request, &shared, &id, payload).await;
-    answered.unwrap_or_else(|refused| refuse(&request, refused))
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use actix_web::web::{self, ServiceConfig};
 use turted_core::{Authenticator, Endpoint, Report, Shutdown};
 
-use crate::connection::actor::Surroundings;
+use crate::connection::Surroundings;
 use crate::observe::{Bus, Metrics};
 use crate::transport::Mount;
 use crate::transport::engineio::Service as Engine;
@@ -32,6 +32,7 @@ pub mod php_events;
 pub mod polls;
 pub mod socket;
 pub mod sockjs;
+pub mod unread;
 pub mod visitor;
 pub mod watch;
 

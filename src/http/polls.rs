@@ -31,7 +31,7 @@ pub fn routes(config: &mut ServiceConfig, path: &str, mount: &Arc<Mount>) {
         .route(web::method(Method::OPTIONS).to(preflight));
     let connection = web::resource(format!("{path}/{{connection}}"))
         .route(web::get().to(poll))
-        .route(web::post().to(command))
+        .route(web::post().to(visitor::command))
         .route(web::delete().to(visitor::goodbye))
         .route(web::method(Method::OPTIONS).to(preflight));
     config.service(door).service(connection);
@@ -96,14 +96,4 @@ async fn poll(request: HttpRequest, shared: web::Data<Shared>, id: web::Path<Str
     polled
         .await
         .unwrap_or_else(|refused: Refused| refuse(&request, refused))
-}
-
-async fn command(
-    request: HttpRequest,
-    shared: web::Data<Shared>,
-    id: web::Path<String>,
-    payload: web::Payload,
-) -> HttpResponse {
-    let answered = visitor::command(&request, &shared, &id, payload).await;
-    answered.unwrap_or_else(|refused| refuse(&request, refused))
 }

@@ -15,7 +15,7 @@ use super::entrance::{Refused, admit, check_origin, check_referer};
 use super::visitor::{Query, first};
 use super::{Shared, bearer, body, cors};
 use crate::connection::Connection;
-use crate::connection::actor::Surroundings;
+use crate::connection::Surroundings;
 use crate::connection::register::{Found, Listing, Place};
 use crate::connection::visit::Hand;
 use crate::connection::{Inbound, Reader};
@@ -223,7 +223,7 @@ impl Visit<'_> {
             |why: incoming::Unreadable| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "bad_payload", why.to_string());
         let messages = messages.map_err(failed)?;
         let surroundings: &Surroundings = super::visitor::surroundings(self.request)?;
-        let Ok(Found { connection, .. }) = surroundings.register.find(&self.name(session), "") else {
+        let Ok(Found { connection, .. }) = surroundings.register.find(&self.name(session), None) else {
             return Ok(not_found());
         };
         for text in messages {

@@ -17,7 +17,7 @@ use turted_core::{Credentials, Rejection, UserName, Welcome};
 use super::entrance::{Refused, check_origin};
 use super::{Shared, bearer, body, cors};
 use crate::connection::Connection;
-use crate::connection::actor::Surroundings;
+use crate::connection::Surroundings;
 use crate::connection::register::{Listing, NotFound, Place};
 use crate::connection::visit::{Command, Goodbye};
 use crate::dispatcher::messages::Forget;
@@ -126,16 +126,28 @@ pub fn find(
 
 /// Gives a command to a connection and answers with the protocol's words.
 pub async fn command(
-    request: &HttpRequest,
-    shared: &Shared,
-    id: &str,
+    request: HttpRequest,
+    shared: web::Data<Shared>,
+    id: web::Path<String>,
     payload: web::Payload,
-) -> Result<HttpResponse, Refused> {
+) -> HttpResponse {
+    let said = ask(&request, &shared, &id, payload).await;
+    said.map_or_else(
+        |refused| refuse(&request, refused),
+        |said| answer(&request, StatusCode::OK, said),
+    )
+}
+
+async fn ask(request: &HttpRequest, shared: &Shared, id: &str, payload: web::Payload) -> Result<Bytes, Refused> {
     check_origin(request, shared)?;
     let surroundings = surroundings(request)?;
     let body = body::read(payload, shared.message_bytes).await?;
     let text = std::str::from_utf8(&body).map_err(|_| bad_request("bad_message", "the body is not UTF-8"))?;
-    let secret = secret_in(text);
+    let query = Query::from_query(request.query_string());
+    let secret = query
+        .ok()
+        .and_then(|query| token(&query, "secret").map(|secret| secret.to_string()));
+    let secret = secret.or_else(|| secret_in(text));
     let connection = find(request, secret.as_deref(), id, surroundings)?;
     let (answer_to, said) = oneshot::channel();
     let command = Command {
@@ -144,15 +156,10 @@ pub async fn command(
     };
     send(&connection, command).await?;
     let said = said.await.map_err(|_| gone())?;
-    Ok(answer(
-        request,
-        StatusCode::OK,
-        if said.is_empty() {
-            Bytes::from_static(b"null")
-        } else {
-            said
-        },
-    ))
+    Ok(match said.is_empty() {
+        true => Bytes::from_static(b"null"),
+        false => said,
+    })
 }
 
 /// Ends a connection whose client says goodbye.

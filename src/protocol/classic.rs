@@ -4,10 +4,10 @@
 //! not say, `OK` and `ERROR` as events of these names: its clients ignore names that nobody asked for. It has no resumption.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 use turted_core::encode::Delivery;
-use turted_core::{Ending, Intent, Limits, Notice, Rejection, Tag, Welcome};
+use turted_core::{Ending, Intent, Limits, Notice, Rejection, Tag, Welcome, json};
 
 use super::command::{self, Command};
 use super::{Conversation, Protocol, Reaction};
@@ -46,11 +46,11 @@ impl Protocol for Classic {
     fn encode_event(&self, delivery: &Delivery<'_>) -> Bytes {
         let mut out = BytesMut::with_capacity(delivery.payload.as_bytes().len() + 96);
         out.put_slice(br#"{"type":"#);
-        write_json(&mut out, delivery.event);
+        json::write(&mut out, delivery.event);
         out.put_slice(br#","data":"#);
         out.put_slice(delivery.payload.as_bytes());
         out.put_slice(br#","via":"#);
-        write_json(&mut out, delivery.via);
+        json::write(&mut out, delivery.via);
         out.put_u8(b'}');
         out.freeze()
     }
@@ -129,9 +129,4 @@ fn say(word: &str, data: &serde_json::Value) -> Reaction {
 /// The answer to `echo`, byte for byte.
 fn message(data: &Bytes) -> Bytes {
     [br#"{"type":"message","data":"#, &data[..], b"}"].concat().into()
-}
-
-fn write_json(out: &mut BytesMut, value: &impl Serialize) {
-    // Names and targets are strings and maps of strings: serialising them into memory cannot fail.
-    let _ = serde_json::to_writer(out.writer(), value);
 }

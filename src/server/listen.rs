@@ -27,11 +27,11 @@ use turted_core::Authenticator;
 
 use super::ServeError;
 use crate::config::{Config, Tls};
-use crate::connection::actor::Surroundings;
+use crate::connection::Surroundings;
 use crate::connection::courier::Meters;
 use crate::connection::{Courier, Lanes, Register};
 use crate::dispatcher::{Dispatcher, Enlist};
-use crate::http::{Shared, routes};
+use crate::http::{Shared, routes, unread};
 
 /// How long a peer may leave what was sent to it unacknowledged, or its window closed (`TCP_USER_TIMEOUT`).
 const PEER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -120,7 +120,8 @@ type Listening = (
 pub fn listen(config: &Config, worker: Worker) -> Result<Listening, ServeError> {
     let app = move || {
         let (shared, surroundings) = (Arc::clone(&worker.shared), worker.surroundings());
-        let app = App::new().configure(move |config| routes(config, &shared, &surroundings));
+        let app = App::new().wrap_fn(unread::hold);
+        let app = app.configure(move |config| routes(config, &shared, &surroundings));
         map_config(app, |()| AppConfig::default())
     };
     let mut server = Server::build()

@@ -21,7 +21,7 @@ use turted_core::{Delivery, EncodeEvent, Ending};
 
 use super::body::Wire;
 use super::{Guest, Mount};
-use crate::connection::actor::Surroundings;
+use crate::connection::Surroundings;
 use crate::connection::visit::Settled;
 use crate::connection::{Framing, Inbound};
 use crate::protocol::Protocol;

@@ -11,10 +11,10 @@ use bytes::Bytes;
 use futures_util::Stream;
 use turted_core::Welcome;
 
-use crate::connection::actor::{Newcomer, Surroundings};
 use crate::connection::lane::WhenFull;
 use crate::connection::register::Listing;
 use crate::connection::{Connection, Framing, Inbound, Lane, OutboxBounds, Rules};
+use crate::connection::{Newcomer, Surroundings};
 use crate::dispatcher::{LaneKey, Request};
 use crate::protocol::{Conversation, Protocol};
 

@@ -11,7 +11,7 @@ use futures_util::stream;
 use super::websocket::frame;
 use super::{Guest, Mount};
 use crate::connection::Inbound;
-use crate::connection::actor::Surroundings;
+use crate::connection::Surroundings;
 use crate::connection::visit::Settled;
 
 /// Starts a connection without a wire, and waits until it has what it asks for before anybody speaks. `held` lives as long as the

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::harness::{Request, Server, Value, json, to_channel, within};
+use crate::harness::page::ACTIONS;
+use crate::harness::{Engine, Page, Request, Server, Value, json, to_channel, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_are_told_to_come_back_and_the_process_ends_well() {
@@ -102,4 +103,73 @@ async fn peers_that_do_not_go_cannot_hold_the_process() {
     server.terminate();
     let status = server.ended().await;
     assert_eq!(status.code(), Some(0), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_that_waits_is_answered_before_the_end() {
+    let server = Server::start();
+    let opened = server.ask(Request::post("/poll", "")).await.value();
+    let (connection, secret) = (
+        opened["connection"].as_str().unwrap(),
+        opened["secret"].as_str().unwrap(),
+    );
+    let mut requests = vec![
+        (
+            Request::new("GET", &format!("/poll/{connection}?secret={secret}")),
+            r#""code":1001"#,
+        ),
+        (
+            Request::new("GET", "/events"),
+            "event: turted:bye\ndata: {\"code\":1001",
+        ),
+        (Request::new("GET", "/events?format=native"), r#""code":1001"#),
+    ];
+    for (query, last) in [
+        ("EIO=4", "\r\n\r\n1"),
+        ("EIO=3", "1:1"),
+        ("EIO=3&j=5", "___eio[5](\"1:1\")"),
+    ] {
+        requests.push((Engine::join(&server, query).await.0.request(), last));
+    }
+    for action in ACTIONS {
+        let page = Page::open(&server, "/turted", &format!("end-{action}"), "xhr").await;
+        drop(page);
+        let page = Page::new(&server, "/turted", &format!("end-{action}"), action);
+        let is_script = matches!(action, "htmlfile" | "jsonp");
+        let last = if is_script {
+            r#"c[1001,\"going away\"]"#
+        } else {
+            r#"c[1001,"going away"]"#
+        };
+        requests.push((page.request(), last));
+    }
+    let mut waiting = Vec::new();
+    for (request, last) in requests {
+        let mut wire = server.wire().await;
+        tokio::io::AsyncWriteExt::write_all(&mut wire, &request.bytes(&server.address))
+            .await
+            .unwrap();
+        waiting.push((wire, last));
+    }
+    // Both workers have looked at what came before these.
+    for _ in 0..4 {
+        assert_eq!(server.get("/health/live").await.status, 200);
+    }
+    let asked = std::time::Instant::now();
+    server.terminate();
+    for (wire, last) in &mut waiting {
+        let mut answer = String::new();
+        let read = tokio::io::AsyncReadExt::read_to_string(wire, &mut answer);
+        within(last, read).await.unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.contains(*last),
+            "{last}: {answer}"
+        );
+    }
+    assert_eq!(server.ended().await.code(), Some(0));
+    assert!(
+        asked.elapsed() < std::time::Duration::from_secs(5),
+        "{:?}",
+        asked.elapsed()
+    );
 }

@@ -3,10 +3,9 @@
 //! In: checked values. Out: JSON text. Payloads and tags are copied as they are, everything else goes through serde.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::Serialize;
 use serde_json::{Value, json};
 use turted_core::encode::Delivery;
-use turted_core::{Ending, Notice, Rejection, Tag, Welcome};
+use turted_core::{Ending, Notice, Rejection, Tag, Welcome, json};
 
 /// `turted/0.1.0`
 pub const SERVER: &str = concat!("turted/", env!("CARGO_PKG_VERSION"));
@@ -26,13 +25,13 @@ pub fn welcome(welcome: &Welcome) -> Bytes {
 pub fn event(delivery: &Delivery<'_>) -> Bytes {
     let mut out = BytesMut::with_capacity(delivery.payload.as_bytes().len() + 160);
     out.put_slice(br#"{"type":"EVENT","data":{"event":"#);
-    write_json(&mut out, delivery.event);
+    json::write(&mut out, delivery.event);
     out.put_slice(br#","payload":"#);
     out.put_slice(delivery.payload.as_bytes());
     out.put_slice(br#","via":"#);
-    write_json(&mut out, delivery.via);
+    json::write(&mut out, delivery.via);
     out.put_slice(br#","id":"#);
-    write_json(&mut out, delivery.id);
+    json::write(&mut out, delivery.id);
     out.put_slice(b"}}");
     out.freeze()
 }
@@ -90,9 +89,4 @@ fn message(word: &str, data: Option<&str>, tag: &Tag) -> Bytes {
     let data = data.map(|data| format!(r#","data":{data}"#)).unwrap_or_default();
     let tag = tag.as_ref().map(|tag| format!(r#","ref":{tag}"#)).unwrap_or_default();
     format!(r#"{{"type":"{word}"{data}{tag}}}"#).into()
-}
-
-fn write_json(out: &mut BytesMut, value: &impl Serialize) {
-    // Names, ids and targets are strings and maps of strings: serialising them into memory cannot fail.
-    let _ = serde_json::to_writer(out.writer(), value);
 }

@@ -4,11 +4,11 @@
 //! answered with silence is answered with `ERROR`.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use turted_core::encode::Delivery;
-use turted_core::{Ending, Intent, Notice, Rejection, Tag, Welcome};
+use turted_core::{Ending, Intent, Notice, Rejection, Tag, Welcome, json};
 
 use super::{Application, Call, Ids, Link, Offer, ROOT, Version};
 use crate::protocol::command::{Command, TOKEN_BYTES, interpret};
@@ -187,22 +187,17 @@ impl Application for Turted {
     fn encode_event(offer: &Offer, delivery: &Delivery<'_>) -> Bytes {
         let mut out = BytesMut::with_capacity(delivery.payload.as_bytes().len() + 160);
         out.put_slice(br#"2["EVENT",{"event":"#);
-        write_json(&mut out, delivery.event);
+        json::write(&mut out, delivery.event);
         out.put_slice(br#","payload":"#);
         out.put_slice(delivery.payload.as_bytes());
         out.put_slice(br#","via":"#);
-        write_json(&mut out, delivery.via);
+        json::write(&mut out, delivery.via);
         out.put_u8(b'}');
         if offer.recovery && offer.version == Version::V5 {
             out.put_u8(b',');
-            write_json(&mut out, delivery.id);
+            json::write(&mut out, delivery.id);
         }
         out.put_u8(b']');
         out.freeze()
     }
-}
-
-fn write_json(out: &mut BytesMut, value: &impl Serialize) {
-    // Names, ids and targets are strings and maps of strings: serialising them into memory cannot fail.
-    let _ = serde_json::to_writer(out.writer(), value);
 }

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::packet::Version;
 use super::packets;
-use crate::connection::actor::Surroundings;
+use crate::connection::Surroundings;
 use crate::connection::moving::Move;
 use crate::connection::visit::Trial;
 use crate::connection::{Connection, Inbound, Lane};

@@ -41,6 +41,17 @@ impl Request {
             .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
     }
 
+    /// A POST with this body.
+    pub fn post(path: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self::new("POST", path).body(body)
+    }
+
+    /// Lets the connection stay open for the next request.
+    pub fn kept(mut self) -> Self {
+        self.connection = "keep-alive";
+        self
+    }
+
     /// A POST that wants a JSON answer.
     pub fn json(path: &str, body: impl Display) -> Self {
         Self::new("POST", path)
@@ -105,7 +116,8 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    /// The head at the beginning of `bytes`, which is taken away, once it is complete.
+    pub fn head(bytes: &mut Vec<u8>) -> Option<Self> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let mut lines = head.split("\r\n");
@@ -114,11 +126,18 @@ impl Reply {
         let headers = headers
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        let mut reply = Self {
+        bytes.drain(..end + 4);
+        Some(Self {
             status,
             headers,
-            body: bytes[end + 4..].to_vec(),
-        };
+            body: Vec::new(),
+        })
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes.to_vec();
+        let mut reply = Self::head(&mut rest)?;
+        reply.body = rest;
         if reply.header("transfer-encoding") == Some("chunked") {
             reply.body = unchunked(&reply.body);
         }

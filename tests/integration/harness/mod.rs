@@ -4,15 +4,25 @@
 
 pub mod client;
 pub mod embedded;
+pub mod engine;
+pub mod ferry;
 pub mod http;
+pub mod page;
 pub mod server;
+pub mod socket;
+pub mod stream;
 
 use std::time::Duration;
 
 pub use client::Client;
+pub use engine::Engine;
+pub use ferry::Ferry;
 pub use http::Request;
+pub use page::Page;
 pub use serde_json::{Value, json};
 pub use server::Server;
+pub use socket::{Heard, Socket};
+pub use stream::{Sent, Stream};
 use tokio::net::TcpStream;
 
 /// Longer than anything here may take on a busy machine; a test that waits this long has failed.
@@ -54,6 +64,11 @@ pub fn to_user(user: &str, event: &str, payload: Value) -> Value {
 /// A push to everybody.
 pub fn to_all(event: &str, payload: Value) -> Value {
     json!({"event": event, "targets": {"broadcast": true}, "payload": payload})
+}
+
+/// A push that reaches whoever is adam and in `chat` in three ways at once.
+pub fn three_ways(payload: Value) -> Value {
+    json!({"event": "E", "targets": {"users": "adam", "channels": "chat", "broadcast": true}, "payload": payload})
 }
 
 /// The payloads of some events, in order.

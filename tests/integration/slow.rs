@@ -1,0 +1,124 @@
+//! Clients that do not read: each is ended at the bound of its outbox and told so, and the others hear everything.
+
+use tokio::net::TcpStream;
+
+use crate::harness::{Client, Engine, Heard, Page, Request, Server, Socket, Stream, json, to_channel, within};
+
+const SMALL: &str = "limits.push_bytes = \"256 KiB\"\nlimits.outbox_bytes = \"256 KiB\"\nhistory.bytes = \"1 MiB\"";
+
+/// A wire with little room for what is not read.
+async fn narrow(server: &Server) -> TcpStream {
+    let wire = server.wire().await;
+    socket2::SockRef::from(&wire).set_recv_buffer_size(128 << 10).unwrap();
+    wire
+}
+
+/// An event stream that is open and will not be read.
+async fn stream(server: &Server, query: &str) -> Stream {
+    let request = Request::new("GET", &format!("/events?channel=chat{query}"));
+    let mut stream = Stream::over(narrow(server).await, &server.address, request)
+        .await
+        .unwrap();
+    stream.event().await;
+    stream
+}
+
+/// A WebSocket that will not be read, after it has said this and heard so many texts.
+async fn socket(server: &Server, path: &str, said: &[&str], heard: usize) -> Socket {
+    let mut socket = Socket::over(narrow(server).await, &server.address, path).await.unwrap();
+    for text in said {
+        socket.say(text).await;
+    }
+    for _ in 0..heard {
+        socket.text().await;
+    }
+    socket
+}
+
+/// Pushes large events to `chat` until nobody but the witness hears them; gives the most that did.
+async fn flood(server: &Server, witness: &mut Client) -> u64 {
+    let (before, payload) = (server.memory(), "x".repeat(200_000));
+    let (mut most, mut pushed) = (0, 0);
+    let flood = async {
+        loop {
+            let receipt = server.receipt(&to_channel("chat", "E", json!([pushed, payload]))).await;
+            assert_eq!(witness.event().await["data"]["payload"][0], pushed);
+            let recipients = receipt["recipients"].as_u64().unwrap();
+            if recipients == 1 {
+                break;
+            }
+            most = recipients.max(most);
+            pushed += 1;
+        }
+    };
+    within("all but the witness to be ended", flood).await;
+    // CWE-400: clients that read nothing hold their outboxes, and not what was pushed.
+    let grown = server.memory().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes after {pushed} pushes");
+    most
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_does_not_read_is_ended_and_told_and_the_others_hear_everything() {
+    let server = Server::with(SMALL);
+    let mut witness = server.member(&["chat"]).await;
+    let (named, native) = (stream(&server, "").await, stream(&server, "&format=native").await);
+    let join = r#"42["JOIN",{"channel":"chat"}]"#;
+    let mut socketio = socket(&server, "/socket.io/?EIO=4&transport=websocket", &["40", join], 3).await;
+    let join = r#"["{\"type\":\"join\",\"data\":{\"channel\":\"chat\"}}"]"#;
+    let mut sockjs = socket(&server, "/turted/0/slow/websocket", &[join], 2).await;
+    assert_eq!(flood(&server, &mut witness).await, 5);
+    for stream in [named, native] {
+        assert!(stream.rest().await.contains("\"code\":4008"), "a goodbye");
+    }
+    assert_eq!(socketio.until_closed().await.1, Some(4008));
+    let (heard, _) = sockjs.until_closed().await;
+    assert_eq!(heard.last(), Some(&Heard::Text(r#"c[4008,"slow"]"#.into())));
+    server.still_serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_does_not_come_for_what_waits_is_ended_and_told_when_it_comes() {
+    let server = Server::with(SMALL);
+    let mut witness = server.member(&["chat"]).await;
+    let (mut engine, _) = Engine::join(&server, "EIO=4").await;
+    engine.say(r#"42["JOIN",{"channel":"chat"}]"#).await;
+    engine.json("42").await;
+    let opened = server.ask(Request::post("/poll", "")).await.value();
+    let (connection, secret) = (
+        opened["connection"].as_str().unwrap(),
+        opened["secret"].as_str().unwrap(),
+    );
+    let poll = format!("/poll/{connection}?secret={secret}");
+    let command = Request::post(&poll, r#"{"type":"JOIN","data":{"channel":"chat"}}"#);
+    assert_eq!(server.ask(command.header("Turted-Secret", secret)).await.status, 200);
+    let mut page = Page::open(&server, "/turted", "slow-poll", "xhr").await;
+    // Its response ends at the limit of responses, read or not; from then on it is as one that polls.
+    let mut streaming = Page::open(&server, "/turted", "slow-stream", "xhr_streaming").await;
+    for page in [&mut page, &mut streaming] {
+        page.say("join", json!({"channel": "chat"})).await;
+        page.message().await;
+    }
+    assert_eq!(flood(&server, &mut witness).await, 5);
+    assert_eq!(page.frame().await, r#"c[4008,"slow"]"#);
+    let mut again = Page::new(&server, "/turted", "slow-stream", "xhr_streaming");
+    assert_eq!(again.frame().await, r#"c[4008,"slow"]"#);
+    assert_eq!(engine.next().await, "1");
+    let told = server.get(&poll).await.value();
+    assert_eq!(
+        (&told[0]["type"], &told[0]["data"]["code"]),
+        (&json!("BYE"), &json!(4008))
+    );
+    server.still_serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_stops_for_good_loses_its_place_although_its_socket_stays() {
+    let server = Server::with(SMALL);
+    let _stalled = [stream(&server, "").await, stream(&server, "").await];
+    let payload = "x".repeat(200_000);
+    let flood = async { while server.receipt(&to_channel("chat", "E", json!(payload))).await["recipients"] != 0 {} };
+    within("the readers to be ended", flood).await;
+    // Their sockets are open and full; it is a matter of the kernel now, and takes nothing from the others.
+    server.still_serves().await;
+}

@@ -1,0 +1,302 @@
+//! Events over plain HTTP, as an `EventSource` sees them.
+
+use crate::harness::{Request, Sent, Server, Stream, Value, json, three_ways, to_all, to_channel, to_user};
+
+/// A stream whose first event has been read; gives it with its connection and its secret.
+async fn open(server: &Server, query: &str) -> (Stream, String, String) {
+    let mut stream = Stream::open(server, Request::new("GET", &format!("/events{query}"))).await;
+    assert_eq!(stream.status(), 200, "{}", stream.rest().await);
+    let welcome = stream.event().await.value();
+    // A native message, or the data of a named event.
+    let data = if welcome["data"].is_object() {
+        &welcome["data"]
+    } else {
+        &welcome
+    };
+    let text = |member: &str| data[member].as_str().expect("a welcome").to_owned();
+    (stream, text("connection"), text("resume"))
+}
+
+/// The answer to a command, with the secret in a header.
+async fn command(server: &Server, connection: &str, secret: &str, command: Value) -> (u16, Value) {
+    let request = Request::post(&format!("/events/{connection}"), command.to_string());
+    let reply = server.ask(request.header("Turted-Secret", secret)).await;
+    (reply.status, reply.value())
+}
+
+async fn join(server: &Server, (connection, secret): (&str, &str), channel: &str) {
+    let answer = command(
+        server,
+        connection,
+        secret,
+        json!({"type": "JOIN", "data": {"channel": channel}}),
+    )
+    .await;
+    assert_eq!(answer, (200, json!({"type": "OK", "data": {"channel": channel}})));
+}
+
+/// The data of the next `count` events.
+async fn values(stream: &mut Stream, count: usize) -> Vec<Value> {
+    let mut values = Vec::new();
+    while values.len() < count {
+        values.push(stream.event().await.value());
+    }
+    values
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_source_hears_its_user_its_channels_and_everybody_each_event_once() {
+    let server = Server::start();
+    let mut stream = Stream::open(
+        &server,
+        Request::new("GET", "/events?channel=chat&channel=news&username=adam"),
+    )
+    .await;
+    assert_eq!(
+        (stream.status(), stream.header("content-type")),
+        (200, Some("text/event-stream"))
+    );
+    assert_eq!(stream.header("cache-control"), Some("no-cache, no-transform"));
+    assert_eq!(stream.header("x-accel-buffering"), Some("no"));
+    assert!(stream.until("\n\n").await.starts_with("retry: "));
+    let welcome = stream.event().await;
+    assert_eq!(welcome.name(), "turted:welcome");
+    let welcome = welcome.value();
+    assert!(
+        welcome["connection"].is_string() && welcome["resume"].is_string(),
+        "{welcome}"
+    );
+
+    let receipt = server.receipt(&three_ways(json!({"a": "ü"}))).await;
+    assert_eq!(receipt["recipients"], 1);
+    let event = Sent {
+        id: receipt["id"].as_str().map(str::to_owned),
+        name: Some("E".into()),
+        data: "{\"a\":\"ü\"}".into(),
+    };
+    assert_eq!(stream.event().await, event);
+    for number in 0..60 {
+        let push = match number % 3 {
+            0 => to_user("adam", "E", json!(number)),
+            1 => to_channel("news", "E", json!(number)),
+            _ => to_all("E", json!(number)),
+        };
+        server.receipt(&push).await;
+    }
+    let expected: Vec<Value> = (0..60).map(|number| json!(number)).collect();
+    assert_eq!(values(&mut stream, 60).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_come_by_post_and_the_native_form_carries_whole_messages() {
+    let server = Server::start();
+    let (mut stream, connection, secret) = open(&server, "?format=native").await;
+    let who = (connection.as_str(), secret.as_str());
+    let ident = json!({"type": "IDENT", "data": {"username": "adam"}, "ref": 7});
+    let answer = command(&server, who.0, who.1, ident).await;
+    assert_eq!(
+        answer,
+        (200, json!({"type": "OK", "data": {"username": "adam"}, "ref": 7}))
+    );
+    join(&server, who, "chat").await;
+    let echo = command(&server, who.0, who.1, json!({"type": "ECHO", "data": [1]})).await;
+    assert_eq!(echo, (200, json!({"type": "ECHO", "data": [1]})));
+
+    let receipt = server.receipt(&three_ways(json!(1))).await;
+    let event = stream.event().await;
+    assert_eq!((event.name(), event.id.as_deref()), ("", receipt["id"].as_str()));
+    let data = json!({"event": "E", "payload": 1, "via": {"user": "adam"}, "id": receipt["id"]});
+    assert_eq!(event.value(), json!({"type": "EVENT", "data": data}));
+
+    let leave = json!({"type": "LEAVE", "data": {"channel": "chat"}});
+    assert_eq!(command(&server, who.0, who.1, leave).await.0, 200);
+    server.receipt(&to_channel("chat", "E", json!("left"))).await;
+    server.receipt(&to_user("adam", "E", json!(2))).await;
+    assert_eq!(stream.event().await.value()["data"]["payload"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_names_the_last_event_hears_what_came_after_it_however_it_is_spelled() {
+    let server = Server::start();
+    let mut ids = Vec::new();
+    for number in 0..4 {
+        let receipt = server.receipt(&to_channel("chat", "E", json!(number))).await;
+        ids.push(receipt["id"].as_str().unwrap().to_owned());
+    }
+    let after = |last: &str| format!("/events?channel=chat&{last}");
+    let mut requests: Vec<Request> = [
+        "last",
+        "lastEventId",
+        "LASTEVENTID",
+        "last-event-id",
+        "Last-Event-ID",
+        "evs_last_event_id",
+    ]
+    .iter()
+    .map(|name| Request::new("GET", &after(&format!("{name}={}", ids[1]))))
+    .collect();
+    for name in ["Last-Event-ID", "last-event-id"] {
+        requests.push(Request::new("GET", "/events?channel=chat").header(name, &ids[1]));
+    }
+    // The header wins: a browser writes it, and the query is as old as the page.
+    requests.push(Request::new("GET", &after(&format!("last={}", ids[0]))).header("Last-Event-ID", &ids[1]));
+    for request in requests {
+        let mut stream = Stream::open(&server, request).await;
+        let mut events = Vec::new();
+        while events.len() < 3 {
+            events.push(stream.event().await);
+        }
+        assert_eq!(events[0].name(), "turted:welcome");
+        let heard: Vec<_> = events[1..]
+            .iter()
+            .map(|event| (event.id.clone(), event.value()))
+            .collect();
+        let missed = [(Some(ids[2].clone()), json!(2)), (Some(ids[3].clone()), json!(3))];
+        assert_eq!(heard, missed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_of_another_memory_is_answered_with_a_gap() {
+    let server = Server::start();
+    server.receipt(&to_channel("chat", "E", json!("before"))).await;
+    for last in ["deadbeef-1", "nonsense", "-", "deadbeef-99999999999999999999999"] {
+        let request = Request::new("GET", "/events?channel=chat").header("Last-Event-ID", last);
+        let mut stream = Stream::open(&server, request).await;
+        assert_eq!(stream.event().await.name(), "turted:welcome");
+        let gap = stream.event().await;
+        assert_eq!((gap.name(), gap.value()), ("turted:gap", json!({"since": last})));
+        server.receipt(&to_channel("chat", "E", json!("live"))).await;
+        assert_eq!(stream.event().await.value(), "live", "after {last}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_brings_its_secret_is_the_same_connection_again() {
+    let server = Server::start();
+    let (mut stream, connection, secret) = open(&server, "?username=adam").await;
+    join(&server, (&connection, &secret), "chat").await;
+    server.receipt(&to_channel("chat", "E", json!(1))).await;
+    let last = stream.event().await.id.unwrap();
+    stream.cut();
+    for (number, push) in [to_channel("chat", "E", json!(2)), to_user("adam", "E", json!(3))]
+        .iter()
+        .enumerate()
+    {
+        assert!(server.receipt(push).await["id"].is_string(), "{number}");
+    }
+    let request = Request::new("GET", &format!("/events?resume={secret}")).header("Last-Event-ID", &last);
+    let mut back = Stream::open(&server, request).await;
+    let welcome = back.event().await.value();
+    assert_eq!(values(&mut back, 2).await, [json!(2), json!(3)]);
+    let resumed = back.event().await;
+    let data = json!({"connection": connection, "recovered": true, "replayed": 2});
+    assert_eq!((resumed.name(), resumed.value()), ("turted:ok", data));
+    // Commands go to where the new stream says; the memberships are the old ones.
+    let who = (
+        welcome["connection"].as_str().unwrap(),
+        welcome["resume"].as_str().unwrap(),
+    );
+    join(&server, who, "news").await;
+    for channel in ["chat", "news"] {
+        assert_eq!(
+            server.receipt(&to_channel(channel, "E", json!(channel))).await["recipients"],
+            1
+        );
+    }
+    assert_eq!(values(&mut back, 2).await, [json!("chat"), json!("news")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_an_event_source_keeps_for_itself_travel_under_another() {
+    let server = Server::start();
+    let (mut stream, ..) = open(&server, "?channel=chat").await;
+    for name in [
+        "open",
+        "error",
+        "message",
+        "turted:welcome",
+        "turted:bye",
+        "turted:",
+        "",
+    ] {
+        let receipt = server.receipt(&to_channel("chat", name, json!({"n": name}))).await;
+        let event = stream.event().await;
+        assert_eq!(
+            (event.name(), event.id.as_deref()),
+            ("turted:event", receipt["id"].as_str())
+        );
+        let whole = json!({"event": name, "payload": {"n": name}, "via": {"channel": "chat"}, "id": receipt["id"]});
+        assert_eq!(event.value(), whole);
+    }
+    for name in ["OPEN", "opened", "Turted:x", "turted", "message:new"] {
+        server.receipt(&to_channel("chat", name, json!(1))).await;
+        assert_eq!(stream.event().await.name(), name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_commands_a_connection_without_its_secret() {
+    let server = Server::start();
+    let (mut stream, connection, secret) = open(&server, "?channel=chat").await;
+    let (_other, _, foreign) = open(&server, "").await;
+    let join = json!({"type": "JOIN", "data": {"channel": "other"}});
+    let path = format!("/events/{connection}");
+    // CWE-639: the id is public, so that backends can exclude a sender.
+    for wrong in ["", "wrong", &foreign, &secret[1..], &format!("{secret}0"), &connection] {
+        let (status, error) = command(&server, &connection, wrong, join.clone()).await;
+        assert_eq!(
+            (status, &error["error"]["code"]),
+            (403, &json!("wrong_secret")),
+            "{wrong}"
+        );
+        let delete = Request::new("DELETE", &path).header("Turted-Secret", wrong);
+        assert_eq!(server.ask(delete).await.status, 403, "{wrong}");
+    }
+    assert_eq!(server.ask(Request::post(&path, join.to_string())).await.status, 403);
+    let (status, error) = command(&server, "nobody", &secret, join.clone()).await;
+    assert_eq!((status, &error["error"]["code"]), (404, &json!("unknown_connection")));
+    // As a member, for pages that must not set a header.
+    let mut guarded = join.clone();
+    guarded["secret"] = json!(secret);
+    assert_eq!(server.ask(Request::post(&path, guarded.to_string())).await.status, 200);
+
+    assert_eq!(
+        server
+            .ask(Request::new("DELETE", &format!("{path}?secret={secret}")))
+            .await
+            .status,
+        200
+    );
+    let bye = stream.event().await;
+    assert_eq!((bye.name(), &bye.value()["code"]), ("turted:bye", &json!(1000)));
+    assert_eq!(stream.rest().await, "");
+    assert_eq!(command(&server, &connection, &secret, join).await.0, 404);
+    assert_eq!(
+        server.receipt(&to_channel("chat", "E", json!(1))).await["recipients"],
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_opened_is_refused_with_a_reason() {
+    let server = Server::start();
+    for (query, status, code) in [
+        ("?format=xml", 400, "bad_format"),
+        ("?channel=", 400, "bad_name"),
+        ("?channel=a%0Ab", 400, "bad_name"),
+        ("?username=a%0Db", 400, "bad_name"),
+    ] {
+        let reply = server.get(&format!("/events{query}")).await;
+        assert_eq!(
+            (reply.status, &reply.value()["error"]["code"]),
+            (status, &json!(code)),
+            "{query}"
+        );
+    }
+    let many: String = (0..129).map(|number| format!("channel=c{number}&")).collect();
+    assert_eq!(
+        server.get(&format!("/events?{many}")).await.value()["error"]["code"],
+        "too_many_channels"
+    );
+}
