@@ -3,7 +3,8 @@
 //! In: bytes from outside. Out: a [`Payload`]: valid JSON of bounded depth, never parsed into a tree and
 //! never written anew, so that big integers, key order and escapes arrive as they were sent.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::limits::Limits;
@@ -91,6 +92,12 @@ pub fn check_depth(text: &[u8], limits: &Limits) -> Result<(), JsonError> {
         }
     }
     Ok(())
+}
+
+/// Appends `value` as JSON.
+pub fn write(out: &mut BytesMut, value: &impl Serialize) {
+    // Names, ids and targets are strings and maps of strings: serialising them into memory cannot fail.
+    let _ = serde_json::to_writer(out.writer(), value);
 }
 
 /// What the JSON string `quoted` says. Half of a surrogate pair, which browsers may send and RFC 8259 section 8.2 allows, becomes U+FFFD; what is not a
