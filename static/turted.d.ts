@@ -7,12 +7,14 @@ export as namespace TURTED;
 
 declare class TURTED {
   /**
-   * Connects at once.
-   * @param url ws:, wss:, http:, https: or relative to the page. A bare origin gets `/ws`. Default: `/ws` of the page's host.
+   * Connects at once: by WebSocket, else by server-sent events, else by long-polling, whatever the network lets through.
+   * @param url ws:, wss:, http:, https: or relative to the page; where the WebSocket is. A bare origin gets `/ws`. Default: `/ws` of the page's host.
    */
   constructor(url?: string | URL, options?: TURTED.Options);
 
   readonly state: TURTED.State;
+  /** What the open connection travels by; undefined while there is none. */
+  readonly transport: TURTED.Transport | undefined;
   /** The connection's id as backends know it (`exclude.connections`); undefined before the first welcome. */
   readonly connection: string | undefined;
   /** The channels the server has let this client into. */
@@ -41,11 +43,28 @@ declare namespace TURTED {
   /** `waiting` is the pause before the next attempt, `closed` is for good. */
   type State = 'connecting' | 'open' | 'waiting' | 'closed';
 
+  /** WebSocket, server-sent events with commands by POST, long-polling. */
+  type Transport = 'websocket' | 'events' | 'poll';
+
   interface Options {
     /** Shortest pause before a new attempt, in milliseconds. Default 500. */
     minDelay?: number;
     /** Longest pause before a new attempt, in milliseconds. Default 30000. */
     maxDelay?: number;
+    /**
+     * Which transports to try, best first. Default `['websocket', 'events', 'poll']`. In a page one that is not the first is remembered
+     * (localStorage, `turted:transport`), so that the next page begins with it.
+     */
+    transports?: Transport[];
+    /** How long a transport may take to open until the next one is tried, in milliseconds; the last one has twice as long. Default 5000. */
+    openTimeout?: number;
+    /** After how long a better transport is tried again beside the one in use, in milliseconds. Default 600000. */
+    upgradeAfter?: number;
+    /** The path of the WebSocket where the url names none. Default `/ws`. */
+    path?: string;
+    /** Where server-sent events and long-polling are, relative to the WebSocket. Defaults `events` and `poll`: beside it. */
+    eventsPath?: string;
+    pollPath?: string;
     /** The WebSocket class to use, where there is no global one. */
     WebSocket?: new (url: string) => any;
   }

@@ -1,12 +1,13 @@
 /*
  * turted.js: the browser client of turted.
  *
- * In:  the server's messages over one WebSocket (native protocol, version 1), and the page's wishes: on, ident, join, leave, echo.
+ * In:  the server's messages over one wire (native protocol, version 1), and the page's wishes: on, ident, join, leave, echo.
  * Out: callbacks called with (payload, meta), promises settled with the server's answers, and the connection's own life as turted:… events.
+ * The wire is a WebSocket, else a stream of server-sent events, else long-polling: whatever the network lets through. All behave alike.
  * It hides every loss of the wire: it comes back by itself, resumes where it stopped and never hands over an event twice.
  * It does not know the page, what a payload means, or how the server decides who may join what.
  *
- *   const turted = new TURTED();                                  // same host, /ws
+ *   const turted = new TURTED();                                  // same host, /ws, /events and /poll
  *   turted.on('MESSAGE:NEW', (payload, meta) => show(payload));   // meta: { event, id, via }
  *   turted.ident({ username: 'adam', token });
  *   turted.join('chat').catch((error) => console.log(error.code));
@@ -20,21 +21,31 @@
   const FINAL = new Set([1008, 4010, 4011]);
   /** Names this client speaks itself. An event of the server with such a name reaches on('*') only, so nobody can fake a state. */
   const OWN = new Set(['turted:state', 'turted:open', 'turted:close', 'turted:gap', 'turted:error']);
-  /** Milliseconds a new wire may take until the server's WELCOME. */
-  const WELCOME_WITHIN = 10_000;
   /** Milliseconds a wire must have been open to count as a success; without this, a server that greets and hangs up is hammered. */
   const STEADY_AFTER = 5_000;
   /** Seconds between the server's pings if WELCOME does not say. */
   const PING = 25;
+  /** Milliseconds over plain HTTP: what the answer to a command may take, and a poll, which the server ends after 25 s, and an empty one must. */
+  const ANSWER_WITHIN = 15_000;
+  const POLL_WITHIN = 30_000;
+  const EMPTY_AFTER = 1_000;
+  /** Where a fallback that works is remembered, for all pages of an origin. */
+  const KEY = 'turted:transport';
 
   class TURTED {
-    #url;
+    #urls; // transport → where the server has it
     #WebSocket;
     #delays;
+    #transports; // their names, best first
+    #rank = 0; // of the one in use
+    #failures = 0; // wires in a row that never opened
+    #since = 0; // when a better transport failed last
     #listeners = new Map(); // event name → Set of callbacks
     #state = 'connecting';
-    #wire = null; // { socket, welcome, resume: { ref, since }, openedAt } of the current WebSocket; null between two
-    #timer; // one at a time: the watchdog of a wire, or the wait for the next one
+    #wire = null; // { rank, transport, timer, welcome, resume: { ref, since }, openedAt }; null between two
+    #candidate = null; // a wire on a better transport, until it is welcomed and replaces the one in use
+    #pause; // the wait for the next wire
+    #upgrade; // the wait for the next candidate
     #attempt = 0;
     #ref = 0;
     #commands = new Map(); // ref → command without an answer yet. It outlives the wire and doubles as the queue before the first.
@@ -44,17 +55,32 @@
     #channels = new Map(); // channel the page wants → whether the server has agreed
 
     constructor(url, options = {}) {
-      this.#WebSocket = options.WebSocket ?? globalThis.WebSocket;
-      if (!this.#WebSocket) throw new TypeError('turted: no WebSocket here; pass one as new TURTED(url, { WebSocket })');
-      this.#url = address(url);
-      this.#delays = { min: options.minDelay ?? 500, max: options.maxDelay ?? 30_000 };
+      const { minDelay = 500, maxDelay = 30_000, openTimeout = 5_000, upgradeAfter = 600_000 } = options;
+      const all = Object.keys(TRANSPORTS);
+      const { transports = all, WebSocket = globalThis.WebSocket } = options;
+      const unknown = transports.find((name) => !all.includes(name));
+      if (unknown) throw new TypeError(`turted: there is no transport ${unknown}; there are ${all.join(', ')}`);
+      this.#transports = transports.filter((name) => (name === 'websocket' ? WebSocket : globalThis.fetch));
+      if (!this.#transports.length) throw new TypeError('turted: no WebSocket here; pass one as new TURTED(url, { WebSocket })');
+      this.#urls = addresses(url, options);
+      this.#WebSocket = WebSocket;
+      this.#delays = { min: minDelay, max: maxDelay, open: openTimeout, upgrade: upgradeAfter };
+      const { transport, since } = inStorage((storage) => JSON.parse(storage.getItem(KEY))) ?? {};
+      const rank = this.#transports.indexOf(transport);
+      if (rank > 0 && Math.abs(Date.now() - since) < upgradeAfter) [this.#rank, this.#since] = [rank, since];
       globalThis.addEventListener?.('online', this.#online);
+      globalThis.addEventListener?.('pagehide', this.#hide);
       this.#connect();
     }
 
     /** 'connecting' | 'open' | 'waiting' (for the next attempt) | 'closed' (for good). */
     get state() {
       return this.#state;
+    }
+
+    /** 'websocket' | 'events' | 'poll': what the open connection travels by, undefined while there is none. */
+    get transport() {
+      return this.#wire?.openedAt ? this.#transports[this.#wire.rank] : undefined;
     }
 
     /** The connection's id as backends know it (`exclude.connections`), undefined before the first WELCOME. */
@@ -108,9 +134,7 @@
     /** Ends it for good. Commands without an answer are rejected with code 'disconnected'. */
     close() {
       if (this.#state === 'closed') return;
-      const wire = this.#wire;
-      this.#wire = null;
-      wire?.socket.close(1000);
+      this.#drop(true);
       this.#end({ code: 1000, reason: 'closed by the page', reconnect: false });
     }
 
@@ -122,7 +146,7 @@
         Object.assign(command, { resolve, reject, text: JSON.stringify({ type, data, ref: command.ref }) });
         if (this.#state === 'closed') return reject(failure('disconnected', 'the connection is closed'));
         this.#commands.set(command.ref, command);
-        if (this.#state === 'open') this.#wire.socket.send(command.text);
+        if (this.#wire?.openedAt) this.#wire.transport.send(command.text);
       });
       answer.catch(() => {}); // fire and forget is fine; whoever keeps the promise still hears the rejection
       return answer;
@@ -149,31 +173,42 @@
 
     #later(command) {
       const wire = this.#wire;
-      setTimeout(() => wire === this.#wire && wire.socket.send(command.text), this.#delays.min * (1 + Math.random()));
+      setTimeout(() => wire === this.#wire && wire.transport.send(command.text), this.#delays.min * (1 + Math.random()));
     }
 
     // ---- the wire -------------------------------------------------------------------------------------------------
 
     #connect() {
-      const wire = { socket: new this.#WebSocket(this.#url), welcome: null, resume: null, openedAt: 0 };
-      this.#wire = wire;
-      wire.socket.onmessage = ({ data }) => wire === this.#wire && this.#hear(wire, data);
-      wire.socket.onclose = ({ code, reason }) => this.#lose(wire, { code, reason });
-      wire.socket.onerror = () => {}; // says nothing, and close follows
-      this.#timer = setTimeout(() => this.#lose(wire, { code: 4009, reason: 'no welcome' }), WELCOME_WITHIN);
+      this.#wire = this.#raise(this.#rank);
       this.#become('connecting');
     }
 
-    #hear(wire, text) {
-      let message = null;
+    #raise(rank) {
+      const name = this.#transports[rank];
+      const wire = { rank, transport: null, timer: 0, welcome: null, resume: null, openedAt: 0 };
+      // Behind the last transport there is nothing to turn to, so it gets more time.
+      const within = rank + 1 < this.#transports.length ? this.#delays.open : 2 * this.#delays.open;
+      wire.timer = setTimeout(() => this.#lose(wire, { code: 4009, reason: 'no welcome' }), within);
+      const tell = {
+        hear: (message) => this.#hear(wire, message),
+        alive: () => this.#watch(wire),
+        lose: (why) => this.#lose(wire, why),
+      };
       try {
-        message = JSON.parse(text);
-      } catch {}
+        wire.transport = new TRANSPORTS[name](this.#urls[name], tell, this.#WebSocket);
+      } catch ({ message: reason }) {
+        Promise.resolve().then(() => tell.lose({ code: 1006, reason })); // such as ws: on a page of https:
+      }
+      return wire;
+    }
+
+    #hear(wire, message) {
+      const isWelcome = message?.type === 'WELCOME' && !wire.welcome; // the first poll repeats it
+      if (isWelcome && wire === this.#candidate) this.#adopt(wire);
+      if (wire !== this.#wire) return;
       if (typeof message?.type !== 'string') return this.#emit('turted:error', failure('bad_message', 'the server sent no message'));
       const { type, data, ref } = message;
-      if (type === 'WELCOME') wire.welcome = data;
-      if (wire.welcome) this.#watch(wire);
-      if (type === 'WELCOME') return this.#greet(wire);
+      if (isWelcome) return this.#greet(wire, data);
       if (type === 'EVENT') return this.#deliver(data);
       if (type === 'BYE') return this.#lose(wire, data);
       if (type === 'GAP') {
@@ -191,21 +226,24 @@
     }
 
     /** RESUME must be the first command of a connection, so everything else waits for its answer. */
-    #greet(wire) {
+    #greet(wire, welcome) {
+      clearTimeout(wire.timer);
+      wire.welcome = welcome;
       if (!this.#session) {
-        this.#session = { connection: wire.welcome.connection, token: wire.welcome.resume, last: undefined };
+        this.#session = { connection: welcome.connection, token: welcome.resume, last: undefined };
         return this.#open(wire, false);
       }
       wire.resume = { ref: ++this.#ref, since: this.#session.last };
       const { token, last } = this.#session;
-      wire.socket.send(JSON.stringify({ type: 'RESUME', data: { token, last }, ref: wire.resume.ref }));
+      wire.transport.send(JSON.stringify({ type: 'RESUME', data: { token, last }, ref: wire.resume.ref }));
     }
 
     #resumed(wire, error, data) {
       const recovered = !error && data.recovered === true;
       const renewed = error || data.connection === wire.welcome.connection;
       if (renewed) {
-        const last = recovered ? this.#session.last : undefined;
+        // Over plain HTTP events of the new connection may be here before this answer.
+        const last = recovered || this.#session.last !== wire.resume.since ? this.#session.last : undefined;
         this.#session = { connection: wire.welcome.connection, token: wire.welcome.resume, last };
       }
       const restored = recovered ? [] : this.#restore();
@@ -237,7 +275,11 @@
 
     #open(wire, recovered) {
       wire.openedAt = Date.now();
-      for (const { text } of this.#commands.values()) wire.socket.send(text);
+      this.#failures = 0;
+      this.#stay();
+      for (const { text } of this.#commands.values()) wire.transport.send(text);
+      // Until the first command the server holds broadcasts back, because it might be RESUME.
+      if (!wire.resume && !this.#commands.size) wire.transport.send('{"type":"PING"}');
       this.#become('open');
       this.#emit('turted:open', { connection: this.connection, recovered });
     }
@@ -255,40 +297,55 @@
 
     /** A browser does not show the server's pings: after a long silence ask, and drop a wire that stays silent. */
     #watch(wire) {
+      if (wire !== this.#wire || !wire.welcome) return;
       const interval = (wire.welcome.ping || PING) * 1000;
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => {
-        wire.socket.send('{"type":"PING"}');
-        this.#timer = setTimeout(() => this.#lose(wire, { code: 4009, reason: 'no sign of life' }), interval / 2);
+      clearTimeout(wire.timer);
+      wire.timer = setTimeout(() => {
+        wire.transport.send('{"type":"PING"}');
+        wire.timer = setTimeout(() => this.#lose(wire, { code: 4009, reason: 'no sign of life' }), interval / 2);
       }, interval * 1.5);
     }
 
     #lose(wire, { code, reason, reconnect = !FINAL.has(code) }) {
+      if (wire === this.#candidate) return this.#climb(wire.rank + 1);
       if (wire !== this.#wire) return;
-      this.#wire = null;
-      wire.socket.close();
-      if (!reconnect) return this.#end({ code, reason, reconnect });
-      if (code === 1009) this.#giveUpLargest();
+      this.#drop();
+      const isRelieved = code === 1009 && this.#giveUpLargest();
+      if (this.#state === 'closed') return; // by the page, when it heard of that
+      if (!reconnect && !isRelieved) return this.#end({ code, reason, reconnect });
+      if (!wire.openedAt && this.#descend(code)) return this.#connect();
       if (wire.openedAt && Date.now() - wire.openedAt > STEADY_AFTER) this.#attempt = 0;
       // Full jitter: after a restart of the server its clients do not come back in step.
       const { min, max } = this.#delays;
       const delay = min + Math.random() * (Math.min(max, min * 2 ** ++this.#attempt) - min);
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.#connect(), delay);
+      this.#pause = setTimeout(() => this.#connect(), delay);
       this.#state = 'waiting'; // before the first callback, which may read it or close()
-      this.#emit('turted:close', { code, reason, reconnect, delay });
+      this.#emit('turted:close', { code, reason, reconnect: true, delay });
       if (this.#state === 'waiting') this.#emit('turted:state', 'waiting');
     }
 
-    /** Message too big: repeated on the next wire it would end that one as well. */
+    /** Lets go of the wire. The server keeps the connection for a while, unless this is goodbye. */
+    #drop(goodbye = false) {
+      const wires = [this.#wire, this.#candidate].filter(Boolean);
+      this.#wire = this.#candidate = null;
+      clearTimeout(this.#upgrade);
+      for (const { timer, transport } of wires) {
+        clearTimeout(timer);
+        transport?.close(goodbye);
+      }
+    }
+
+    /** Message too big: repeated on the next wire it would end that one as well. Without it there is no reason to stay away. */
     #giveUpLargest() {
       const [largest] = [...this.#commands.values()].sort((a, b) => b.text.length - a.text.length);
       if (largest) this.#settle(largest, failure('too_big', 'the server refused a message of this size'));
+      return Boolean(largest);
     }
 
     #end(why) {
-      clearTimeout(this.#timer);
+      clearTimeout(this.#pause);
       globalThis.removeEventListener?.('online', this.#online);
+      globalThis.removeEventListener?.('pagehide', this.#hide);
       this.#state = 'closed';
       this.#channels.clear();
       for (const { reject } of this.#commands.values()) reject(failure('disconnected', why.reason || 'the connection is closed'));
@@ -300,13 +357,57 @@
     /** The network is back: no need to sit out the delay. */
     #online = () => {
       if (this.#state !== 'waiting') return;
-      clearTimeout(this.#timer);
+      clearTimeout(this.#pause);
       this.#connect();
     };
+
+    /** The page goes for good, unless the browser may bring it back: then the connection is resumed. */
+    #hide = ({ persisted }) => persisted || this.close();
+
+    // ---- which transport ------------------------------------------------------------------------------------------
+
+    /**
+     * A wire has not opened. The second one in a row, or one that is not welcomed in time, tells that the transport does not work here.
+     * The others are then tried without a pause, so that a server that is just coming up is met by the best of them.
+     */
+    #descend(code) {
+      this.#failures += code === 4009 ? 2 : 1;
+      if (this.#failures < 2) return false;
+      this.#since = Date.now();
+      this.#rank = (this.#rank + 1) % this.#transports.length;
+      return this.#rank > 0; // else all have failed: a pause, and again from the best
+    }
+
+    /** This transport works. It is remembered if it is not the best, and the better ones are tried again after a time. */
+    #stay() {
+      const { rank } = this.#wire;
+      const fallback = JSON.stringify({ transport: this.#transports[rank], since: this.#since });
+      inStorage((storage) => (rank ? storage.setItem(KEY, fallback) : storage.removeItem(KEY)));
+      clearTimeout(this.#upgrade);
+      if (rank) this.#upgrade = setTimeout(() => this.#climb(0), Math.max(0, this.#since + this.#delays.upgrade - Date.now()));
+    }
+
+    /** Tries a better transport beside the one in use, which goes on until the other one is welcomed. */
+    #climb(rank) {
+      clearTimeout(this.#candidate?.timer);
+      this.#candidate?.transport?.close();
+      this.#candidate = rank < this.#wire.rank ? this.#raise(rank) : null;
+      if (this.#candidate) return;
+      this.#since = Date.now();
+      this.#stay();
+    }
+
+    #adopt(candidate) {
+      this.#candidate = null; // it is not to be dropped with the old wire
+      this.#drop();
+      this.#wire = candidate;
+      this.#rank = candidate.rank;
+    }
 
     // ---- telling the page -----------------------------------------------------------------------------------------
 
     #become(state) {
+      if (state === this.#state) return; // another transport is tried, or a better one has taken over
       this.#state = state;
       this.#emit('turted:state', state);
     }
@@ -324,15 +425,188 @@
     }
   }
 
-  /** ws:, wss:, http:, https: or relative to the page; a bare origin means its /ws. */
-  function address(url = '/ws') {
-    const absolute = new URL(url, globalThis.location?.href);
-    absolute.protocol = absolute.protocol.replace(/^http/, 'ws');
-    if (!/^wss?:$/.test(absolute.protocol)) throw new TypeError(`turted: cannot connect to ${absolute.protocol} addresses`);
-    if (absolute.pathname === '/') absolute.pathname = '/ws';
-    absolute.hash = '';
-    return absolute.href;
+  // ---- the transports ---------------------------------------------------------------------------------------------
+  // Each opens by itself and tells the client: hear(message) for every message, alive() when anything came in, lose({ code, reason }) at
+  // its end. send(text) takes a command, and its answer is heard. close(goodbye) ends the wire, and the connection as well if it is goodbye.
+
+  class Sockets {
+    constructor(url, tell, WebSocket) {
+      this.socket = new WebSocket(url);
+      this.socket.onmessage = ({ data }) => {
+        tell.hear(parsed(data));
+        tell.alive();
+      };
+      this.socket.onclose = ({ code, reason }) => tell.lose({ code, reason });
+      this.socket.onerror = () => {}; // says nothing, and close follows
+    }
+
+    send(text) {
+      this.socket.send(text);
+    }
+
+    close(goodbye) {
+      if (goodbye) this.socket.close(1000);
+      else this.socket.close();
+    }
   }
+
+  /** What both transports over plain HTTP share. Commands go out one by one, because their order counts, and make no preflight necessary. */
+  class Requests {
+    constructor(url, tell) {
+      this.url = url;
+      this.tell = tell;
+      this.welcome = null;
+      this.sent = Promise.resolve();
+      this.requests = new Set();
+      this.closed = false;
+      this.open().catch((error) => this.fail(error));
+    }
+
+    /** Resolves with what `read` makes of the response; ends with the wire, or after a time. */
+    async request(url, options, read, within) {
+      const stopper = new AbortController();
+      const timer = within && setTimeout(() => stopper.abort(new Error('no answer')), within);
+      this.requests.add(stopper);
+      try {
+        const response = await fetch(url, { cache: 'no-store', credentials: 'include', ...options, signal: stopper.signal });
+        if (response.ok) return await read(response);
+        const why = (await json(response).catch(() => null))?.error;
+        throw Object.assign(failure(why?.code, why?.message ?? `status ${response.status}`), { status: response.status });
+      } finally {
+        clearTimeout(timer);
+        this.requests.delete(stopper);
+      }
+    }
+
+    hear(message) {
+      if (message?.type === 'WELCOME') this.welcome = message.data;
+      this.tell.hear(message);
+    }
+
+    fail({ code, message: reason }) {
+      this.tell.lose({ code: code === 'bad_origin' ? 1008 : 1006, reason });
+    }
+
+    address(query) {
+      const url = new URL(this.url);
+      url.pathname += `/${this.welcome.connection}`;
+      for (const [name, value] of Object.entries(query ?? {})) url.searchParams.set(name, value);
+      return url.href;
+    }
+
+    send(text) {
+      this.sent = this.sent.then(() => this.closed || this.post(JSON.parse(text)));
+    }
+
+    async post(command) {
+      const body = JSON.stringify({ ...command, secret: this.welcome.resume });
+      try {
+        const answer = await this.request(this.address(), { method: 'POST', body }, json, ANSWER_WITHIN);
+        if (answer) this.tell.hear(answer);
+      } catch (error) {
+        if (error.status !== 413) return this.fail(error);
+        this.tell.hear({ type: 'ERROR', data: { code: 'too_big', message: error.message }, ref: command.ref });
+      }
+    }
+
+    close(goodbye) {
+      this.closed = true;
+      const stop = () => this.requests.forEach((stopper) => stopper.abort());
+      if (!goodbye || !this.welcome) return stop();
+      // It outlives the page, and comes before the end of the stream, which alone would look like a lost wire.
+      const options = { method: 'DELETE', credentials: 'include', keepalive: true };
+      fetch(this.address({ secret: this.welcome.resume }), options).then(stop, stop);
+    }
+  }
+
+  /** Read with fetch, because an EventSource hides what tells a quiet stream from a dead one: comments, and the status of a refusal. */
+  class EventStream extends Requests {
+    async open() {
+      const url = new URL(this.url);
+      url.searchParams.set('format', 'native');
+      await this.request(url.href, { headers: { Accept: 'text/event-stream' } }, (response) => this.read(response.body.getReader()));
+      throw new Error('the stream has ended');
+    }
+
+    async read(reader) {
+      const decoder = new TextDecoder();
+      let [rest, data] = ['', ''];
+      for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+        const lines = (rest + decoder.decode(chunk.value, { stream: true })).split('\n');
+        rest = lines.pop();
+        for (const line of lines) {
+          if (line.startsWith('data:')) data += line.slice(5);
+          if (!data || line.trim()) continue;
+          this.hear(parsed(data));
+          data = '';
+        }
+        this.tell.alive();
+      }
+    }
+  }
+
+  class Polling extends Requests {
+    /** The id of the newest event seen. It goes with each poll, because browsers and proxies repeat a lost one without a word. */
+    last = '';
+
+    post(command) {
+      if (command.type === 'RESUME') this.last = command.data.last ?? '';
+      return super.post(command);
+    }
+
+    async open() {
+      this.hear({ type: 'WELCOME', data: await this.request(this.url, { method: 'POST' }, json) });
+      const secret = this.welcome.resume;
+      await this.sent; // RESUME goes first
+      for (let failures = 0; !this.closed; ) {
+        try {
+          const asked = Date.now();
+          const messages = await this.request(this.address({ after: this.last, secret }), {}, json, POLL_WITHIN);
+          for (const message of messages) {
+            if (message.type === 'EVENT') this.last = message.data.id;
+            this.hear(message);
+          }
+          failures = 0;
+          // Whoever answers nothing at once, such as a cache, must not be asked without end.
+          if (!messages.length) await new Promise((resolve) => setTimeout(resolve, asked + EMPTY_AFTER - Date.now()));
+        } catch (error) {
+          if (error.status === 404 || ++failures > 1) throw error;
+        }
+      }
+    }
+  }
+
+  const TRANSPORTS = { websocket: Sockets, events: EventStream, poll: Polling };
+
+  /** ws:, wss:, http:, https: or relative to the page; a bare origin means its /ws. The other doors are beside it. */
+  function addresses(url, { path = '/ws', eventsPath = 'events', pollPath = 'poll' }) {
+    const base = new URL(url ?? path, globalThis.location?.href);
+    if (base.pathname === '/') base.pathname = path;
+    base.hash = '';
+    base.protocol = base.protocol.replace(/^ws/, 'http');
+    if (!/^https?:$/.test(base.protocol)) throw new TypeError(`turted: cannot connect to ${base.protocol} addresses`);
+    const beside = (path) => Object.assign(new URL(path, base), { search: base.search }).href;
+    return { websocket: base.href.replace(/^http/, 'ws'), events: beside(eventsPath), poll: beside(pollPath) };
+  }
+
+  /** For all pages of an origin. Only a page has a memory; where it is forbidden there is none. */
+  function inStorage(use) {
+    try {
+      return globalThis.document && use(globalThis.localStorage);
+    } catch {
+      return null;
+    }
+  }
+
+  function parsed(text) {
+    try {
+      return JSON.parse(text);
+    } catch {
+      return null;
+    }
+  }
+
+  const json = (response) => response.json();
 
   function failure(code = 'unknown', message = code) {
     return Object.assign(new Error(message), { name: 'TurtedError', code });

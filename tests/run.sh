@@ -83,7 +83,7 @@ step 'Rust tests'
 cargo test --workspace --locked
 
 step 'scripts'
-for script in static/*.js static/*.mjs tests/browser/*.mjs tests/clients/*.mjs tests/performance/*.mjs; do
+for script in static/*.js static/*.mjs tests/browser/*.mjs tests/clients/*.mjs tests/performance/*.mjs tests/published/*.mjs; do
   node --check "$script"
 done
 for script in tests/*.sh tests/*/*.sh .ci/run; do
@@ -123,6 +123,12 @@ TURTED_URL=$url CHROMIUM=$chromium ARTEFACTS=$artefacts node --test log.mjs
 
 step 'browser stories: from a file to the log page'
 TURTED=$target/debug/turted CHROMIUM=$chromium ARTEFACTS=$artefacts node --test tail.mjs
+
+step 'browser stories: every transport, and which one is chosen'
+TURTED=$target/debug/turted CHROMIUM=$chromium node --test transports.mjs choice.mjs
+
+step 'published clients of Socket.IO, Engine.IO, SockJS and EventSource'
+"$root/tests/published/run.sh" "$url"
 
 step 'the push clients and the npm package'
 "$root/tests/clients/run.sh" "$url" "$target/debug/turted"

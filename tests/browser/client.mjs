@@ -84,6 +84,14 @@ describe('commands', () => {
     assert.deepEqual(client.channels, ['news']);
   });
 
+  story('begin with a PING where the page has none, so that the server need not wait for a RESUME', async () => {
+    const client = connect();
+    const wire = await server.wire();
+    wire.say(welcome(1));
+    assert.deepEqual(await wire.hear(), { type: 'PING' });
+    await barrier(client, wire);
+  });
+
   story('are answered by ref, in whatever order, with data or an error that has a code', async () => {
     const client = connect();
     const wire = await server.wire();
@@ -346,6 +354,11 @@ describe('a lost wire', () => {
     assert.equal(again.type, 'JOIN');
     second.say(ok(again, again.data));
     await join;
+    const echoed = client.echo('y'.repeat(1000));
+    await second.hear();
+    second.say({ type: 'BYE', data: { code: 1009, reason: 'message too big', reconnect: false } });
+    await assert.rejects(echoed, { code: 'too_big' });
+    assert.equal((await server.wire()).path, '/ws', 'without that message there is no reason to stay away');
   });
 });
 

@@ -2,11 +2,14 @@
 import TURTED, { TURTED as named } from 'turted';
 import { WebSocket } from 'ws';
 
-const turted: TURTED = new named('http://127.0.0.1:7117', { WebSocket, minDelay: 100 });
+const turted: TURTED = new named('http://127.0.0.1:7117', { WebSocket, minDelay: 100, transports: ['websocket', 'poll'], pollPath: '/poll' });
 turted.on<{ text: string }>('MESSAGE:NEW', (payload, { via, id }) => console.log(payload.text.length, via, id?.length));
 turted.on('turted:gap', ({ since }) => console.log(since?.length));
 turted.ident({ username: 'adam', token: 't' }).then(({ username }) => username.length);
 const state: TURTED.State = turted.state;
+const transport: TURTED.Transport = turted.transport ?? 'events';
+// @ts-expect-error there is no such transport
+new TURTED('http://127.0.0.1:7117', { transports: ['pigeons'] });
 // @ts-expect-error a channel is a string
 turted.join(5);
-console.log(state);
+console.log(state, transport);

@@ -45,8 +45,20 @@ story('it connects from Node.js with the WebSocket that it is given, and hears e
   turted.close();
 });
 
-story('without a WebSocket it says what to do', { skip: globalThis.WebSocket !== undefined }, () => {
-  assert.throws(() => new TURTED(url), /pass one as new TURTED\(url, \{ WebSocket \}\)/);
+for (const transport of ['events', 'poll']) {
+  story(`without a WebSocket ${transport} will do`, async () => {
+    const turted = new TURTED(url, { transports: ['websocket', transport], WebSocket: null });
+    assert.deepEqual(await turted.join('npm'), { channel: 'npm' });
+    assert.equal(turted.transport, transport);
+    const heard = new Promise((resolve) => turted.on('NEWS', resolve));
+    await push('NEWS', { by: transport });
+    assert.deepEqual(await heard, { by: transport });
+    turted.close();
+  });
+}
+
+story('without a WebSocket where nothing else is wanted it says what to do', () => {
+  assert.throws(() => new TURTED(url, { transports: ['websocket'], WebSocket: null }), /pass one as new TURTED\(url, \{ WebSocket \}\)/);
 });
 
 story('the first example of the README prints what arrives', async () => {
@@ -63,4 +75,11 @@ story('the first example of the README prints what arrives', async () => {
 
 story('the second example of the README ends by itself', async () => {
   assert.equal(await program('./example2.cjs').ended, 0);
+});
+
+story('the third example of the README says what it travels by, and ends by itself', async () => {
+  const { child, ended } = program('./example3.mjs');
+  const printed = new Promise((resolve) => child.stdout.once('data', (text) => resolve(String(text))));
+  assert.equal(await printed, 'events\n');
+  assert.equal(await ended, 0);
 });

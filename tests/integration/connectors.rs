@@ -163,9 +163,8 @@ async fn a_panic_is_followed_by_another_attempt_and_disturbs_nobody_else() {
         "the neighbour ran all the time"
     );
     // An event is counted when its receipt is there, which its client does not wait for.
-    while until_state(&server.address, "shaky", "running").await["events"] != 2 {
-        tokio::task::yield_now().await;
-    }
+    let counted = async { while until_state(&server.address, "shaky", "running").await["events"] != 2 {} };
+    within("both events to be counted", counted).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Published clients of Socket.IO, Engine.IO, SockJS and EventSource, unmodified and of several generations, against a running server.
+# What is installed goes to a folder that is gone afterwards.
+#   tests/published/run.sh URL    URL: a server in its default configuration, on loopback
+set -euo pipefail
+
+stories=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export TURTED_URL=${1:?usage: tests/published/run.sh URL}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+fail() {
+  printf '\n!!! %s\n' "$*" >&2
+  exit 1
+}
+
+for tool in node npm; do
+  command -v "$tool" >/dev/null || fail "missing: $tool; on Debian: apt-get install nodejs npm"
+done
+node --input-type=module -e 'await fetch(process.env.TURTED_URL)' 2>/dev/null || fail "nobody listens at $TURTED_URL"
+cp "$stories"/{package.json,*.mjs} "$scratch"
+cd "$scratch"
+npm install --no-audit --no-fund --loglevel=error || fail 'npm install failed: is there a network?'
+# The stories mostly wait: all files at once take little longer than the longest, which is less than a minute. When the server is gone
+# in the middle, each would wait for itself to the end of its patience.
+timeout --kill-after=5 300 \
+  node --test --test-concurrency=4 --test-reporter=spec socketio.mjs recovery.mjs engineio.mjs sockjs.mjs eventsource.mjs together.mjs ||
+  fail 'stories failed, or they took more than 300 s'
