@@ -160,10 +160,14 @@ impl Connection {
         cx.wait(verified);
     }
 
-    pub(super) fn receive(&mut self, text: &str, cx: &mut Context<Self>) {
+    pub(super) fn keeps_pace(&mut self) -> bool {
         let (rate, burst) = self.surroundings.pace;
-        if !self.pace.allows(rate, burst, self.last_heard) {
-            let rejection = Rejection::TooFast(rate);
+        self.pace.allows(rate, burst, Instant::now())
+    }
+
+    pub(super) fn receive(&mut self, text: &str, cx: &mut Context<Self>) {
+        if !self.keeps_pace() {
+            let rejection = Rejection::TooFast(self.surroundings.pace.0);
             self.lane.refuse(text, &rejection);
             return self.lane.answered();
         }
@@ -172,9 +176,8 @@ impl Connection {
     }
 
     fn receive_binary(&mut self, data: Bytes, cx: &mut Context<Self>) {
-        let (rate, burst) = self.surroundings.pace;
-        if !self.pace.allows(rate, burst, self.last_heard) {
-            return self.lane.refuse("", &Rejection::TooFast(rate));
+        if !self.keeps_pace() {
+            return self.lane.refuse("", &Rejection::TooFast(self.surroundings.pace.0));
         }
         let wishes = self.lane.receive_binary(data);
         self.grant(wishes, cx);

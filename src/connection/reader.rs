@@ -27,6 +27,8 @@ pub enum Reading {
     Busy,
     /// A socket carries everything now.
     Moved,
+    /// It asks for the past too often.
+    TooFast,
     /// There is no connection (any more).
     Gone,
     /// It ended while this reader waited, and said nothing.
@@ -40,6 +42,7 @@ impl From<Collected> for Reading {
             Collected::Last(frames, ending) => Self::Last(frames, ending),
             Collected::Busy => Self::Busy,
             Collected::Moved => Self::Moved,
+            Collected::TooFast => Self::TooFast,
         }
     }
 }

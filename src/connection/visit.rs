@@ -62,6 +62,8 @@ pub enum Collected {
     Busy,
     /// A socket carries everything now.
     Moved,
+    /// It asks for the past too often.
+    TooFast,
 }
 
 /// A reader leaves.
@@ -105,7 +107,7 @@ impl Readers {
         }
     }
 
-    /// Lets no reader in from here on. False when none was before.
+    /// Lets no reader in from here on. False when none was let in before.
     pub fn go(&mut self) -> bool {
         self.is_trial = false;
         !std::mem::replace(&mut self.is_gone, true)
@@ -169,6 +171,11 @@ impl Handler<Collect> for Connection {
             return;
         }
         self.last_heard = Instant::now();
+        // The Dispatcher walks through its log for it.
+        if after.is_some() && !self.keeps_pace() {
+            let _ = answer.send(Collected::TooFast);
+            return;
+        }
         match (after, self.lane.ended()) {
             (Some(after), None) => self.ask(Request::Since(after), None, cx),
             (_, Some(_)) => self.readers.linger(self.rules.linger, cx),
@@ -191,7 +198,7 @@ impl Handler<Collect> for Connection {
         };
         let handed = waited.into_actor(self).map(move |(answer, frames), connection, cx| {
             if let Some(frames) = frames {
-                connection.hand_over(frames, is_single, answer, cx);
+                connection.hand_over(frames, is_single.then_some(reader), answer, cx);
             }
         });
         cx.spawn(handed);
@@ -219,7 +226,7 @@ impl Connection {
     fn hand_over(
         &mut self,
         frames: Bytes,
-        is_single: bool,
+        single: Option<u64>,
         answer: oneshot::Sender<Collected>,
         cx: &mut Context<Self>,
     ) {
@@ -231,8 +238,9 @@ impl Connection {
         let is_last = matches!(collected, Collected::Last(..));
         let sent = answer.send(collected);
         // The client may ask again before this reader's goodbye is here.
-        if is_single && sent.is_ok() {
+        if single.is_some() && single == self.readers.current && sent.is_ok() {
             self.readers.current = None;
+            self.last_heard = Instant::now();
         }
         match sent {
             Ok(()) if is_last && !self.rules.repeats_goodbye => cx.stop(),

@@ -65,6 +65,10 @@ pub struct Seat {
     pub fresh: bool,
     /// Who it is.
     pub standing: Standing,
+    /// Whether its last resumption missed nothing; true when there was none.
+    pub is_complete: bool,
+    /// The poll that was told of a gap: the id that it named, and what had been meant for the connection by then.
+    pub gap: Option<(Arc<str>, u64)>,
 }
 
 /// The part of a seat that a fan-out reads and writes.
@@ -122,6 +126,8 @@ impl Membership {
             encoder,
             fresh,
             standing,
+            is_complete: true,
+            gap: None,
         });
         // 2^32 sockets do not fit into one machine.
         let key = SeatKey {
@@ -186,7 +192,7 @@ impl Membership {
         }
     }
 
-    /// The number of the last dispatch that was meant for this connection, 0 when none was. One that excluded it counts too.
+    /// The number of the last dispatch that was meant for this connection, 0 when none was.
     #[must_use]
     pub fn newest(&self, key: SeatKey) -> u64 {
         match self.get(key) {
@@ -201,6 +207,13 @@ impl Membership {
             let mark = &mut self.marks[key.index as usize];
             mark.sequence = mark.sequence.max(sequence);
         }
+    }
+
+    /// The connection that sits here, to note something about it.
+    pub fn get_mut(&mut self, key: SeatKey) -> Option<&mut Seat> {
+        self.seats
+            .get_mut(key.index as usize)
+            .filter(|seat| seat.serial == key.serial)
     }
 
     /// Lets broadcasts through from now on.
@@ -248,7 +261,7 @@ impl Membership {
     /// Resolves the targets of a dispatch. Each connection appears once, under the first target that matches it; nothing is
     /// collected in sets: a connection remembers the number of the last dispatch that reached it.
     pub fn fan_out(&mut self, sequence: u64, dispatch: &Dispatch) -> Fanout {
-        self.mark_excluded(sequence, &dispatch.exclude);
+        let excluded = self.mark_excluded(sequence, &dispatch.exclude);
         let mut fanout = Fanout::default();
         for (target, whom) in dispatch.targets.iter().enumerate() {
             let mut reach = Reach::new(sequence, target, &mut fanout);
@@ -260,6 +273,10 @@ impl Membership {
                 #[allow(clippy::cast_possible_truncation)]
                 Target::Everybody => reach.each(marks, self.seats.iter().map(|(slot, _)| slot as u32)),
             }
+        }
+        // Nothing was meant for them. Backwards, since one may be there twice.
+        for (index, earlier) in excluded.into_iter().rev() {
+            self.marks[index as usize].sequence = earlier;
         }
         fanout
     }
@@ -275,18 +292,14 @@ impl Membership {
         (self.seats.len(), self.users.len(), self.channels.len())
     }
 
-    /// Whoever is excluded counts as reached already.
-    fn mark_excluded(&mut self, sequence: u64, exclude: &Exclude) {
-        for connection in &exclude.connections {
-            if let Some(index) = self.connections.get(connection) {
-                self.marks[*index as usize].sequence = sequence;
-            }
-        }
-        for user in &exclude.users {
-            for index in self.users.get(user).into_iter().flatten() {
-                self.marks[*index as usize].sequence = sequence;
-            }
-        }
+    /// Whoever is excluded counts as reached already, for as long as this dispatch takes. Gives back what was there before.
+    fn mark_excluded(&mut self, sequence: u64, exclude: &Exclude) -> Vec<(u32, u64)> {
+        let connections = exclude.connections.iter().filter_map(|name| self.connections.get(name));
+        let users = exclude.users.iter().filter_map(|name| self.users.get(name)).flatten();
+        let excluded: Vec<u32> = connections.chain(users).copied().collect();
+        let marks = &mut self.marks;
+        let mark = |index: u32| (index, std::mem::replace(&mut marks[index as usize].sequence, sequence));
+        excluded.into_iter().map(mark).collect()
     }
 
     fn index(&mut self, index: u32) {

@@ -77,14 +77,9 @@ pub enum Request {
         last: Option<Arc<str>>,
     },
     /// Be somebody and somewhere from the first moment, and hear what came after an event that was seen before.
-    Arrive {
-        /// It was verified as this user.
-        user: Option<UserName>,
-        /// Channels to hear.
-        channels: Vec<ChannelName>,
-        /// The last id seen.
-        last: Option<Arc<str>>,
-    },
+    Arrive(Arrival),
+    /// Continue the connection of this secret, or arrive if there is none.
+    Return(Arc<str>, Arrival),
     /// Hear again what came after this id (after it opened, if it is empty), whatever was on its way already.
     Since(Arc<str>),
     /// Send everything to this lane from here on.
@@ -97,6 +92,17 @@ pub enum Request {
 #[derive(Debug, Message)]
 #[rtype(result = "bool")]
 pub struct Forget(pub Arc<str>);
+
+/// With what a connection begins.
+#[derive(Debug, Default)]
+pub struct Arrival {
+    /// It was verified as this user.
+    pub user: Option<UserName>,
+    /// Channels to hear.
+    pub channels: Vec<ChannelName>,
+    /// The last id seen.
+    pub last: Option<Arc<str>>,
+}
 
 /// A connector pushes.
 #[derive(Message)]

@@ -59,6 +59,12 @@ impl Parking {
         self.order.push_back((now, ticket));
     }
 
+    /// Whether a connection of this secret is waited for.
+    #[must_use]
+    pub fn knows(&self, token: &str) -> bool {
+        self.tokens.contains_key(token)
+    }
+
     /// Gives a connection back to whoever knows one of its secrets.
     pub fn take(&mut self, token: &str, now: Instant) -> Option<Standing> {
         self.expire(now);

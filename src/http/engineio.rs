@@ -13,80 +13,28 @@ use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
-use futures_util::stream;
-use serde_json::json;
+
+use turted_core::Ending;
 
 use super::body::{self, Unread};
+use super::engineio_errors::{Error, Failure, refuse};
 use super::entrance::{Refused, admit, check_origin, check_referer, secret};
 use super::visitor::{Query, first, surroundings};
 use super::{Shared, bearer, cors};
 use crate::connection::register::{Found, Listing, Place};
 use crate::connection::visit::{Goodbye, Hand};
 use crate::connection::{Connection, Inbound, Reader, Reading};
-use crate::transport::Guest;
 use crate::transport::body::Wire;
 use crate::transport::engineio::jsonp::{self, Index};
 use crate::transport::engineio::packet::{Encoding, Peer, Record, Version};
 use crate::transport::engineio::payload::{self, Format};
 use crate::transport::engineio::{self, Generation, Service, packets, upgrade};
 use crate::transport::websocket::{self, Handshake};
-
-/// What is wrong with a request, in the words of the reference server.
-#[derive(Debug, Clone, Copy)]
-enum Error {
-    TransportUnknown,
-    SessionUnknown,
-    BadMethod,
-    BadRequest,
-    Forbidden,
-    UnsupportedVersion,
-}
-
-impl Error {
-    fn code(self) -> u8 {
-        self as u8
-    }
-
-    fn message(self) -> &'static str {
-        match self {
-            Self::TransportUnknown => "Transport unknown",
-            Self::SessionUnknown => "Session ID unknown",
-            Self::BadMethod => "Bad handshake method",
-            Self::BadRequest => "Bad request",
-            Self::Forbidden => "Forbidden",
-            Self::UnsupportedVersion => "Unsupported protocol version",
-        }
-    }
-}
-
-/// How a request fails.
-enum Failure {
-    /// As the reference server does.
-    Known(Error),
-    /// As this one does.
-    Refused(Refused),
-    /// The session is gone; the answer has no body.
-    Closed,
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Known(error)
-    }
-}
-
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
-        if refused.code == "bad_origin" {
-            Self::Known(Error::Forbidden)
-        } else {
-            Self::Refused(refused)
-        }
-    }
-}
+use crate::transport::{Guest, nothing};
 
 /// Longer than any pause between two packets.
 const LONG: Duration = Duration::from_secs(60);
+const TOO_BIG: Inbound = Inbound::Broken(Ending::TooBig);
 const NOOP: &[u8] = b"6";
 const CLOSE: &[u8] = b"1";
 
@@ -220,11 +168,7 @@ impl Visit<'_> {
             return Err(Error::BadRequest.into());
         };
         let guest = self.guest(admitted.welcome, listing, &session);
-        let ticket = admitted.ticket;
-        let nothing = stream::once(async move {
-            let _held = ticket;
-            std::future::pending::<Inbound>().await
-        });
+        let nothing = nothing(admitted.ticket);
         let (_, connection) = generation.session.connect(&admitted.surroundings, guest, nothing);
         self.poll(Reader::single(connection), peer, script).await
     }
@@ -248,7 +192,7 @@ impl Visit<'_> {
             Reading::Nothing | Reading::Vanished => (Bytes::new(), NOOP),
             Reading::Gone => return Err(Error::SessionUnknown.into()),
             Reading::Busy => return Err(Failure::Closed),
-            Reading::Moved => return Err(Error::BadRequest.into()),
+            Reading::Moved | Reading::TooFast => return Err(Error::BadRequest.into()),
         };
         reader.finish();
         let records = engineio::records(&frames, peer);
@@ -275,7 +219,7 @@ impl Visit<'_> {
         script: Option<Index>,
         payload: web::Payload,
     ) -> Result<HttpResponse, Failure> {
-        let bytes = match body::read(payload, self.service.settings.max_payload).await {
+        let bytes = match body::read(payload, engineio::BODY.max(self.service.settings.max_payload)).await {
             Ok(bytes) => bytes,
             Err(Unread::TooLarge(_)) => {
                 // What was not read cannot be skipped: the next request would begin inside it.
@@ -299,7 +243,12 @@ impl Visit<'_> {
         };
         mark.store(post.encoding as u8, Ordering::Relaxed);
         for packet in post.packets {
-            match connection.send(Hand(engineio::inbound(packet, peer.version))).await {
+            let inbound = match engineio::inbound(packet, peer.version) {
+                Inbound::Text(text) if text.len() > self.service.settings.max_payload => TOO_BIG,
+                Inbound::Binary(data) if data.len() > self.service.settings.max_payload => TOO_BIG,
+                inbound => inbound,
+            };
+            match connection.send(Hand(inbound)).await {
                 Ok(true) => {}
                 Ok(false) => return Err(Error::BadRequest.into()),
                 // It ended with one of the packets before.
@@ -353,27 +302,4 @@ fn remembered(mark: &AtomicU8) -> Encoding {
 fn session_id() -> Result<Arc<str>, Refused> {
     let why = "the system has no random numbers";
     secret::<16>().ok_or_else(|| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", why))
-}
-
-fn refuse(request: &HttpRequest, failure: Failure) -> HttpResponse {
-    match failure {
-        Failure::Known(error) if websocket::is_upgrade(request) => HttpResponse::build(status(error))
-            .content_type("text/html")
-            .force_close()
-            .body(error.message()),
-        Failure::Known(error) => HttpResponse::build(status(error))
-            .content_type("application/json")
-            .body(json!({"code": error.code(), "message": error.message()}).to_string()),
-        Failure::Refused(Refused { status, why, .. }) => HttpResponse::build(status)
-            .content_type("application/json")
-            .body(json!({"code": Error::Forbidden.code(), "message": why}).to_string()),
-        Failure::Closed => HttpResponse::BadRequest().finish(),
-    }
-}
-
-fn status(error: Error) -> StatusCode {
-    match error {
-        Error::Forbidden => StatusCode::FORBIDDEN,
-        _ => StatusCode::BAD_REQUEST,
-    }
 }

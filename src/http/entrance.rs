@@ -56,7 +56,8 @@ pub fn check_origin(request: &HttpRequest, shared: &Shared) -> Result<(), Refuse
     Err(Refused::new(StatusCode::FORBIDDEN, "bad_origin", why))
 }
 
-/// As [`check_origin`], for scripts and frames of other pages: they come without an origin, but browsers say which page they are for.
+/// As [`check_origin`], for scripts and frames: they come without an origin, but browsers say which page they are for. A page may forbid
+/// them to say so; what does not say it is refused (CWE-1385), unless every origin is allowed.
 pub fn check_referer(request: &HttpRequest, shared: &Shared) -> Result<(), Refused> {
     let text = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let page = text(header::REFERER).and_then(|url| {
@@ -64,10 +65,13 @@ pub fn check_referer(request: &HttpRequest, shared: &Shared) -> Result<(), Refus
         let authority = rest.split(['/', '?', '#']).next()?;
         Some(format!("{scheme}://{authority}"))
     });
-    if shared.origins.allow(page.as_deref(), text(header::HOST)) {
+    if shared
+        .origins
+        .allow(Some(page.as_deref().unwrap_or_default()), text(header::HOST))
+    {
         return Ok(());
     }
-    let why = "pages of this origin are not allowed; see server.origins";
+    let why = "the Referer must be a page of an allowed origin; see server.origins";
     Err(Refused::new(StatusCode::FORBIDDEN, "bad_origin", why))
 }
 

@@ -16,7 +16,7 @@ use turted_core::ChannelName;
 use super::entrance::{Refused, admit, check_origin};
 use super::visitor::{self, Query, bad_request, first, refuse, token};
 use super::{Shared, bearer, cors};
-use crate::dispatcher::Request;
+use crate::dispatcher::{Arrival, Request};
 use crate::transport::{Guest, Mount, body, event_stream};
 
 /// Spellings of `Last-Event-ID` in queries, compared without regard to case: polyfills and other servers have their own.
@@ -82,10 +82,10 @@ async fn stream(
     let guest = Guest {
         bearer: bearer(request).map(Box::from),
         first: match token(query, "resume") {
-            Some(token) => Some(Request::Resume { token, last }),
+            Some(token) => Some(Request::Return(token, Arrival { user, channels, last })),
             // It says RESUME itself, perhaps.
             None if is_native && user.is_none() && channels.is_empty() && last.is_none() => None,
-            None => Some(Request::Arrive { user, channels, last }),
+            None => Some(Request::Arrive(Arrival { user, channels, last })),
         },
         listing: visitor::listing(&admitted.welcome, &admitted.surroundings),
         opening: Some(event_stream::retry(RETRY.mul_f64(0.5 + fastrand::f64() / 2.0))),

@@ -23,6 +23,7 @@ pub mod client_script;
 pub mod cors;
 pub mod door;
 pub mod engineio;
+pub mod engineio_errors;
 pub mod entrance;
 pub mod events;
 pub mod observe;

@@ -16,7 +16,7 @@ use super::entrance::{Refused, admit, check_origin};
 use super::visitor::{self, Query, first, refuse, token};
 use super::{Shared, bearer, cors};
 use crate::connection::{Reader, Reading};
-use crate::dispatcher::Request;
+use crate::dispatcher::{Arrival, Request};
 use crate::protocol::native::SERVER;
 use crate::transport::{Guest, Mount, polling};
 
@@ -60,10 +60,11 @@ async fn open(request: HttpRequest, shared: web::Data<Shared>, mount: web::Data<
         });
         let guest = Guest {
             bearer: bearer(&request).map(Box::from),
-            first: user.map(|user| Request::Arrive {
-                user: Some(user),
-                channels: Vec::new(),
-                last: None,
+            first: user.map(|user| {
+                Request::Arrive(Arrival {
+                    user: Some(user),
+                    ..Arrival::default()
+                })
             }),
             listing: visitor::listing(welcome, &admitted.surroundings),
             opening: None,
@@ -88,6 +89,10 @@ async fn poll(request: HttpRequest, shared: web::Data<Shared>, id: web::Path<Str
             Reading::Frames(frames) | Reading::Last(frames, _) => frames,
             // Nothing came in time: an empty answer, and the client asks again.
             Reading::Nothing | Reading::Busy | Reading::Moved => Bytes::new(),
+            Reading::TooFast => {
+                let why = "more polls per second than messages are allowed";
+                return Err(Refused::new(StatusCode::TOO_MANY_REQUESTS, "too_fast", why));
+            }
             Reading::Gone | Reading::Vanished => return Err(visitor::gone()),
         };
         reader.finish();

@@ -9,7 +9,6 @@ use actix::Addr;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::stream;
 
 use super::entrance::{Refused, admit, check_origin, check_referer};
 use super::visitor::{Query, first};
@@ -19,11 +18,11 @@ use crate::connection::Surroundings;
 use crate::connection::register::{Found, Listing, Place};
 use crate::connection::visit::Hand;
 use crate::connection::{Inbound, Reader};
-use crate::transport::Guest;
 use crate::transport::sockjs::frame::Form;
 use crate::transport::sockjs::path::{Action, Path};
 use crate::transport::sockjs::{self, Service, incoming, pages, receive};
 use crate::transport::websocket::{self, Handshake};
+use crate::transport::{Guest, nothing};
 
 /// Every route below `path`.
 pub fn routes(config: &mut ServiceConfig, path: &str, service: &Arc<Service>) {
@@ -202,11 +201,7 @@ impl Visit<'_> {
             listing: Some(listing),
             opening: None,
         };
-        let ticket = admitted.ticket;
-        let nothing = stream::once(async move {
-            let _held = ticket;
-            std::future::pending::<Inbound>().await
-        });
+        let nothing = nothing(admitted.ticket);
         Ok(self.service.session.connect(&admitted.surroundings, guest, nothing).1)
     }
 
@@ -249,7 +244,10 @@ impl Visit<'_> {
     fn set_cookie(&self, response: &mut HttpResponse) {
         if self.service.settings.cookie {
             let own = self.request.cookie("JSESSIONID");
-            let value = own.as_ref().map_or("dummy", |cookie| cookie.value());
+            let own = own.as_ref().map(|cookie| cookie.value());
+            // Nothing else gets into our header (CWE-113).
+            let is_plain = |value: &&str| value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+            let value = own.filter(is_plain).unwrap_or("dummy");
             if let Ok(value) = header::HeaderValue::from_str(&format!("JSESSIONID={value}; path=/")) {
                 response.headers_mut().insert(header::SET_COOKIE, value);
             }

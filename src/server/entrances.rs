@@ -69,9 +69,7 @@ pub fn configured(config: &Config, limits: Limits) -> Vec<(String, Offer)> {
     let (paths, spoken) = (&config.clients, || Arc::clone(&native));
     let engine = engineio::Settings {
         ping_interval: config.limits.ping,
-        max_payload: engineio::Settings::default()
-            .max_payload
-            .max(config.limits.message_bytes),
+        max_payload: config.limits.message_bytes,
         connect_timeout: Some(CONNECT),
         ..engineio::Settings::default()
     };

@@ -129,7 +129,7 @@ pub async fn open(
     let body = Wire::new(lane, (held, alive));
     HttpResponse::Ok()
         .content_type("text/event-stream")
-        .insert_header((header::CACHE_CONTROL, "no-cache, no-transform"))
+        .insert_header((header::CACHE_CONTROL, "no-store, no-transform"))
         // Proxies of the nginx family buffer responses unless told otherwise.
         .insert_header(("X-Accel-Buffering", "no"))
         .body(body)

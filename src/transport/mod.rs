@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actix::Addr;
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, stream};
 use turted_core::Welcome;
 
 use crate::connection::lane::WhenFull;
@@ -21,6 +21,7 @@ use crate::protocol::{Conversation, Protocol};
 pub mod body;
 pub mod engineio;
 pub mod event_stream;
+pub mod form;
 pub mod php_events;
 pub mod polling;
 pub mod sockjs;
@@ -56,6 +57,14 @@ pub struct Guest {
     pub listing: Option<Listing>,
     /// What is written before the protocol's first words.
     pub opening: Option<Bytes>,
+}
+
+/// What a client says that has no wire of its own: nothing, for as long as its connection lives; `held` lives as long.
+pub fn nothing(held: impl Sized + 'static) -> impl Stream<Item = Inbound> {
+    stream::once(async move {
+        let _held = held;
+        std::future::pending().await
+    })
 }
 
 impl Mount {

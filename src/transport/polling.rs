@@ -6,22 +6,16 @@
 use std::rc::Rc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use futures_util::stream;
 
 use super::websocket::frame;
-use super::{Guest, Mount};
-use crate::connection::Inbound;
+use super::{Guest, Mount, nothing};
 use crate::connection::Surroundings;
 use crate::connection::visit::Settled;
 
 /// Starts a connection without a wire, and waits until it has what it asks for before anybody speaks. `held` lives as long as the
 /// connection.
 pub async fn open(mount: &Mount, surroundings: &Rc<Surroundings>, guest: Guest, held: impl Sized + 'static) {
-    let inbound = stream::once(async move {
-        let _held = held;
-        std::future::pending::<Inbound>().await
-    });
-    let (lane, connection) = mount.connect(surroundings, guest, inbound);
+    let (lane, connection) = mount.connect(surroundings, guest, nothing(held));
     // The answer to this request is the welcome.
     lane.clear();
     let _ = connection.send(Settled).await;

@@ -110,6 +110,8 @@ async fn scripts_and_frames_of_foreign_pages_are_kept_out_by_their_referer() {
             "https://evil.example/?https://app.example/",
             "https://app.example@evil.example/x",
             "http://app.example/page",
+            // A page may forbid its browser to say where it is (CWE-1385).
+            "",
         ] {
             let reply = server.ask(Request::new("GET", door).header("Referer", evil)).await;
             assert_eq!(reply.status, 403, "{door} for {evil}");

@@ -241,3 +241,44 @@ async fn an_id_of_another_memory_is_answered_with_a_gap() {
     server.receipt(&to_user("adam", "E", json!(1))).await;
     assert_eq!(polls.events(&mut String::new(), 1).await[0]["payload"], 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_an_earlier_server_is_told_once_and_then_waits_for_events() {
+    let server = Server::start();
+    let polls = Polls::open(&server, "").await;
+    polls.command("JOIN", json!({"channel": "chat"})).await;
+    server.receipt(&to_channel("chat", "E", json!(1))).await;
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        told.extend(polls.poll("?after=0badc0de-7").await);
+    }
+    let gap = json!({"type": "GAP", "data": {"since": "0badc0de-7"}});
+    assert!(told.contains(&gap) && told[0]["data"]["payload"] == 1, "{told:?}");
+    // It stays with its old id: nothing but an event answers it.
+    let waiting = async { polls.poll("?after=0badc0de-7").await };
+    let push = async { server.receipt(&to_channel("chat", "E", json!(2))).await };
+    let (heard, _) = tokio::join!(waiting, push);
+    assert_eq!(heard.last().unwrap()["data"]["payload"], 2, "{heard:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_pauses_between_polls_is_not_given_up_for_having_waited_before() {
+    // Patience is two pings, far less than a poll may wait.
+    let server = Server::with("limits.ping = \"1s\"");
+    let polls = Polls::open(&server, "").await;
+    polls.command("JOIN", json!({"channel": "chat"})).await;
+    let mut after = String::new();
+    for number in 0..3 {
+        // One that comes second takes the place of the first, and is there for as long as it waits.
+        let replaced = Stream::open(&server, polls.request(&format!("?after={after}")));
+        let event = async {
+            let replaced = replaced.await;
+            tokio::time::sleep(std::time::Duration::from_millis(1900)).await;
+            server.receipt(&to_channel("chat", "E", json!(number))).await;
+            replaced
+        };
+        let (_, heard) = tokio::join!(event, polls.events(&mut after, 1));
+        assert_eq!(heard[0]["payload"], number);
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    }
+}

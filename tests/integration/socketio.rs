@@ -63,7 +63,7 @@ async fn attachments_come_back_as_they_were() {
     let (mut socket, _) = joined(&server, "").await;
     let packet = r#"452-7["ECHO",{"a":{"_placeholder":true,"num":1},"b":{"_placeholder":true,"num":0}}]"#;
     socket.say(packet).await;
-    let (one, two) = (vec![1, 2, 3], vec![255; 70_000]);
+    let (one, two) = (vec![1, 2, 3], vec![255; 50_000]);
     for bytes in [&one, &two] {
         socket
             .send(tokio_tungstenite::tungstenite::Message::binary(bytes.clone()))

@@ -56,7 +56,7 @@ async fn an_event_source_hears_its_user_its_channels_and_everybody_each_event_on
         (stream.status(), stream.header("content-type")),
         (200, Some("text/event-stream"))
     );
-    assert_eq!(stream.header("cache-control"), Some("no-cache, no-transform"));
+    assert_eq!(stream.header("cache-control"), Some("no-store, no-transform"));
     assert_eq!(stream.header("x-accel-buffering"), Some("no"));
     assert!(stream.until("\n\n").await.starts_with("retry: "));
     let welcome = stream.event().await;
@@ -299,4 +299,21 @@ async fn what_cannot_be_opened_is_refused_with_a_reason() {
         server.get(&format!("/events?{many}")).await.value()["error"]["code"],
         "too_many_channels"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_secret_nobody_knows_any_more_begins_anew_with_what_its_url_says() {
+    let server = Server::start();
+    let (mut stream, connection, secret) = open(&server, "?channel=chat&username=adam&resume=forgotten").await;
+    let told = values(&mut stream, 2).await;
+    assert_eq!(
+        (&told[0]["recovered"], &told[1]),
+        (&json!(false), &json!({"since": null}))
+    );
+    server.receipt(&three_ways(json!(1))).await;
+    assert_eq!(values(&mut stream, 1).await, [json!(1)]);
+    // The secret may stand in the query as well.
+    let path = format!("/events/{connection}?secret={secret}");
+    let answer = server.ask(Request::post(&path, r#"{"type":"PING"}"#)).await;
+    assert_eq!(answer.value()["type"], "PONG", "{}", answer.text());
 }

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use turted_core::{ChannelName, Delivery, Dispatch, Ending, Note, Notice, Rejection, Target, UserName};
+use turted_core::{Delivery, Dispatch, Ending, Note, Notice, Rejection, Target};
 
 use super::super::membership::{Seat, Standing};
-use super::super::messages::{LaneKey, Parcel, SeatKey};
+use super::super::messages::{Arrival, LaneKey, Parcel, SeatKey};
 use super::Desk;
 
 /// Secrets that may continue one connection: the original and the newest. A client may hold any of them when an answer
@@ -46,11 +46,12 @@ impl Desk {
         }
         // It has asked before; browsers repeat a request whose answer was lost.
         if own.tokens.contains(token) {
+            let recovered = self.membership.get(key).is_some_and(|seat| seat.is_complete);
             return Notice::Resumed {
                 connection: own.connection,
-                recovered: true,
+                recovered,
                 replayed: 0,
-                since: None,
+                since: last.filter(|_| !recovered),
             };
         }
         let Some(mut standing) = self.reclaim(token, now) else {
@@ -78,6 +79,9 @@ impl Desk {
         // A wire that has already carried broadcasts cannot put older events before them.
         let missed = seen.filter(|_| fresh).and_then(|seen| self.missed(key, seen));
         let recovered = missed.is_some();
+        if let Some(seat) = self.membership.get_mut(key) {
+            seat.is_complete = recovered;
+        }
         let replayed = self.replay(key, missed.unwrap_or_default());
         self.note(&Note::Resumed {
             connection: Arc::clone(&connection),
@@ -158,13 +162,7 @@ impl Desk {
     }
 
     /// Gives a new connection its user and channels, as if it had had them when it saw `last`.
-    pub(super) fn arrive(
-        &mut self,
-        key: SeatKey,
-        user: Option<UserName>,
-        channels: Vec<ChannelName>,
-        last: Option<Arc<str>>,
-    ) -> Option<Notice> {
+    pub(super) fn arrive(&mut self, key: SeatKey, Arrival { user, channels, last }: Arrival) -> Option<Notice> {
         if channels.len() > self.settings.channels {
             self.ready(key);
             return Some(Notice::Rejected(Rejection::TooManyChannels(self.settings.channels)));
@@ -207,16 +205,58 @@ impl Desk {
             last => self.settings.epoch.sequence_of(last),
         };
         // Nothing was meant for it since then, whatever the log still knows.
-        if seen.is_some_and(|seen| self.membership.newest(key) <= seen) {
+        let newest = self.membership.newest(key);
+        if seen.is_some_and(|seen| newest <= seen) {
             return None;
         }
+        let seat = self.membership.get_mut(key)?;
+        // A client knows no newer id than this until the next event: it is told once, and then waits.
+        if seat
+            .gap
+            .as_ref()
+            .is_some_and(|(told, then)| *told == last && *then == newest)
+        {
+            return None;
+        }
+        seat.gap = None;
         match seen.and_then(|seen| self.missed(key, seen)) {
             Some(missed) => {
                 self.parcel(courier, Parcel::Clear { lane });
                 self.replay(key, missed);
                 None
             }
-            None => Some(Notice::Missed { since: last }),
+            None => {
+                if let Some(seat) = self.membership.get_mut(key) {
+                    seat.gap = Some((Arc::clone(&last), newest));
+                }
+                Some(Notice::Missed { since: last })
+            }
         }
+    }
+
+    /// As [`arrive`](Self::arrive), unless `token` is that of an earlier connection, which then goes on.
+    pub(super) fn come_back(
+        &mut self,
+        key: SeatKey,
+        token: &Arc<str>,
+        arrival: Arrival,
+        now: Instant,
+    ) -> Option<Notice> {
+        let Arrival { user, channels, last } = arrival;
+        if self.membership.by_token(token).is_some() || self.parking.knows(token) {
+            return Some(self.resume(key, true, token, last, now));
+        }
+        let connection = self
+            .membership
+            .get(key)
+            .map(|seat| Arc::clone(&seat.standing.connection))?;
+        let since = last.clone();
+        let told = self.arrive(key, Arrival { user, channels, last });
+        Some(told.unwrap_or(Notice::Resumed {
+            connection,
+            recovered: false,
+            replayed: 0,
+            since,
+        }))
     }
 }

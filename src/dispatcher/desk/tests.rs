@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
+use crate::dispatcher::Arrival;
 use turted_core::{EventName, Exclude, Limits, Payload, Target};
 
 /// Encodes an event as `id via`, which is what the stories look at.
@@ -400,10 +401,12 @@ fn whoever_arrives_with_an_id_hears_what_came_after_it_as_if_it_had_been_there()
         story.push(to(name), Exclude::default());
     }
     story.push(vec![Target::User(user("adam"))], Exclude::default());
-    let arrive = |last: &str| Request::Arrive {
-        user: Some(user("adam")),
-        channels: vec![channel("chat")],
-        last: Some(last.into()),
+    let arrive = |last: &str| {
+        Request::Arrive(Arrival {
+            user: Some(user("adam")),
+            channels: vec![channel("chat")],
+            last: Some(last.into()),
+        })
     };
     let (seat, lane) = story.open();
     story.ask(seat, arrive("e-1"));

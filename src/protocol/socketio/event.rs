@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
+use turted_core::json::text_of;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,34 +54,10 @@ fn split_first(values: &str) -> Option<(&RawValue, &str)> {
 
 /// What a JSON string means.
 fn unescaped(literal: &str) -> Cow<'_, str> {
-    let inner = literal.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let inner = inner.unwrap_or(literal);
-    if !inner.contains('\\') {
-        return inner.into();
+    match literal.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inner) if !inner.contains('\\') => inner.into(),
+        _ => text_of(literal).into(),
     }
-    let (mut units, mut rest) = (Vec::with_capacity(inner.len()), inner.chars());
-    while let Some(c) = rest.next() {
-        let meant = match c {
-            '\\' => match rest.next() {
-                Some('u') => {
-                    let digits = rest.as_str().get(..4).unwrap_or_default();
-                    units.push(u16::from_str_radix(digits, 16).unwrap_or(0xfffd));
-                    rest = rest.as_str().get(4..).unwrap_or_default().chars();
-                    continue;
-                }
-                Some('b') => '\u{8}',
-                Some('f') => '\u{c}',
-                Some('n') => '\n',
-                Some('r') => '\r',
-                Some('t') => '\t',
-                Some(other) => other,
-                None => break,
-            },
-            c => c,
-        };
-        units.extend_from_slice(meant.encode_utf16(&mut [0; 2]));
-    }
-    String::from_utf16_lossy(&units).into()
 }
 
 #[cfg(test)]

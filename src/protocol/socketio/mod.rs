@@ -181,7 +181,6 @@ impl<A: Application + 'static> Protocol for SocketIo<A> {
     }
 }
 
-/// Shared bounds of all that is offered.
 impl Offer {
     /// The same for clients of another version.
     #[must_use]

@@ -6,6 +6,8 @@
 
 use bytes::Bytes;
 
+use crate::transport::form as urlencoded;
+
 /// The `Content-Type` of the script. Unlike `text/plain`, browsers run it also under `nosniff`.
 pub const CONTENT_TYPE: &str = "text/javascript; charset=UTF-8";
 
@@ -56,36 +58,9 @@ pub enum FormError {
 /// # Errors
 /// When the field is missing or not UTF-8.
 pub fn field(form: &[u8]) -> Result<String, FormError> {
-    let field = form
-        .split(|byte| *byte == b'&')
-        .find_map(|pair| pair.strip_prefix(b"d="));
-    let value = percent_decoded(field.ok_or(FormError::NoField)?);
+    let value = urlencoded::field(form, b"d=").ok_or(FormError::NoField)?;
     let value = String::from_utf8(value).map_err(|_| FormError::NotUtf8)?;
     Ok(unescaped(&value))
-}
-
-/// A `%` without two digits stands for itself.
-fn percent_decoded(text: &[u8]) -> Vec<u8> {
-    let nibble = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|nibble| u8::try_from(nibble).ok())
-    };
-    let (mut out, mut rest) = (Vec::with_capacity(text.len()), text);
-    while let [first, after @ ..] = rest {
-        let escape = match rest {
-            [b'%', high, low, ..] => nibble(*high).zip(nibble(*low)),
-            _ => None,
-        };
-        if let Some((high, low)) = escape {
-            out.push(high << 4 | low);
-            rest = &rest[3..];
-        } else {
-            out.push(if *first == b'+' { b' ' } else { *first });
-            rest = after;
-        }
-    }
-    out
 }
 
 /// Browsers change line ends in forms, so clients send a line feed as `\n`, and these two characters as `\\n`.

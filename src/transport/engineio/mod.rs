@@ -33,7 +33,7 @@ pub struct Settings {
     pub ping_interval: Duration,
     /// How long an answer to a ping may take. Default 20 s.
     pub ping_timeout: Duration,
-    /// Largest body of a request and largest message of a WebSocket. Default 1,000,000 bytes.
+    /// Largest message. Clients of protocol 4 keep to it in the bodies of their requests as well. Default 1,000,000 bytes.
     pub max_payload: usize,
     /// How long a client may take to say that it wants events; `None` when it need not say so. Default none.
     pub connect_timeout: Option<Duration>,
@@ -57,6 +57,9 @@ pub struct Generation {
     /// Over polling, and later over a WebSocket, perhaps.
     pub session: Mount,
 }
+
+/// Clients of protocol 3 put as much as they have into one body: its bound, unless messages may be larger.
+pub const BODY: usize = 1_000_000;
 
 /// One path.
 pub struct Service {

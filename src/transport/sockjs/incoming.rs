@@ -4,6 +4,8 @@
 
 use serde_json::value::RawValue;
 
+use crate::transport::form;
+
 /// Why there are no messages; the words are the protocol's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
@@ -56,24 +58,7 @@ fn text_of(value: &RawValue) -> String {
 /// The JSON array in the body of a form: the field `d`.
 #[must_use]
 pub fn form_field(body: &[u8]) -> Vec<u8> {
-    let field = body
-        .split(|byte| *byte == b'&')
-        .find_map(|pair| pair.strip_prefix(b"d="));
-    let mut out = Vec::new();
-    let mut rest = field.unwrap_or_default();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        let escaped = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match (byte, escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok())) {
-            (b'+', _) => out.push(b' '),
-            (b'%', Some(value)) => {
-                out.push(value);
-                rest = &after[2..];
-            }
-            _ => out.push(byte),
-        }
-    }
-    out
+    form::field(body, b"d=").unwrap_or_default()
 }
 
 #[cfg(test)]

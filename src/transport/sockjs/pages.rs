@@ -6,10 +6,6 @@
 pub const GREETING: &str = "Welcome to SockJS!\n";
 /// Never to be kept by a cache.
 pub const NO_CACHE: &str = "no-store, no-cache, no-transform, must-revalidate, max-age=0";
-/// To be kept for a year.
-pub const CACHE: &str = "public, max-age=31536000";
-/// A year in seconds.
-pub const YEAR: &str = "31536000";
 
 /// What the server can do. `entropy` must be different each time: old browsers have no good random numbers.
 #[must_use]

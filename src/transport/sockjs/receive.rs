@@ -60,7 +60,7 @@ async fn poll(reader: Reader, is_new: bool, heartbeat: Duration) -> String {
         Reading::Frames(frames) => merged(&frames).unwrap_or_else(|| frame::HEARTBEAT.to_owned()),
         Reading::Last(frames, ending) => merged(&frames).unwrap_or_else(|| goodbye(ending)),
         Reading::Nothing => frame::HEARTBEAT.to_owned(),
-        Reading::Busy | Reading::Moved => frame::close(BUSY.0, BUSY.1),
+        Reading::Busy | Reading::Moved | Reading::TooFast => frame::close(BUSY.0, BUSY.1),
         Reading::Gone | Reading::Vanished => frame::close(INTERRUPTED.0, INTERRUPTED.1),
     }
 }
@@ -134,7 +134,7 @@ impl Flow {
                     messages.for_each(|frame| self.write(frame));
                     self.end(&goodbye(ending));
                 }
-                Reading::Busy | Reading::Moved => self.end(&frame::close(BUSY.0, BUSY.1)),
+                Reading::Busy | Reading::Moved | Reading::TooFast => self.end(&frame::close(BUSY.0, BUSY.1)),
                 Reading::Gone | Reading::Vanished => self.end(&frame::close(INTERRUPTED.0, INTERRUPTED.1)),
             }
         }

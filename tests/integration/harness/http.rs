@@ -75,6 +75,14 @@ impl Request {
     pub fn bytes(&self, host: &str) -> Vec<u8> {
         let (method, path, connection) = (&self.method, &self.path, self.connection);
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: {connection}\r\n");
+        // As a page of this server would.
+        if !self
+            .headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("referer"))
+        {
+            head += &format!("Referer: http://{host}/\r\n");
+        }
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
