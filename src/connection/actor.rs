@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::fut::{ActorFutureExt, WrapFuture};
+use actix::prelude::SendError;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Running, StreamHandler};
 use bytes::Bytes;
 use futures_util::Stream;
@@ -266,11 +267,14 @@ impl Connection {
             tag: None,
             request: Request::Gone(ending),
         };
-        let dispatcher = self.surroundings.dispatcher.clone();
-        // Outlives this actor and waits for room in the mailbox: a seat must not stay behind.
-        actix::spawn(async move {
-            let _ = dispatcher.send(gone).await;
-        });
+        // At once, if there is room: the client's next wire may be quick. Otherwise a task waits, which outlives this actor: a seat must
+        // not stay behind.
+        if let Err(SendError::Full(gone)) = self.surroundings.dispatcher.try_send(gone) {
+            let dispatcher = self.surroundings.dispatcher.clone();
+            actix::spawn(async move {
+                let _ = dispatcher.send(gone).await;
+            });
+        }
     }
 }
 

@@ -301,16 +301,18 @@ impl Handler<Settled> for Connection {
     fn handle(&mut self, _: Settled, _: &mut Context<Self>) {}
 }
 
-/// The client says goodbye.
+/// The client says goodbye. False when the connection had ended in another way before.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "bool")]
 pub struct Goodbye;
 
 impl Handler<Goodbye> for Connection {
-    type Result = ();
+    type Result = bool;
 
-    fn handle(&mut self, _: Goodbye, cx: &mut Context<Self>) {
+    fn handle(&mut self, _: Goodbye, cx: &mut Context<Self>) -> bool {
+        let is_live = self.lane.ended().is_none();
         self.lane.end(Ending::Normal);
         cx.stop();
+        is_live
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Addr, MailboxError};
+use actix::Addr;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -154,7 +154,7 @@ async fn ask(request: &HttpRequest, shared: &Shared, id: &str, payload: web::Pay
         text: text.to_owned(),
         answer: answer_to,
     };
-    send(&connection, command).await?;
+    connection.send(command).await.map_err(|_| gone())?;
     let said = said.await.map_err(|_| gone())?;
     Ok(match said.is_empty() {
         true => Bytes::from_static(b"null"),
@@ -173,13 +173,14 @@ pub async fn goodbye(
         check_origin(&request, &shared)?;
         let secret = token(&query, "secret");
         let surroundings = surroundings(&request)?;
-        match find(&request, secret.as_deref(), &id, surroundings) {
-            Ok(connection) => send(&connection, Goodbye).await?,
-            Err(refused) if refused.status == StatusCode::NOT_FOUND => {
-                let secret = secret_header(&request).map(Arc::from).or(secret);
-                forget(surroundings, secret).await.then_some(()).ok_or(refused)?;
-            }
+        let said = match find(&request, secret.as_deref(), &id, surroundings) {
+            Ok(connection) => connection.send(Goodbye).await.unwrap_or(false),
+            Err(refused) if refused.status == StatusCode::NOT_FOUND => false,
             Err(refused) => return Err(refused),
+        };
+        let secret = secret_header(&request).map(Arc::from).or(secret);
+        if !said && !forget(surroundings, secret).await {
+            return Err(gone());
         }
         Ok(answer(&request, StatusCode::OK, "null"))
     };
@@ -203,17 +204,6 @@ async fn forget(surroundings: &Surroundings, secret: Option<Arc<str>>) -> bool {
 
 fn secret_header(request: &HttpRequest) -> Option<&str> {
     request.headers().get(SECRET).and_then(|value| value.to_str().ok())
-}
-
-/// Puts a message into a connection's mailbox, and waits until it was looked at.
-async fn send<M>(connection: &Addr<Connection>, message: M) -> Result<(), Refused>
-where
-    M: actix::Message<Result = ()> + Send + 'static,
-    Connection: actix::Handler<M>,
-{
-    connection.send(message).await.map_err(|error| match error {
-        MailboxError::Closed | MailboxError::Timeout => gone(),
-    })
 }
 
 /// The worker that a request came to.

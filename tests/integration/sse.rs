@@ -317,3 +317,29 @@ async fn a_stream_whose_secret_nobody_knows_any_more_begins_anew_with_what_its_u
     let answer = server.ask(Request::post(&path, r#"{"type":"PING"}"#)).await;
     assert_eq!(answer.value()["type"], "PONG", "{}", answer.text());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_and_backends_of_the_php_server_find_what_they_know() {
+    let server = Server::with(
+        "[connectors.php]\ntype = \"rest\"\npath = \"/sse\"\nanswers = \"php\"\n\
+         [auth.backends]\ntype = \"password\"\npassword = \"sesame\"",
+    );
+    let mut stream = Stream::open(&server, Request::new("GET", "/sse?username=adam")).await;
+    assert_eq!(stream.status(), 200);
+    assert_eq!(stream.until("\n\n").await, "retry: 8000\n\n");
+    let push = |password: &str, event: &str| {
+        let push =
+            json!({"event": event, "targets": {"users": "adam"}, "payload": [1], "auth": {"password": password}});
+        server.ask(Request::post("/sse", push.to_string()))
+    };
+    let denied = push("guess", "A").await;
+    assert_eq!((denied.status, denied.text().as_str()), (403, "FORBIDDEN"));
+    // An event without a name is not sent.
+    for event in ["", "A"] {
+        let taken = push("sesame", event).await;
+        assert_eq!((taken.status, taken.text().as_str()), (200, "ok"));
+    }
+    assert_eq!(stream.until("\n\n").await, ":\n\n");
+    let event = stream.until("\n\n").await;
+    assert!(event.ends_with("\nevent: A\ndata: [1]\n\n"), "{event}");
+}
