@@ -266,6 +266,8 @@ story('a pause holds the page still and counts what waits; resuming shows it', a
   await pause(page, 'Pause').click();
   await flood(WAITING + 200);
   await say('the last one');
+  // The button counts only what can wait: it does not tell when the rest is here.
+  await page.waitForFunction(() => leftOut === 201);
   await pause(page, 'Resume (4,000)').click();
   await last(page, 'the last one');
   await page.getByText('201 lines left out: more came than can wait').waitFor();
