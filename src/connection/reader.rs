@@ -117,6 +117,10 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
+        // It has left with its answer, or when its time ran out.
+        if self.is_single && self.is_finished {
+            return;
+        }
         let leave = self.leave(!self.is_finished);
         let connection = self.connection.clone();
         // Outlives the request and waits for room in the mailbox.

@@ -13,7 +13,6 @@ use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
-
 use turted_core::Ending;
 
 use super::body::{self, Unread};

@@ -3,6 +3,7 @@
 //! In: queries, headers, bodies. Out: an identity that was verified before a connection exists, answers to commands as JSON. It does not know how
 //! events reach the client.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +17,9 @@ use turted_core::{Credentials, Rejection, UserName, Welcome};
 
 use super::entrance::{Refused, check_origin};
 use super::{Shared, bearer, body, cors};
-use crate::connection::Connection;
-use crate::connection::Surroundings;
 use crate::connection::register::{Listing, NotFound, Place};
 use crate::connection::visit::{Command, Goodbye};
+use crate::connection::{Connection, Surroundings};
 use crate::dispatcher::messages::Forget;
 
 /// The header that carries the secret of a connection.
@@ -208,7 +208,7 @@ fn secret_header(request: &HttpRequest) -> Option<&str> {
 
 /// The worker that a request came to.
 pub fn surroundings(request: &HttpRequest) -> Result<&Surroundings, Refused> {
-    let found = request.app_data::<std::rc::Rc<Surroundings>>();
+    let found = request.app_data::<Rc<Surroundings>>();
     let why = "the worker has no courier";
     found
         .map(|found| &**found)

@@ -3,6 +3,8 @@
 //! In: events of one client. Out: intents, and events in answer; a client that asked for an acknowledgement gets one as well. What the ancestor
 //! answered with silence is answered with `ERROR`.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -18,7 +20,7 @@ pub struct Turted {
     offer: Offer,
     ids: Option<Ids>,
     /// The secret of the connection that is being continued.
-    resumes: Option<std::sync::Arc<str>>,
+    resumes: Option<Arc<str>>,
     strikes: u32,
 }
 
@@ -112,7 +114,7 @@ impl Application for Turted {
         let recovery = recovery.and_then(|auth| serde_json::from_str::<Recovery>(auth.get()).ok());
         match recovery.filter(Recovery::is_plausible) {
             Some(Recovery { pid, offset }) => {
-                let token: std::sync::Arc<str> = pid.into();
+                let token: Arc<str> = pid.into();
                 self.resumes = Some(token.clone());
                 let last = offset.map(Into::into);
                 link.want(Intent::Resume { token, last }, None);

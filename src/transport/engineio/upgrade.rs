@@ -4,6 +4,7 @@
 //! connection moves to it, or the socket is closed.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Addr;
@@ -16,7 +17,7 @@ use super::packets;
 use crate::connection::Surroundings;
 use crate::connection::moving::Move;
 use crate::connection::visit::Trial;
-use crate::connection::{Connection, Inbound, Lane};
+use crate::connection::{Connection, Inbound, Lane, Rules};
 use crate::dispatcher::LaneKey;
 use crate::protocol::quiet::Quiet;
 use crate::transport::Mount;
@@ -37,7 +38,7 @@ pub fn start(
     let lane = mount.lane(Box::new(Quiet));
     let socket = Socket {
         lane: Rc::clone(&lane),
-        rules: mount.rules.clone(),
+        rules: Arc::clone(&mount.rules),
         surroundings: Rc::clone(surroundings),
         version,
         connection,
@@ -48,7 +49,7 @@ pub fn start(
 
 struct Socket {
     lane: Rc<Lane>,
-    rules: std::sync::Arc<crate::connection::Rules>,
+    rules: Arc<Rules>,
     surroundings: Rc<Surroundings>,
     version: Version,
     connection: Addr<Connection>,
