@@ -13,7 +13,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use turted_core::{ConnectorState, Note, Observer, Report};
 
-use crate::connection::courier::Meters;
+use crate::client::courier::Meters;
 use crate::dispatcher::Census;
 
 type Labels = Vec<(&'static str, String)>;

@@ -26,12 +26,13 @@ use socket2::{Domain, Protocol, Socket, Type};
 use turted_core::Authenticator;
 
 use super::ServeError;
+use crate::client::Worker;
+use crate::client::courier::Meters;
+use crate::client::{Courier, Register, Voices};
 use crate::config::{Config, Tls};
-use crate::connection::Surroundings;
-use crate::connection::courier::Meters;
-use crate::connection::{Courier, Lanes, Register};
 use crate::dispatcher::{Dispatcher, Enlist};
-use crate::http::{Shared, routes, unread};
+use crate::gate::{Shared, unread};
+use crate::http::{Site, routes};
 
 /// How long a peer may leave what was sent to it unacknowledged, or its window closed (`TCP_USER_TIMEOUT`).
 const PEER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -44,8 +45,9 @@ const ACCEPT_BACKLOG: i32 = 4096;
 
 /// What a worker thread is made of. Clones share everything.
 #[derive(Clone)]
-pub struct Worker {
+pub struct Workshop {
     shared: Arc<Shared>,
+    site: Arc<Site>,
     dispatcher: Addr<Dispatcher>,
     clients: Arc<dyn Authenticator>,
     meters: Meters,
@@ -54,16 +56,18 @@ pub struct Worker {
     register: Arc<Register>,
 }
 
-impl Worker {
+impl Workshop {
     pub fn new(
         config: &Config,
         shared: Arc<Shared>,
+        site: Arc<Site>,
         dispatcher: Addr<Dispatcher>,
         clients: Arc<dyn Authenticator>,
         meters: Meters,
     ) -> Self {
         Self {
             shared,
+            site,
             dispatcher,
             clients,
             meters,
@@ -74,9 +78,9 @@ impl Worker {
     }
 
     /// Starts this thread's courier and reports it, before the thread accepts anybody.
-    fn surroundings(&self) -> Rc<Surroundings> {
-        let (lanes, backlog) = (Rc::new(Lanes::default()), Arc::new(AtomicUsize::new(0)));
-        let courier = Courier::new(Rc::clone(&lanes), Arc::clone(&backlog), self.meters.clone()).start();
+    fn worker(&self) -> Rc<Worker> {
+        let (voices, backlog) = (Rc::new(Voices::default()), Arc::new(AtomicUsize::new(0)));
+        let courier = Courier::new(Rc::clone(&voices), Arc::clone(&backlog), self.meters.clone()).start();
         let id = self.couriers.fetch_add(1, Ordering::Relaxed);
         let mut enlist = Enlist {
             id,
@@ -95,12 +99,12 @@ impl Worker {
             }
             std::thread::yield_now();
         }
-        Rc::new(Surroundings {
+        Rc::new(Worker {
             dispatcher: self.dispatcher.clone(),
             clients: Arc::clone(&self.clients),
             courier: id,
             carrier: courier,
-            lanes,
+            voices,
             register: Arc::clone(&self.register),
             pace: self.pace,
         })
@@ -117,11 +121,15 @@ type Listening = (
 ///
 /// What `actix_web::HttpServer` does, except that the future of a connection is boxed and that without TLS there is no HTTP/2 in
 /// it: `HttpServer` keeps room for an HTTP/2 handshake in every connection, twice, which is 2 KiB per client.
-pub fn listen(config: &Config, worker: Worker) -> Result<Listening, ServeError> {
+pub fn listen(config: &Config, workshop: Workshop) -> Result<Listening, ServeError> {
     let app = move || {
-        let (shared, surroundings) = (Arc::clone(&worker.shared), worker.surroundings());
+        let (shared, site, worker) = (
+            Arc::clone(&workshop.shared),
+            Arc::clone(&workshop.site),
+            workshop.worker(),
+        );
         let app = App::new().wrap_fn(unread::hold);
-        let app = app.configure(move |config| routes(config, &shared, &surroundings));
+        let app = app.configure(move |config| routes(config, &site, &shared, &worker));
         map_config(app, |()| AppConfig::default())
     };
     let mut server = Server::build()

@@ -12,14 +12,17 @@ use log::{info, warn};
 use turted_core::shutdown::Trigger;
 use turted_core::{ConnectorContext, EncodeEvent, Ending, Epoch, Inbox, Observer, PushConnector, Report, Shutdown};
 
+use crate::carriers::{Mounts, Offer};
 use crate::config::{Config, Problem};
 use crate::dispatcher::messages::EndAll;
 use crate::dispatcher::{Census, Desk, DeskSettings, Dispatcher, DispatcherInbox, log::LogBounds};
-use crate::http::Shared;
-use crate::http::admission::Admission;
-use crate::http::origin::OriginRules;
-use crate::http::pages::Pages;
+use crate::gate::Shared;
+use crate::gate::admission::Admission;
+use crate::gate::origin::OriginRules;
+use crate::http::Site;
 use crate::observe::{Bus, LogObserver, Metrics};
+use crate::pages::files::Pages;
+use crate::pages::watch::Watched;
 use crate::registry;
 use crate::supervisor::Supervisor;
 
@@ -29,8 +32,7 @@ mod listen;
 
 use authenticators::authenticator;
 pub use authenticators::token;
-pub use entrances::Offer;
-use entrances::{Mounts, configured};
+use entrances::{bounds, configured};
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +59,7 @@ pub enum ServeError {
 pub struct Builder {
     config: Config,
     connectors: Vec<(Arc<str>, Box<dyn PushConnector>)>,
-    offers: Vec<(String, Offer)>,
+    offers: Vec<(String, Box<dyn Offer>)>,
 }
 
 impl Builder {
@@ -77,8 +79,8 @@ impl Builder {
 
     /// Lets clients speak another protocol at `path`, which is not the path of anything else.
     #[must_use]
-    pub fn offer(mut self, path: &str, offer: Offer) -> Self {
-        self.offers.push((path.to_owned(), offer));
+    pub fn offer(mut self, path: &str, offer: impl Offer + 'static) -> Self {
+        self.offers.push((path.to_owned(), Box::new(offer)));
         self
     }
 
@@ -128,7 +130,7 @@ impl Builder {
 pub struct Server {
     config: Config,
     connectors: Vec<(Arc<str>, Box<dyn PushConnector>)>,
-    offers: Vec<(String, Offer)>,
+    offers: Vec<(String, Box<dyn Offer>)>,
     census: Arc<Census>,
     metrics: Arc<Metrics>,
     bus: Arc<Bus>,
@@ -155,14 +157,10 @@ impl Server {
         let config = self.config;
         let limits = core_limits(&config);
         let (trigger, shutdown) = Shutdown::new();
-        let mut mounts = Mounts::new(&config);
+        let mut mounts = Mounts::new(bounds(&config));
         let offers = configured(&config, limits).into_iter().chain(self.offers);
-        let entrances = offers.map(|(path, offer)| {
-            let entrance = mounts.entrance(&path, offer);
-            (path, entrance)
-        });
-        let entrances = entrances.collect();
-        let encoders = mounts.encoders;
+        let entrances = offers.map(|(path, offer)| offer.open(&path, &mut mounts)).collect();
+        let encoders = mounts.encoders();
 
         let observer = Arc::clone(&self.bus) as Arc<dyn Observer>;
         let desk = Desk::new(desk_settings(&config, encoders, observer)?);
@@ -211,19 +209,23 @@ impl Server {
                 config.limits.connections_per_address,
             )),
             endpoints,
-            entrances,
             limits,
             message_bytes: config.limits.message_bytes,
             channels: config.limits.channels_per_connection,
             window: config.history.age.as_secs(),
             ping: config.limits.ping,
-            metrics: config.observe.metrics.then(|| Arc::clone(&self.metrics)),
-            metrics_auth: config.observe.metrics_auth,
-            stream: config.observe.stream,
-            bus: Arc::clone(&self.bus),
             backends,
-            connectors: reports,
             shutdown,
+        });
+        let site = Arc::new(Site {
+            entrances,
+            watched: Arc::new(Watched {
+                connectors: reports,
+                metrics: config.observe.metrics.then(|| Arc::clone(&self.metrics)),
+                metrics_auth: config.observe.metrics_auth,
+                stream: config.observe.stream,
+                bus: Arc::clone(&self.bus),
+            }),
             pages: match (&config.server.static_dir, config.server.demo) {
                 (Some(folder), _) => Pages::Folder(folder.clone()),
                 (None, true) => Pages::Embedded,
@@ -231,8 +233,15 @@ impl Server {
             },
         });
         let clients = authenticator(&config.auth.clients, limits);
-        let worker = listen::Worker::new(&config, shared, dispatcher.clone(), clients, self.metrics.meters());
-        let (addresses, http, ended) = listen::listen(&config, worker)?;
+        let workshop = listen::Workshop::new(
+            &config,
+            shared,
+            site,
+            dispatcher.clone(),
+            clients,
+            self.metrics.meters(),
+        );
+        let (addresses, http, ended) = listen::listen(&config, workshop)?;
         Ok(Running {
             addresses,
             ways_in,

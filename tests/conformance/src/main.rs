@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use turted::Server;
+use turted::carriers::engineio::{self, EngineIo};
+use turted::carriers::sockjs::{self, SockJs};
 use turted::config::Config;
-use turted::protocol::Protocol;
-use turted::protocol::socketio::{self, SocketIo, Version};
-use turted::server::{Offer, Server};
-use turted::transport::{engineio, sockjs};
+use turted::dialects::socketio::{self, SocketIo, Version};
+use turted_core::Protocol;
 
 mod plain;
 mod suite;
@@ -77,11 +78,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let server = Server::builder()
         .config(config(port))
-        .offer("/echo", Offer::SockJs(echo(), streaming.clone()))
-        .offer("/close", Offer::SockJs(Arc::new(Close), streaming.clone()))
+        .offer("/echo", SockJs(echo(), streaming.clone()))
+        .offer("/close", SockJs(Arc::new(Close), streaming.clone()))
         .offer(
             "/disabled_websocket_echo",
-            Offer::SockJs(
+            SockJs(
                 echo(),
                 sockjs::Settings {
                     websocket: false,
@@ -91,7 +92,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         )
         .offer(
             "/cookie_needed_echo",
-            Offer::SockJs(
+            SockJs(
                 echo(),
                 sockjs::Settings {
                     cookie: true,
@@ -101,20 +102,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         )
         .offer(
             "/engine.io",
-            Offer::EngineIo {
+            EngineIo {
                 v4: echo(),
                 v3: None,
                 settings: engine(None),
-                client: None,
             },
         )
         .offer(
             "/socket.io",
-            Offer::EngineIo {
+            EngineIo {
                 v4: Arc::new(SocketIo::new(offer, Suite::new)),
                 v3: None,
                 settings: engine(Some(Duration::from_secs(1))),
-                client: None,
             },
         )
         .build()?

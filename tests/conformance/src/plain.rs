@@ -3,8 +3,7 @@
 //! In: messages. Out: the same, or an ending. They know no users and no channels.
 
 use bytes::Bytes;
-use turted::protocol::{Conversation, Protocol, Reaction};
-use turted_core::{Delivery, Ending, Notice, Rejection, Tag, Welcome};
+use turted_core::{Conversation, Delivery, Ending, Notice, Protocol, Reaction, Rejection, Tag, Welcome};
 
 /// Says back what it hears.
 pub struct Echo;

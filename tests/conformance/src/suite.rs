@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use serde_json::json;
 use serde_json::value::RawValue;
-use turted::protocol::socketio::{Application, Call, Link, Offer};
+use turted::dialects::socketio::{Application, Call, Link, Offer};
 use turted_core::{Delivery, Intent, Notice, Rejection, Tag, Welcome};
 
 /// One client.

@@ -1,0 +1,94 @@
+//! Server-sent events (HTML Living Standard, section 9.2).
+//!
+//! In: a request whose client may come in. Out: a response that stays open, with a connection behind it. What the client says comes
+//! in requests of their own.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::stream;
+use tokio::sync::oneshot;
+use turted_core::Ending;
+
+use super::body::Wire;
+use super::{Guest, Mount};
+use crate::client::Inbound;
+use crate::client::Worker;
+use crate::client::requests::collect::Settled;
+use crate::gate::request::token;
+
+/// Spellings of `Last-Event-ID` in queries, compared without regard to case: polyfills and other servers have their own.
+const LAST: [&str; 4] = ["last", "lastEventId", "last-event-id", "evs_last_event_id"];
+/// The first line of a stream: how long a browser waits before it comes back.
+#[must_use]
+pub fn retry(time: Duration) -> Bytes {
+    format!("retry: {}\n\n", time.as_millis()).into()
+}
+
+/// Answers with a stream, as soon as the connection has what it asks for before anybody speaks: whoever reads the first words is
+/// there for everybody. `held` lives as long as the socket.
+pub async fn open(mount: &Mount, worker: &Rc<Worker>, guest: Guest, held: impl Sized + 'static) -> HttpResponse {
+    let (alive, gone) = oneshot::channel::<()>();
+    let inbound = stream::once(async move {
+        // Nothing is ever sent: it resolves when the body is dropped with its socket.
+        let _ = gone.await;
+        Inbound::Broken(Ending::Vanished)
+    });
+    let (voice, connection) = mount.connect(worker, guest, inbound);
+    let _ = connection.send(Settled).await;
+    let body = Wire::new(voice, (held, alive));
+    HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((header::CACHE_CONTROL, "no-store, no-transform"))
+        // Proxies of the nginx family buffer responses unless told otherwise.
+        .insert_header(("X-Accel-Buffering", "no"))
+        .body(body)
+}
+
+/// One event. A line break in the data (JSON allows it between tokens) must not end the field (CWE-93).
+pub fn event(id: Option<&str>, name: Option<&str>, data: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(data.len() + 64);
+    if let Some(id) = id {
+        field(&mut out, "id", id);
+    }
+    if let Some(name) = name {
+        field(&mut out, "event", name);
+    }
+    for line in data.split(|byte| matches!(byte, b'\n' | b'\r')) {
+        out.put_slice(b"data: ");
+        out.put_slice(line);
+        out.put_u8(b'\n');
+    }
+    out.put_u8(b'\n');
+    out.freeze()
+}
+
+/// One line of an event.
+pub fn field(out: &mut BytesMut, name: &str, value: &str) {
+    out.put_slice(name.as_bytes());
+    out.put_slice(b": ");
+    out.put_slice(value.as_bytes());
+    out.put_u8(b'\n');
+}
+
+/// The last id that the client saw: in the header, where browsers put it, or else in the query.
+pub fn last_id(request: &HttpRequest, query: &[(String, String)]) -> Option<Arc<str>> {
+    let header = request.headers().get("last-event-id");
+    let header = header.and_then(|value| value.to_str().ok());
+    let header = header.filter(|value| !value.is_empty()).map(Arc::from);
+    header.or_else(|| LAST.iter().find_map(|name| token(query, name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_is_told_in_milliseconds_when_to_come_back() {
+        assert_eq!(retry(Duration::from_millis(1500)), "retry: 1500\n\n");
+    }
+}

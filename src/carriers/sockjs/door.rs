@@ -1,0 +1,309 @@
+//! The door for SockJS clients.
+//!
+//! In: every request below the path of a service. Out: pages about the service, sessions, and the responses that carry them. Methods, caches and
+//! cookies are as the protocol's suite wants them; who may come in is decided as for everybody else.
+
+use std::sync::Arc;
+
+use actix::Addr;
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+
+use sha1::{Digest, Sha1};
+use turted_core::Protocol;
+
+use super::frame::Form;
+use super::path::{Action, Path};
+use super::{Service, Settings, SockJsEncoder, SockJsFraming, incoming, pages, receive};
+use crate::carriers::websocket::{self, Handshake};
+use crate::carriers::{Guest, Mounts, Offer, Routes, nothing};
+use crate::client::requests::collect::Hand;
+use crate::client::requests::register::{Found, Listing, Place};
+use crate::client::{Connection, Inbound, Reader, Rules, Worker};
+use crate::gate::entrance::{Refused, admit, check_origin, check_referer};
+use crate::gate::request::{Query, first, worker};
+use crate::gate::{Shared, bearer, body, cors};
+
+/// A protocol over SockJS.
+pub struct SockJs(pub Arc<dyn Protocol>, pub Settings);
+
+impl Offer for SockJs {
+    fn open(self: Box<Self>, path: &str, mounts: &mut Mounts) -> Routes {
+        let Self(protocol, settings) = *self;
+        let iframe = pages::iframe(&settings.client);
+        let socket = Rules::socket(mounts.ping());
+        let mut framed = |rules| {
+            let encoder = SockJsEncoder(Arc::clone(&protocol));
+            mounts.mount(Arc::clone(&protocol), &SockJsFraming, encoder, rules)
+        };
+        let service = Arc::new(Service {
+            name: path.to_owned(),
+            etag: format!("\"{}\"", hex::encode(Sha1::digest(&iframe))),
+            iframe: iframe.into(),
+            socket: framed(socket),
+            session: framed(settings.rules(socket)),
+            raw: websocket::mount(protocol, mounts),
+            settings,
+        });
+        let path = path.to_owned();
+        Arc::new(move |config| routes(config, &path, &service))
+    }
+}
+
+/// Every route below `path`.
+fn routes(config: &mut ServiceConfig, path: &str, service: &Arc<Service>) {
+    let prefix = path.len();
+    // The tail is taken from the request itself: decoded, `%2e` would be a dot.
+    let answer = move |request: HttpRequest, shared, service, query, payload| async move {
+        let rest = request.uri().path()[prefix..].to_owned();
+        answer(request, &rest, shared, service, query, payload).await
+    };
+    for pattern in [path.to_owned(), format!("{path}/{{rest:.*}}")] {
+        let service = web::Data::from(Arc::clone(service));
+        config.service(
+            web::resource(pattern)
+                .app_data(service)
+                .default_service(web::to(answer)),
+        );
+    }
+}
+
+async fn answer(
+    request: HttpRequest,
+    rest: &str,
+    shared: web::Data<Shared>,
+    service: web::Data<Service>,
+    query: Query,
+    payload: web::Payload,
+) -> HttpResponse {
+    let Some(path) = Path::parse(rest) else {
+        return not_found();
+    };
+    if !path
+        .methods()
+        .split(", ")
+        .any(|method| method == request.method().as_str())
+    {
+        return HttpResponse::MethodNotAllowed()
+            .insert_header((header::ALLOW, path.methods()))
+            .finish();
+    }
+    let visit = Visit {
+        request: &request,
+        shared: &shared,
+        service: &service,
+        query: &query,
+    };
+    let mut response = visit.answer(path, payload).await.unwrap_or_else(refuse);
+    if matches!(path, Path::Info | Path::Session(..)) {
+        cors::open(request.headers(), &mut response);
+    }
+    response
+}
+
+/// One request, with all that it takes to answer it.
+struct Visit<'a> {
+    request: &'a HttpRequest,
+    shared: &'a Shared,
+    service: &'a Service,
+    query: &'a [(String, String)],
+}
+
+impl Visit<'_> {
+    async fn answer(&self, path: Path<'_>, payload: web::Payload) -> Result<HttpResponse, Refused> {
+        if self.request.method() == Method::OPTIONS {
+            check_origin(self.request, self.shared)?;
+            return Ok(cors::preflight_for_a_year(path.methods()));
+        }
+        match path {
+            Path::Greeting => Ok(HttpResponse::Ok()
+                .content_type("text/plain; charset=UTF-8")
+                .body(pages::GREETING)),
+            Path::Iframe => Ok(self.iframe()),
+            Path::Info => {
+                check_origin(self.request, self.shared)?;
+                let settings = &self.service.settings;
+                let info = pages::info(settings.websocket, settings.cookie, fastrand::u32(..));
+                Ok(uncached(StatusCode::OK, "application/json; charset=UTF-8").body(info))
+            }
+            Path::RawSocket | Path::Session(_, Action::WebSocket) if !self.service.settings.websocket => {
+                Ok(not_found())
+            }
+            Path::RawSocket => self.socket(payload, false).await,
+            Path::Session(_, Action::WebSocket) => self.socket(payload, true).await,
+            Path::Session(session, Action::XhrSend) => self.send(session, payload, false).await,
+            Path::Session(session, Action::JsonpSend) => self.send(session, payload, true).await,
+            Path::Session(session, action) => self.receive(session, action).await,
+        }
+    }
+
+    fn iframe(&self) -> HttpResponse {
+        let page = &self.service.iframe;
+        let etag = self.service.etag.as_str();
+        let known = self.request.headers().get(header::IF_NONE_MATCH);
+        if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+            return HttpResponse::NotModified().insert_header((header::ETAG, etag)).finish();
+        }
+        let mut response = HttpResponse::Ok();
+        cors::cache(&mut response);
+        response
+            .insert_header((header::ETAG, etag))
+            .content_type("text/html; charset=UTF-8")
+            .body(page.clone())
+    }
+
+    async fn socket(&self, payload: web::Payload, is_framed: bool) -> Result<HttpResponse, Refused> {
+        check_origin(self.request, self.shared)?;
+        if !websocket::is_upgrade(self.request) {
+            let why = "Not a valid websocket request";
+            return Err(Refused::new(StatusCode::BAD_REQUEST, "no_websocket", why));
+        }
+        let admitted = admit(self.request, self.shared)?;
+        let guest = Guest {
+            welcome: admitted.welcome,
+            bearer: bearer(self.request).map(Box::from),
+            first: None,
+            listing: None,
+            opening: is_framed.then(super::opening),
+        };
+        let handshake = Handshake {
+            request: self.request,
+            payload,
+            subprotocols: &[],
+        };
+        let worker = &admitted.worker;
+        let response = if is_framed {
+            let mount = &self.service.socket;
+            websocket::accept(handshake, mount, worker, guest, super::framed, admitted.ticket).await
+        } else {
+            let mount = &self.service.raw;
+            websocket::accept(handshake, mount, worker, guest, websocket::plain, admitted.ticket).await
+        };
+        Ok(response.unwrap_or_else(|error| error.error_response()))
+    }
+
+    async fn receive(&self, session: &str, action: Action) -> Result<HttpResponse, Refused> {
+        check_origin(self.request, self.shared)?;
+        let callback = || {
+            let name = first(self.query, "c").or_else(|| first(self.query, "callback"));
+            // A script or a page in an iframe comes without an Origin.
+            check_referer(self.request, self.shared)?;
+            let invalid = |why| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "bad_callback", why);
+            pages::callback(name).map(str::to_owned).map_err(invalid)
+        };
+        let form = match action {
+            Action::XhrStreaming => Form::XhrStreaming,
+            Action::EventSource => Form::EventSource,
+            Action::HtmlFile => Form::HtmlFile(callback()?),
+            Action::Jsonp => Form::Jsonp(callback()?),
+            _ => Form::Xhr,
+        };
+        let worker = worker(self.request)?;
+        let (connection, is_new) = match worker.register.reserve(&self.name(session), None) {
+            Place::Taken(connection) => (connection, false),
+            Place::Free(listing) => (self.open(listing)?, true),
+            Place::Reserved => {
+                let why = "another request is opening this session";
+                return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "busy", why));
+            }
+        };
+        let reader = if form.is_polling() {
+            Reader::single(connection)
+        } else {
+            Reader::new(connection)
+        };
+        let mut response = receive::respond(form, reader, is_new, &self.service.settings, self.request.version()).await;
+        self.set_cookie(&mut response);
+        Ok(response)
+    }
+
+    /// Begins a session.
+    fn open(&self, listing: Listing) -> Result<Addr<Connection>, Refused> {
+        let admitted = admit(self.request, self.shared)?;
+        let guest = Guest {
+            welcome: admitted.welcome,
+            bearer: bearer(self.request).map(Box::from),
+            first: None,
+            listing: Some(listing),
+            opening: None,
+        };
+        let nothing = nothing(admitted.ticket);
+        Ok(self.service.session.connect(&admitted.worker, guest, nothing).1)
+    }
+
+    async fn send(&self, session: &str, payload: web::Payload, is_form: bool) -> Result<HttpResponse, Refused> {
+        check_origin(self.request, self.shared)?;
+        let bytes = body::read(payload, self.service.session.message_bytes).await?;
+        let is_encoded = is_form && media_type(self.request).contains("application/x-www-form-urlencoded");
+        let messages = if is_encoded {
+            incoming::array(&incoming::form_field(&bytes))
+        } else {
+            incoming::array(&bytes)
+        };
+        let failed =
+            |why: incoming::Unreadable| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "bad_payload", why.to_string());
+        let messages = messages.map_err(failed)?;
+        let worker: &Worker = worker(self.request)?;
+        let Ok(Found { connection, .. }) = worker.register.find(&self.name(session), None) else {
+            return Ok(not_found());
+        };
+        for text in messages {
+            if connection.send(Hand(Inbound::Text(text))).await.is_err() {
+                return Ok(not_found());
+            }
+        }
+        let mut response = if is_form {
+            uncached(StatusCode::OK, "text/plain; charset=UTF-8").body("ok")
+        } else {
+            // The type is for old browsers, which take an answer without one for an error.
+            uncached(StatusCode::NO_CONTENT, "text/plain; charset=UTF-8").finish()
+        };
+        self.set_cookie(&mut response);
+        Ok(response)
+    }
+
+    /// Under which the register has a session: other services may have one of the same name.
+    fn name(&self, session: &str) -> String {
+        format!("{} {session}", self.service.name)
+    }
+
+    fn set_cookie(&self, response: &mut HttpResponse) {
+        if self.service.settings.cookie {
+            let own = self.request.cookie("JSESSIONID");
+            let own = own.as_ref().map(|cookie| cookie.value());
+            // Nothing else gets into our header (CWE-113).
+            let is_plain = |value: &&str| value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+            let value = own.filter(is_plain).unwrap_or("dummy");
+            if let Ok(value) = header::HeaderValue::from_str(&format!("JSESSIONID={value}; path=/")) {
+                response.headers_mut().insert(header::SET_COOKIE, value);
+            }
+        }
+    }
+}
+
+fn media_type(request: &HttpRequest) -> String {
+    let value = request.headers().get(header::CONTENT_TYPE);
+    value
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_ascii_lowercase()
+}
+
+fn uncached(status: StatusCode, media: &str) -> actix_web::HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response
+        .content_type(media)
+        .insert_header((header::CACHE_CONTROL, pages::NO_CACHE));
+    response
+}
+
+fn not_found() -> HttpResponse {
+    HttpResponse::NotFound()
+        .content_type("text/plain; charset=UTF-8")
+        .body("404 Error: Page not found\n")
+}
+
+fn refuse(Refused { status, why, .. }: Refused) -> HttpResponse {
+    uncached(status, "text/plain; charset=UTF-8").body(why)
+}

@@ -1,0 +1,23 @@
+//! One client: its identity, its outbox, the reasons it can end.
+//!
+//! In: messages of a transport, frames and notices from the Dispatcher. Out: frames into the outbox, requests to the
+//! Dispatcher. [`actor`] is the client's actor, [`voice`] the way to its wire, [`courier`] carries for all clients of a worker. How bytes
+//! travel is a transport's business.
+
+pub mod actor;
+pub mod courier;
+pub mod heartbeat;
+pub mod newcomer;
+pub mod outbox;
+pub mod pace;
+pub mod quiet;
+pub mod requests;
+pub mod voice;
+
+pub use actor::Connection;
+pub use courier::{Courier, Voices};
+pub use newcomer::{Inbound, Newcomer, Worker};
+pub use outbox::{Outbox, OutboxBounds};
+pub use pace::Pace;
+pub use requests::{Reader, Reading, Register, Rules};
+pub use voice::{Framing, Voice};

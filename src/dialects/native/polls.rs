@@ -1,0 +1,134 @@
+//! Long-polling, for clients behind proxies that let nothing else through.
+//!
+//! In: `POST /poll` opens, `GET /poll/<connection>?after=<id>` waits for messages, `POST` there sends a command, `DELETE` ends it. Out: JSON.
+//! The id of the last event that the client saw makes up for a poll whose answer was lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use serde_json::json;
+
+use turted_core::Protocol;
+
+use super::{SERVER, commands, polling};
+use crate::carriers::websocket::{WebSocketEncoder, WebSocketFraming};
+use crate::carriers::{Guest, Mount, Mounts, Offer, Routes};
+use crate::client::heartbeat::Heartbeat;
+use crate::client::requests::rules::Second;
+use crate::client::{Reader, Reading, Rules};
+use crate::dispatcher::{Arrival, Request};
+use crate::gate::entrance::{Refused, admit, check_origin};
+use crate::gate::identity::identify;
+use crate::gate::request::{HEADERS, Query, answer, first, refuse, token, worker};
+use crate::gate::{Shared, bearer, cors};
+
+/// How long a poll waits for something to say.
+const POLL: Duration = Duration::from_secs(25);
+
+/// A protocol over long-polling.
+pub struct Polls(pub Arc<dyn Protocol>);
+
+impl Offer for Polls {
+    fn open(self: Box<Self>, path: &str, mounts: &mut Mounts) -> Routes {
+        let ping = mounts.ping();
+        let rules = Rules {
+            heartbeat: Heartbeat {
+                every: None,
+                patience: Some(ping * 2),
+            },
+            start: super::SLOW_START,
+            second: Second::Replaces,
+            ends_with_reader: false,
+            linger: ping,
+            ..Rules::socket(ping)
+        };
+        let encoder = WebSocketEncoder(Arc::clone(&self.0));
+        let mount = Arc::new(mounts.mount(self.0, &WebSocketFraming, encoder, rules));
+        let path = path.to_owned();
+        Arc::new(move |config| routes(config, &path, &mount))
+    }
+}
+
+/// The routes at and below `path`.
+fn routes(config: &mut ServiceConfig, path: &str, mount: &Arc<Mount>) {
+    let door = web::resource(path)
+        .app_data(web::Data::from(Arc::clone(mount)))
+        .route(web::post().to(open))
+        .route(web::method(Method::OPTIONS).to(preflight));
+    let connection = web::resource(format!("{path}/{{connection}}"))
+        .route(web::get().to(poll))
+        .route(web::post().to(commands::command))
+        .route(web::delete().to(commands::goodbye))
+        .route(web::method(Method::OPTIONS).to(preflight));
+    config.service(door).service(connection);
+}
+
+async fn preflight(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
+    match check_origin(&request, &shared) {
+        Ok(()) => cors::preflight(request.headers(), "GET, POST, DELETE, OPTIONS", HEADERS),
+        Err(refused) => refuse(&request, refused),
+    }
+}
+
+async fn open(request: HttpRequest, shared: web::Data<Shared>, mount: web::Data<Mount>, query: Query) -> HttpResponse {
+    let opened = async {
+        check_origin(&request, &shared)?;
+        let user = identify(&request, &query, &shared, worker(&request)?).await?;
+        let admitted = admit(&request, &shared)?;
+        let welcome = &admitted.welcome;
+        let body = json!({
+            "connection": *welcome.connection,
+            "secret": *welcome.resume,
+            "resume": *welcome.resume,
+            "window": welcome.window,
+            "ping": welcome.ping,
+            "server": SERVER,
+        });
+        let guest = Guest {
+            bearer: bearer(&request).map(Box::from),
+            first: user.map(|user| {
+                Request::Arrive(Arrival {
+                    user: Some(user),
+                    ..Arrival::default()
+                })
+            }),
+            listing: commands::listing(welcome, &admitted.worker),
+            opening: None,
+            welcome: admitted.welcome,
+        };
+        polling::open(&mount, &admitted.worker, guest, admitted.ticket).await;
+        Ok(answer(&request, StatusCode::OK, body.to_string()))
+    };
+    opened
+        .await
+        .unwrap_or_else(|refused: Refused| refuse(&request, refused))
+}
+
+async fn poll(request: HttpRequest, shared: web::Data<Shared>, id: web::Path<String>, query: Query) -> HttpResponse {
+    let polled = async {
+        check_origin(&request, &shared)?;
+        let secret = token(&query, "secret");
+        let connection = commands::find(&request, secret.as_deref(), &id, worker(&request)?)?;
+        let reader = Reader::single(connection);
+        let after = first(&query, "after").map(Arc::from);
+        let frames = match reader.read(after, POLL).await {
+            Reading::Frames(frames) | Reading::Last(frames, _) => frames,
+            // Nothing came in time: an empty answer, and the client asks again.
+            Reading::Nothing | Reading::Busy | Reading::Moved => Bytes::new(),
+            Reading::TooFast => {
+                let why = "more polls per second than messages are allowed";
+                return Err(Refused::new(StatusCode::TOO_MANY_REQUESTS, "too_fast", why));
+            }
+            Reading::Gone | Reading::Vanished => return Err(commands::gone()),
+        };
+        reader.finish();
+        Ok(answer(&request, StatusCode::OK, polling::array(&frames)))
+    };
+    polled
+        .await
+        .unwrap_or_else(|refused: Refused| refuse(&request, refused))
+}

@@ -1,0 +1,90 @@
+//! The door for WebSocket clients.
+//!
+//! In: upgrade requests. Out: a connection, or a refusal with a sentence: also 426 without an upgrade.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+
+use turted_core::Protocol;
+
+use super::SUBPROTOCOL;
+use crate::carriers::websocket::{self, Handshake};
+use crate::carriers::{Guest, Mount, Mounts, Offer, Routes};
+use crate::gate::entrance::{Refused, admit, check_origin};
+use crate::gate::{Shared, bearer};
+
+/// A protocol over a WebSocket, one message per message.
+pub struct Socket(pub Arc<dyn Protocol>);
+
+impl Offer for Socket {
+    fn open(self: Box<Self>, path: &str, mounts: &mut Mounts) -> Routes {
+        let (path, mount) = (path.to_owned(), Arc::new(websocket::mount(self.0, mounts)));
+        Arc::new(move |config| routes(config, &path, &mount))
+    }
+}
+
+/// The route at `path`.
+fn routes(config: &mut ServiceConfig, path: &str, mount: &Arc<Mount>) {
+    let mount = web::Data::from(Arc::clone(mount));
+    config.service(web::resource(path).app_data(mount).route(web::get().to(open)));
+}
+
+async fn open(
+    request: HttpRequest,
+    shared: web::Data<Shared>,
+    mount: web::Data<Mount>,
+    payload: web::Payload,
+) -> HttpResponse {
+    accept(&request, &shared, &mount, payload).await.unwrap_or_else(refuse)
+}
+
+async fn accept(
+    request: &HttpRequest,
+    shared: &Shared,
+    mount: &Mount,
+    payload: web::Payload,
+) -> Result<HttpResponse, Refused> {
+    check_origin(request, shared)?;
+    if !websocket::is_upgrade(request) {
+        let why = "this is a WebSocket endpoint";
+        return Err(Refused::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", why));
+    }
+    let admitted = admit(request, shared)?;
+    let guest = Guest {
+        welcome: admitted.welcome,
+        bearer: bearer(request).map(Box::from),
+        first: None,
+        listing: None,
+        opening: None,
+    };
+    let handshake = Handshake {
+        request,
+        payload,
+        subprotocols: &[SUBPROTOCOL],
+    };
+    let response = websocket::accept(
+        handshake,
+        mount,
+        &admitted.worker,
+        guest,
+        websocket::plain,
+        admitted.ticket,
+    )
+    .await;
+    Ok(response.unwrap_or_else(|error| error.error_response()))
+}
+
+fn refuse(Refused { status, why, .. }: Refused) -> HttpResponse {
+    let mut response = HttpResponse::build(status)
+        .content_type("text/plain; charset=utf-8")
+        .body(format!("{why}\n"));
+    if status == StatusCode::UPGRADE_REQUIRED {
+        let value = header::HeaderValue::from_static("websocket");
+        response.headers_mut().insert(header::UPGRADE, value);
+    }
+    response
+}

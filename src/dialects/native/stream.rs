@@ -1,0 +1,125 @@
+//! Events over plain HTTP, as server-sent events.
+//!
+//! In: `GET /events?channel=…` and, for what the client has to say, `POST /events/<connection>`. Out: a stream that begins with the
+//! connection's id and secret; answers to commands.
+//!
+//! A browser that lost its stream comes back by itself with `Last-Event-ID`: what came after it is told first. A client that also brings its
+//! secret (`resume`) is the same connection again, with all that it joined meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use turted_core::Protocol;
+
+use super::commands;
+use super::forms::{NamedEvents, NamedForm, NativeEvents, NativeForm};
+use crate::carriers::{Guest, Mount, Mounts, Offer, Routes, body, event_stream};
+use crate::client::Rules;
+use crate::client::heartbeat::Heartbeat;
+use crate::dispatcher::{Arrival, Request};
+use crate::gate::entrance::{Refused, admit, check_origin};
+use crate::gate::identity::identify;
+use crate::gate::request::{self, HEADERS, Query, bad_request, channels, first, refuse, token};
+use crate::gate::{Shared, bearer, cors};
+
+/// What a browser waits before it comes back: half of it is random, so that they do not all come at once.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// A protocol as server-sent events, in either form.
+pub struct Stream(pub Arc<dyn Protocol>);
+
+impl Offer for Stream {
+    fn open(self: Box<Self>, path: &str, mounts: &mut Mounts) -> Routes {
+        let rules = Rules {
+            heartbeat: Heartbeat {
+                every: Some(mounts.ping()),
+                patience: None,
+            },
+            start: super::SLOW_START,
+            ..Rules::socket(mounts.ping())
+        };
+        let (named, native) = (NamedEvents(Arc::clone(&self.0)), NativeEvents(Arc::clone(&self.0)));
+        let events = Arc::new(Events {
+            named: mounts.mount(Arc::clone(&self.0), &NamedForm, named, rules),
+            native: mounts.mount(self.0, &NativeForm, native, rules),
+        });
+        let path = path.to_owned();
+        Arc::new(move |config| routes(config, &path, &events))
+    }
+}
+
+/// The two forms of a stream.
+struct Events {
+    /// Under the names of the events.
+    named: Mount,
+    /// Messages of the native protocol, with `?format=native`.
+    native: Mount,
+}
+
+/// The routes at and below `path`.
+fn routes(config: &mut ServiceConfig, path: &str, events: &Arc<Events>) {
+    let stream = web::resource(path)
+        .app_data(web::Data::from(Arc::clone(events)))
+        .route(web::get().to(open))
+        .route(web::method(actix_web::http::Method::OPTIONS).to(preflight));
+    let connection = web::resource(format!("{path}/{{connection}}"))
+        .route(web::post().to(commands::command))
+        .route(web::delete().to(commands::goodbye))
+        .route(web::method(actix_web::http::Method::OPTIONS).to(preflight));
+    config.service(stream).service(connection);
+}
+
+async fn preflight(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
+    match check_origin(&request, &shared) {
+        Ok(()) => cors::preflight(request.headers(), "GET, POST, DELETE, OPTIONS", HEADERS),
+        Err(refused) => refuse(&request, refused),
+    }
+}
+
+async fn open(
+    request: HttpRequest,
+    shared: web::Data<Shared>,
+    events: web::Data<Events>,
+    query: Query,
+) -> HttpResponse {
+    stream(&request, &shared, &events, &query)
+        .await
+        .unwrap_or_else(|refused| refuse(&request, refused))
+}
+
+async fn stream(
+    request: &HttpRequest,
+    shared: &Shared,
+    events: &Events,
+    query: &[(String, String)],
+) -> Result<HttpResponse, Refused> {
+    check_origin(request, shared)?;
+    let user = identify(request, query, shared, request::worker(request)?).await?;
+    let channels = channels(query, shared)?;
+    let last = event_stream::last_id(request, query);
+    let is_native = match first(query, "format") {
+        None | Some("named") => false,
+        Some("native") => true,
+        Some(_) => return Err(bad_request("bad_format", "format must be native or named")),
+    };
+    let admitted = admit(request, shared)?;
+    let guest = Guest {
+        bearer: bearer(request).map(Box::from),
+        first: match token(query, "resume") {
+            Some(token) => Some(Request::Return(token, Arrival { user, channels, last })),
+            // It says RESUME itself, perhaps.
+            None if is_native && user.is_none() && channels.is_empty() && last.is_none() => None,
+            None => Some(Request::Arrive(Arrival { user, channels, last })),
+        },
+        listing: commands::listing(&admitted.welcome, &admitted.worker),
+        opening: Some(event_stream::retry(RETRY.mul_f64(0.5 + fastrand::f64() / 2.0))),
+        welcome: admitted.welcome,
+    };
+    let mount = if is_native { &events.native } else { &events.named };
+    let mut response = event_stream::open(mount, &admitted.worker, guest, admitted.ticket).await;
+    body::suit(request.version(), &mut response);
+    cors::allow(request.headers(), &mut response);
+    Ok(response)
+}

@@ -1,0 +1,89 @@
+//! Server-sent events for clients of TURTED's PHP server.
+//!
+//! In: `GET <path>`, with whatever says who the client is. Out: its events. Pushes by `POST` to the same path are a connector's
+//! (`type = "rest"`, `answers = "php"`).
+
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, guard};
+
+use super::stream::{PING, PhpEvents, PhpForm, RETRY};
+use crate::carriers::{Guest, Mount, Mounts, Offer, Routes, body, event_stream};
+use crate::client::Rules;
+use crate::client::heartbeat::Heartbeat;
+use crate::client::quiet::Quiet;
+use crate::dispatcher::{Arrival, Request};
+use crate::gate::entrance::{Refused, admit, check_origin};
+use crate::gate::identity::identify;
+use crate::gate::request::{self, HEADERS, Query, channels, refuse};
+use crate::gate::{Shared, bearer, cors};
+
+/// Server-sent events as the PHP server of TURTED sends them.
+pub struct Php;
+
+impl Offer for Php {
+    fn open(self: Box<Self>, path: &str, mounts: &mut Mounts) -> Routes {
+        let rules = Rules {
+            heartbeat: Heartbeat {
+                every: Some(PING),
+                patience: None,
+            },
+            ..Rules::socket(mounts.ping())
+        };
+        let mount = Arc::new(mounts.mount(Arc::new(Quiet), &PhpForm, PhpEvents, rules));
+        let path = path.to_owned();
+        Arc::new(move |config| routes(config, &path, &mount))
+    }
+}
+
+/// The route at `path`; other methods are left to others.
+fn routes(config: &mut ServiceConfig, path: &str, mount: &Arc<Mount>) {
+    let mount = web::Data::from(Arc::clone(mount));
+    let stream = web::resource(path)
+        .guard(guard::Any(guard::Get()).or(guard::Options()))
+        .app_data(mount);
+    config.service(
+        stream
+            .route(web::get().to(open))
+            .route(web::method(Method::OPTIONS).to(preflight)),
+    );
+}
+
+/// Pushes to the same path are preflighted here as well.
+async fn preflight(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
+    match check_origin(&request, &shared) {
+        Ok(()) => cors::preflight(request.headers(), "GET, POST, OPTIONS", HEADERS),
+        Err(refused) => refuse(&request, refused),
+    }
+}
+
+async fn open(request: HttpRequest, shared: web::Data<Shared>, mount: web::Data<Mount>, query: Query) -> HttpResponse {
+    let opened = stream(&request, &shared, &mount, &query).await;
+    opened.unwrap_or_else(|refused| refuse(&request, refused))
+}
+
+async fn stream(
+    request: &HttpRequest,
+    shared: &Shared,
+    mount: &Mount,
+    query: &[(String, String)],
+) -> Result<HttpResponse, Refused> {
+    check_origin(request, shared)?;
+    let user = identify(request, query, shared, request::worker(request)?).await?;
+    let channels = channels(query, shared)?;
+    let last = event_stream::last_id(request, query);
+    let admitted = admit(request, shared)?;
+    let guest = Guest {
+        welcome: admitted.welcome,
+        bearer: bearer(request).map(Box::from),
+        first: Some(Request::Arrive(Arrival { user, channels, last })),
+        listing: None,
+        opening: Some(event_stream::retry(RETRY)),
+    };
+    let mut response = event_stream::open(mount, &admitted.worker, guest, admitted.ticket).await;
+    body::suit(request.version(), &mut response);
+    cors::allow(request.headers(), &mut response);
+    Ok(response)
+}

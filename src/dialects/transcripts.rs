@@ -1,0 +1,309 @@
+//! Plays the golden conversations of every dialect against the bare protocol, with the simplest Dispatcher that could be.
+//!
+//! In: the stories of `tests/transcripts`. What the server does becomes lines of the same form, and they must be the lines of the
+//! story. Sockets, transports and times are not here.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use turted_core::envelope::{self, Body};
+use turted_core::{
+    ChannelName, Delivery, Dispatch, Ending, Epoch, Intent, Limits, Notice, Rejection, Target, UserName, Welcome,
+};
+
+use super::classic::Classic;
+use super::native::Native;
+use super::socketio::turted::Turted;
+use super::socketio::{Offer, SocketIo, Version};
+use turted_core::{Conversation, Protocol, Reaction};
+
+/// Bad messages in a row that end a client.
+const BAD_MESSAGES: u32 = 20;
+/// Whoever shows another password is denied.
+const PASSWORD: &str = "secret";
+
+/// What is spoken in each folder.
+fn dialects() -> Vec<(&'static str, Box<dyn Protocol>)> {
+    let limits = Limits::default();
+    let socketio = |version, recovery| -> Box<dyn Protocol> {
+        let offer = Offer {
+            version,
+            recovery,
+            limits,
+            message_bytes: 1_000_000,
+            bad_messages: BAD_MESSAGES,
+        };
+        Box::new(SocketIo::new(offer, Turted::new))
+    };
+    vec![
+        ("native", Box::new(Native::new(limits, BAD_MESSAGES))),
+        ("classic", Box::new(Classic::new(limits, BAD_MESSAGES))),
+        ("socketio4", socketio(Version::V4, true)),
+        ("socketio5", socketio(Version::V5, false)),
+        ("socketio5_recovery", socketio(Version::V5, true)),
+    ]
+}
+
+/// What a connection keeps when its wire is lost.
+#[derive(Clone, Default)]
+struct Standing {
+    connection: String,
+    tokens: Vec<String>,
+    opened: u64,
+    user: Option<UserName>,
+    channels: Vec<ChannelName>,
+}
+
+impl Standing {
+    fn via<'a>(&self, dispatch: &'a Dispatch) -> Option<&'a Target> {
+        dispatch.targets.iter().find(|target| match target {
+            Target::User(user) => self.user.as_ref() == Some(user),
+            Target::Channel(channel) => self.channels.contains(channel),
+            Target::Everybody => true,
+        })
+    }
+}
+
+struct Player<'a> {
+    protocol: &'a dyn Protocol,
+    conversation: Box<dyn Conversation>,
+    wires: u32,
+    standing: Standing,
+    parked: Vec<Standing>,
+    log: Vec<Dispatch>,
+    /// It may be about to continue an earlier connection: events wait in the log.
+    is_fresh: bool,
+    has_ended: bool,
+    /// What the story must say next.
+    happened: VecDeque<String>,
+}
+
+impl<'a> Player<'a> {
+    fn new(protocol: &'a dyn Protocol) -> Self {
+        let mut player = Self {
+            protocol,
+            conversation: protocol.open(),
+            wires: 0,
+            standing: Standing::default(),
+            parked: Vec::new(),
+            log: Vec::new(),
+            is_fresh: true,
+            has_ended: true,
+            happened: VecDeque::new(),
+        };
+        player.come();
+        player
+    }
+
+    /// Does what a line says; false when the line says what must have happened.
+    fn act(&mut self, line: &str) -> bool {
+        match line.split_once(' ').unwrap_or((line, "")) {
+            ("C:", text) => self.converse(&|conversation, out| conversation.receive(text, out)),
+            ("C#", hex) => {
+                let data = Bytes::from(hex::decode(hex).unwrap());
+                self.converse(&|conversation, out| conversation.receive_binary(data.clone(), out));
+            }
+            ("hasty", text) => {
+                self.converse(&|conversation, out| conversation.refuse(text, &Rejection::TooFast(100), out));
+            }
+            ("push", body) => self.push(body),
+            ("end", reason) => {
+                let ending = Ending::ALL.into_iter().find(|ending| ending.reason() == reason);
+                self.end(ending.unwrap());
+            }
+            ("lost", "") => {
+                assert!(!self.has_ended, "nobody is there");
+                self.parked.push(std::mem::take(&mut self.standing));
+                self.has_ended = true;
+            }
+            ("back", "") => self.come(),
+            _ => return false,
+        }
+        true
+    }
+
+    /// A new wire.
+    fn come(&mut self) {
+        assert!(self.has_ended, "one wire at a time");
+        self.wires += 1;
+        let number = if self.wires == 1 {
+            String::new()
+        } else {
+            self.wires.to_string()
+        };
+        let (connection, token) = (format!("CONNECTION{number}"), format!("TOKEN{number}"));
+        let welcome = Welcome {
+            connection: connection.as_str().into(),
+            resume: token.as_str().into(),
+            window: 120,
+            ping: 25,
+        };
+        self.standing = Standing {
+            connection,
+            tokens: vec![token],
+            opened: self.log.len() as u64,
+            ..Standing::default()
+        };
+        self.conversation = self.protocol.open();
+        self.is_fresh = self.protocol.resumes();
+        self.has_ended = false;
+        self.converse(&|conversation, out| conversation.welcome(&welcome, out));
+    }
+
+    /// As a lane does it: everything for the wire first, then what the client wants.
+    fn converse(&mut self, say: &dyn Fn(&mut dyn Conversation, &mut Vec<Reaction>)) {
+        assert!(!self.has_ended, "nobody is there");
+        let (mut reactions, mut wishes) = (Vec::new(), Vec::new());
+        say(&mut *self.conversation, &mut reactions);
+        for reaction in reactions {
+            match reaction {
+                Reaction::Want(intent, tag) => wishes.push((intent, tag)),
+                _ if self.has_ended => {}
+                Reaction::Send(text) => self.say(&text),
+                Reaction::SendBinary(data) => self.happened.push_back(format!("S# {}", hex::encode(data))),
+                Reaction::Close(ending) => self.end(ending),
+            }
+        }
+        for (intent, tag) in wishes {
+            let notice = self.grant(intent);
+            if let Some(notice) = notice.filter(|_| !self.has_ended) {
+                self.converse(&|conversation, out| conversation.notify(&notice, &tag, out));
+            }
+        }
+    }
+
+    fn say(&mut self, text: &Bytes) {
+        let text = std::str::from_utf8(text).unwrap();
+        self.happened.push_back(format!("S: {text}"));
+    }
+
+    fn end(&mut self, ending: Ending) {
+        let mut farewell = Vec::new();
+        self.conversation.farewell(ending, &mut farewell);
+        for reaction in farewell {
+            let Reaction::Send(text) = reaction else {
+                panic!("a goodbye is text: {reaction:?}");
+            };
+            self.say(&text);
+        }
+        self.happened.push_back(format!("close {}", ending.code()));
+        self.has_ended = true;
+    }
+
+    fn grant(&mut self, intent: Intent) -> Option<Notice> {
+        if self.is_fresh && !matches!(intent, Intent::Resume { .. }) {
+            self.is_fresh = false;
+            self.replay(self.standing.opened);
+        }
+        Some(match intent {
+            Intent::Ready => return None,
+            Intent::Ident { data, .. } if data.get("password").is_some_and(|password| password != PASSWORD) => {
+                Notice::Rejected(Rejection::IdentDenied)
+            }
+            Intent::Ident { claimed: None, .. } => Notice::Rejected(Rejection::MissingField("data.username")),
+            Intent::Ident {
+                claimed: Some(user), ..
+            } => {
+                self.standing.user = Some(user.clone());
+                Notice::Identified(user)
+            }
+            Intent::Join(channel) => {
+                self.standing.channels.push(channel.clone());
+                Notice::Joined(channel)
+            }
+            Intent::Leave(channel) if self.standing.channels.contains(&channel) => {
+                self.standing.channels.retain(|joined| *joined != channel);
+                Notice::Left(channel)
+            }
+            Intent::Leave(channel) => Notice::Rejected(Rejection::NotJoined(channel)),
+            Intent::Resume { token, last } => self.resume(&token, last.as_deref()),
+        })
+    }
+
+    fn resume(&mut self, token: &str, last: Option<&str>) -> Notice {
+        let mut seen = None;
+        let mut is_known = |parked: &Standing| parked.tokens.iter().any(|own| own == token);
+        if let Some(at) = self.parked.iter().position(&mut is_known) {
+            let own = std::mem::replace(&mut self.standing, self.parked.remove(at));
+            self.standing.tokens.extend(own.tokens);
+            seen = last.map_or(Some(self.standing.opened), |last| epoch().sequence_of(last));
+        }
+        self.is_fresh = false;
+        Notice::Resumed {
+            connection: self.standing.connection.as_str().into(),
+            recovered: seen.is_some(),
+            replayed: seen.map_or(0, |seen| self.replay(seen)),
+            since: last.filter(|_| seen.is_none()).map(Into::into),
+        }
+    }
+
+    fn push(&mut self, body: &str) {
+        let Ok(Body::One(push)) = envelope::parse(body.as_bytes(), &Limits::default()) else {
+            panic!("not a push: {body}");
+        };
+        self.log.push(push.dispatch);
+        if !self.is_fresh && !self.has_ended {
+            self.replay(self.log.len() as u64 - 1);
+        }
+    }
+
+    /// Tells everything after this number; gives how much that was.
+    fn replay(&mut self, seen: u64) -> usize {
+        let before = self.happened.len();
+        for (sequence, dispatch) in (1..).zip(self.log.clone()).filter(|(sequence, _)| *sequence > seen) {
+            if let Some(via) = self.standing.via(&dispatch) {
+                let text = self.protocol.encode_event(&Delivery {
+                    id: &epoch().id(sequence),
+                    event: &dispatch.event,
+                    payload: &dispatch.payload,
+                    via,
+                });
+                self.say(&text);
+            }
+        }
+        self.happened.len() - before
+    }
+}
+
+fn epoch() -> Epoch {
+    Epoch::new("EPOCH")
+}
+
+fn play(protocol: &dyn Protocol, path: &Path) {
+    let mut player = Player::new(protocol);
+    for (number, line) in std::fs::read_to_string(path).unwrap().lines().enumerate() {
+        let at = format!("{}:{}", path.display(), number + 1);
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let expected = player.happened.front().map(String::as_str);
+        if expected == Some(line) {
+            player.happened.pop_front();
+            continue;
+        }
+        assert_eq!(expected, None, "{at} says: {line}");
+        assert!(player.act(line), "{at}: nothing happened, and the story says: {line}");
+    }
+    assert!(player.happened.is_empty(), "{}: {:?}", path.display(), player.happened);
+}
+
+fn inside(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn every_golden_conversation_holds() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+    let dialects = dialects();
+    for (name, protocol) in &dialects {
+        let stories = inside(&folder.join(name));
+        assert!(stories.len() >= 3, "{name} has too few stories");
+        stories.iter().for_each(|story| play(&**protocol, story));
+    }
+    for room in inside(&folder).iter().filter(|path| path.is_dir()) {
+        let is_played = dialects.iter().any(|(name, _)| room.ends_with(name));
+        assert!(is_played, "nobody plays {}", room.display());
+    }
+}

@@ -1,0 +1,120 @@
+//! What every client passes, whatever it speaks.
+//!
+//! In: a request. Out: what a connection needs, or a refusal with a sentence: 403 for foreign pages, 429 and 503 when there is no room.
+//! How the refusal looks is the caller's: as text for sockets, as JSON for requests.
+
+use std::fmt::Write as _;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use actix_web::http::{StatusCode, header};
+use turted_core::Welcome;
+
+use super::Shared;
+use super::admission::{Full, Ticket};
+use crate::client::Worker;
+
+/// Why a client is not let in.
+pub struct Refused {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// For programs.
+    pub code: &'static str,
+    /// For people.
+    pub why: String,
+}
+
+impl Refused {
+    /// A refusal.
+    pub fn new(status: StatusCode, code: &'static str, why: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            why: why.into(),
+        }
+    }
+}
+
+/// What a client brings along when it is let in.
+pub struct Admitted {
+    /// Counts it as long as it lives.
+    pub ticket: Ticket,
+    /// Its ids and its first words.
+    pub welcome: Welcome,
+    /// The worker that it came to.
+    pub worker: Rc<Worker>,
+}
+
+/// Whether the page that this request comes from may call.
+pub fn check_origin(request: &HttpRequest, shared: &Shared) -> Result<(), Refused> {
+    let text = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if shared.origins.allow(text(header::ORIGIN), text(header::HOST)) {
+        return Ok(());
+    }
+    let why = "this origin is not allowed; see server.origins";
+    Err(Refused::new(StatusCode::FORBIDDEN, "bad_origin", why))
+}
+
+/// As [`check_origin`], for scripts and frames: they come without an origin, but browsers say which page they are for. A page may forbid
+/// them to say so; what does not say it is refused (CWE-1385), unless every origin is allowed.
+pub fn check_referer(request: &HttpRequest, shared: &Shared) -> Result<(), Refused> {
+    let text = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let page = text(header::REFERER).and_then(|url| {
+        let (scheme, rest) = url.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        Some(format!("{scheme}://{authority}"))
+    });
+    if shared
+        .origins
+        .allow(Some(page.as_deref().unwrap_or_default()), text(header::HOST))
+    {
+        return Ok(());
+    }
+    let why = "the Referer must be a page of an allowed origin; see server.origins";
+    Err(Refused::new(StatusCode::FORBIDDEN, "bad_origin", why))
+}
+
+/// Lets a client in that passed [`check_origin`].
+pub fn admit(request: &HttpRequest, shared: &Shared) -> Result<Admitted, Refused> {
+    let internal = |why: &str| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", why);
+    if shared.shutdown.is_wanted() {
+        let why = "the server is shutting down";
+        return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", why));
+    }
+    let (Some(peer), Some(worker)) = (request.peer_addr(), request.app_data::<Rc<Worker>>()) else {
+        return Err(internal("the connection has no address"));
+    };
+    let ticket = shared.admission.admit(peer.ip()).map_err(|full| {
+        let status = match full {
+            Full::Address => StatusCode::TOO_MANY_REQUESTS,
+            Full::Server => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Refused::new(status, "full", full.to_string())
+    })?;
+    let (Some(connection), Some(resume)) = (secret::<9>(), secret::<20>()) else {
+        return Err(internal("the system has no random numbers"));
+    };
+    Ok(Admitted {
+        ticket,
+        welcome: Welcome {
+            connection,
+            resume,
+            window: shared.window,
+            ping: shared.ping.as_secs().max(1),
+        },
+        worker: Rc::clone(worker),
+    })
+}
+
+/// `N` bytes that nobody can guess (CWE-330), in hexadecimal.
+pub fn secret<const N: usize>() -> Option<Arc<str>> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).ok()?;
+    let mut text = String::with_capacity(2 * N);
+    for byte in bytes {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Some(text.into())
+}

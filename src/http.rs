@@ -1,0 +1,49 @@
+//! The list of routes.
+//!
+//! In: what the server offers. Out: each of it at its path. The order is part of it: a connector may take the methods of a client's path that
+//! its dialect leaves, and pages come last.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::web::{self, ServiceConfig};
+
+use crate::carriers::Routes;
+use crate::client::Worker;
+use crate::gate::{Shared, door};
+use crate::pages::files::Pages;
+use crate::pages::watch::{self, Watched};
+
+/// What is served besides the doors of connectors.
+pub struct Site {
+    /// Where clients come in.
+    pub entrances: Vec<Routes>,
+    /// What there is to look at.
+    pub watched: Arc<Watched>,
+    /// What `/` shows.
+    pub pages: Pages,
+}
+
+/// Puts every route into place, for one worker.
+pub fn routes(config: &mut ServiceConfig, site: &Site, shared: &Arc<Shared>, worker: &Rc<Worker>) {
+    config.app_data(web::Data::from(Arc::clone(shared)));
+    config.app_data(web::Data::from(Arc::clone(&site.watched)));
+    config.app_data(Rc::clone(worker));
+    site.entrances.iter().for_each(|routes| routes(config));
+    for (index, endpoint) in shared.endpoints.iter().enumerate() {
+        let path = format!("{}{{rest:.*}}", endpoint.prefix);
+        config.route(
+            &path,
+            web::to(move |request, shared, payload| door::answer(index, request, shared, payload)),
+        );
+    }
+    config.route("/health/live", web::get().to(watch::live));
+    config.route("/health/ready", web::get().to(watch::ready));
+    if site.watched.metrics.is_some() {
+        config.route("/metrics", web::get().to(watch::metrics));
+    }
+    if site.watched.stream {
+        config.route("/observe", web::get().to(crate::pages::observe::stream));
+    }
+    site.pages.routes(config);
+}

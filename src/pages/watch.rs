@@ -1,0 +1,72 @@
+//! Health and numbers for those who run the server.
+//!
+//! In: GET requests. Out: `/health/live` (the process answers), `/health/ready` (it takes clients; with the state of each
+//! connector), `/metrics`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Value, json};
+use turted_core::Report;
+
+use crate::gate::Shared;
+use crate::gate::backend::is_backend;
+use crate::observe::{Bus, Metrics};
+
+/// What there is to look at.
+pub struct Watched {
+    /// The state of each connector.
+    pub connectors: Vec<(Arc<str>, Report)>,
+    /// Numbers; `None` switches the page off.
+    pub metrics: Option<Arc<Metrics>>,
+    /// Whether the numbers need a backend's credentials.
+    pub metrics_auth: bool,
+    /// Whether `/observe` exists.
+    pub stream: bool,
+    /// Where notes come from.
+    pub bus: Arc<Bus>,
+}
+
+/// The process is alive.
+pub async fn live() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .body("ok\n")
+}
+
+/// 200 while clients are welcome, 503 when the server is going down.
+pub async fn ready(shared: web::Data<Shared>, watched: web::Data<Watched>) -> HttpResponse {
+    let states = watched.connectors.iter();
+    let connectors: BTreeMap<_, _> = states
+        .map(|(name, report)| (name.to_string(), connector(report)))
+        .collect();
+    let leaving = shared.shutdown.is_wanted();
+    let status = if leaving { "shutting down" } else { "ready" };
+    let body = json!({"status": status, "connectors": connectors});
+    if leaving {
+        HttpResponse::ServiceUnavailable().json(body)
+    } else {
+        HttpResponse::Ok().json(body)
+    }
+}
+
+/// What may be known to everybody: no error texts, which can name hosts (CWE-209); those are in the log.
+fn connector(report: &Report) -> Value {
+    let (status, (events, refused)) = (report.status(), report.counts());
+    let since = humantime::format_rfc3339_seconds(status.since).to_string();
+    json!({"state": status.state.word(), "since": since, "events": events, "refused": refused})
+}
+
+/// The numbers, behind the backends' authenticator if so configured.
+pub async fn metrics(request: HttpRequest, shared: web::Data<Shared>, watched: web::Data<Watched>) -> HttpResponse {
+    if watched.metrics_auth && !is_backend(&request, &shared).await {
+        return HttpResponse::Unauthorized().finish();
+    }
+    let Some(metrics) = &watched.metrics else {
+        return HttpResponse::NotFound().finish();
+    };
+    HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(metrics.render(&watched.connectors, watched.bus.lost()))
+}
