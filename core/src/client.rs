@@ -13,8 +13,9 @@ use crate::name::{ChannelName, UserName};
 /// of `ref`.
 pub type Tag = Option<Arc<str>>;
 
-/// What a client wants of the server.
+/// What a client wants of the server. Everything that gives or takes a membership is one of these, arriving with a past included.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Intent {
     /// Hear events from now on, in protocols where a client says so.
     Ready,
@@ -36,6 +37,21 @@ pub enum Intent {
         /// The last event id that the client saw, if any.
         last: Option<Arc<str>>,
     },
+    /// Be somebody and somewhere from the first moment.
+    Arrive(Arrival),
+}
+
+/// With what a connection begins whose request says it all: its user was verified, and it may have a past.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Arrival {
+    /// Its user.
+    pub user: Option<UserName>,
+    /// Channels to hear.
+    pub channels: Vec<ChannelName>,
+    /// The last event id that the client saw: what came after it is told first.
+    pub last: Option<Arc<str>>,
+    /// The secret of an earlier connection, which goes on if it is still waited for.
+    pub resume: Option<Arc<str>>,
 }
 
 /// The first words to a client.
@@ -53,6 +69,7 @@ pub struct Welcome {
 
 /// What the server tells one client.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Notice {
     /// It is known as this user now.
     Identified(UserName),
@@ -82,6 +99,7 @@ pub enum Notice {
 
 /// Why a client does not get what it wants. The text is a sentence for its developer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Rejection {
     /// Not JSON, not an object, no `type`, or not allowed now.
     #[error("{0}")]
@@ -98,6 +116,9 @@ pub enum Rejection {
     /// The authenticator said no. The text is the ancestors'.
     #[error("IDENT not verified")]
     IdentDenied,
+    /// Whoever decides did not answer in time, or failed. Neither yes nor no: the client may ask again.
+    #[error("this cannot be decided at the moment; try again")]
+    Unavailable,
     /// LEAVE of a channel it is not in.
     #[error("this connection is not in the channel {0}")]
     NotJoined(ChannelName),
@@ -119,6 +140,7 @@ impl Rejection {
             Self::MissingField(_) => "missing_field",
             Self::BadName(_) => "bad_name",
             Self::IdentDenied => "ident_denied",
+            Self::Unavailable => "unavailable",
             Self::NotJoined(_) => "not_joined",
             Self::TooManyChannels(_) => "too_many_channels",
             Self::TooFast(_) => "too_fast",

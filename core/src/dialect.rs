@@ -3,6 +3,8 @@
 //! In: text that a carrier has received, and notices of the server. Out: [`Reaction`]s. A dialect knows no actor, no clock, no socket,
 //! and not who else is connected.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::client::{Intent, Notice, Rejection, Tag, Welcome};
@@ -38,14 +40,17 @@ pub trait Conversation: Send {
     fn refuse(&mut self, text: &str, rejection: &Rejection, out: &mut Vec<Reaction>);
     /// The server answers an intent, or has something to tell.
     fn notify(&mut self, notice: &Notice, tag: &Tag, out: &mut Vec<Reaction>);
+    /// The time is over for which [`Reaction::Wake`] asked.
+    fn wake(&mut self, _out: &mut Vec<Reaction>) {}
     /// The last words to the client.
     fn farewell(&mut self, ending: Ending, out: &mut Vec<Reaction>);
 }
 
 /// What a conversation asks its connection to do.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Reaction {
-    /// The client wants something.
+    /// The client wants something. Several wishes are granted in order, each after the answer to the one before.
     Want(Intent, Tag),
     /// Send this message.
     Send(Bytes),
@@ -53,4 +58,6 @@ pub enum Reaction {
     SendBinary(Bytes),
     /// End the connection.
     Close(Ending),
+    /// Call [`Conversation::wake`] after this time. A later one takes the place of an earlier one.
+    Wake(Duration),
 }

@@ -14,11 +14,10 @@ use futures_util::stream;
 use tokio::sync::oneshot;
 use turted_core::Ending;
 
+use super::Mount;
 use super::body::Wire;
-use super::{Guest, Mount};
-use crate::client::Inbound;
-use crate::client::Worker;
-use crate::client::requests::collect::Settled;
+use crate::client::requests::collect::settled;
+use crate::client::{Inbound, Newcomer, Worker};
 use crate::gate::request::token;
 
 /// Spellings of `Last-Event-ID` in queries, compared without regard to case: polyfills and other servers have their own.
@@ -31,15 +30,15 @@ pub fn retry(time: Duration) -> Bytes {
 
 /// Answers with a stream, as soon as the connection has what it asks for before anybody speaks: whoever reads the first words is
 /// there for everybody. `held` lives as long as the socket.
-pub async fn open(mount: &Mount, worker: &Rc<Worker>, guest: Guest, held: impl Sized + 'static) -> HttpResponse {
+pub async fn open(mount: &Mount, worker: &Rc<Worker>, newcomer: Newcomer, held: impl Sized + 'static) -> HttpResponse {
     let (alive, gone) = oneshot::channel::<()>();
     let inbound = stream::once(async move {
         // Nothing is ever sent: it resolves when the body is dropped with its socket.
         let _ = gone.await;
         Inbound::Broken(Ending::Vanished)
     });
-    let (voice, connection) = mount.connect(worker, guest, inbound);
-    let _ = connection.send(Settled).await;
+    let (voice, connection) = mount.connect(worker, newcomer, inbound);
+    settled(&connection).await;
     let body = Wire::new(voice, (held, alive));
     HttpResponse::Ok()
         .content_type("text/event-stream")

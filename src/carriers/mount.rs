@@ -9,14 +9,11 @@ use std::time::Duration;
 
 use actix::Addr;
 use actix_web::web::ServiceConfig;
-use bytes::Bytes;
 use futures_util::Stream;
-use turted_core::{Conversation, EncodeEvent, Protocol, Welcome};
+use turted_core::{Conversation, EncodeEvent, Intent, Protocol};
 
-use crate::client::requests::register::Listing;
 use crate::client::voice::WhenFull;
 use crate::client::{Connection, Framing, Inbound, Newcomer, OutboxBounds, Rules, Voice, Worker};
-use crate::dispatcher::{LaneKey, Request};
 
 /// Puts routes into place. Called once per worker.
 pub type Routes = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
@@ -105,54 +102,25 @@ pub struct Mount {
     pub rules: Arc<Rules>,
 }
 
-/// A client that was let in.
-pub struct Guest {
-    /// Its first words.
-    pub welcome: Welcome,
-    /// `Authorization: Bearer …` of its request.
-    pub bearer: Option<Box<str>>,
-    /// What it asks for before anybody speaks.
-    pub first: Option<Request>,
-    /// Where requests find it.
-    pub listing: Option<Listing>,
-    /// What is written before the protocol's first words.
-    pub opening: Option<Bytes>,
-}
-
 impl Mount {
     /// A voice for this conversation.
     pub(super) fn voice(&self, conversation: Box<dyn Conversation>) -> Rc<Voice> {
         Rc::new(Voice::new(conversation, self.framing, self.outbox, self.when_full))
     }
 
-    /// Starts the connection of a guest whose messages come from `inbound`; gives its voice and its actor.
+    /// Starts the connection of a newcomer whose messages come from `inbound`; gives its voice and its actor.
     pub fn connect(
         &self,
         worker: &Rc<Worker>,
-        guest: Guest,
+        mut newcomer: Newcomer,
         inbound: impl Stream<Item = Inbound> + 'static,
     ) -> (Rc<Voice>, Addr<Connection>) {
         let voice = self.voice(self.protocol.open());
-        if let Some(opening) = guest.opening {
-            voice.control(opening);
-        }
-        let newcomer = Newcomer {
-            voice: Rc::clone(&voice),
-            key: LaneKey {
-                courier: worker.courier,
-                lane: worker.voices.insert(Rc::clone(&voice)),
-            },
-            encoder: self.encoder,
-            welcome: guest.welcome,
-            bearer: guest.bearer,
-            rules: Arc::clone(&self.rules),
+        if !self.protocol.resumes() {
             // A dialect without resumption has nothing to wait for.
-            first: guest
-                .first
-                .or_else(|| (!self.protocol.resumes()).then_some(Request::Ready)),
-            listing: guest.listing,
-        };
-        let connection = Connection::open(Rc::clone(worker), newcomer, inbound);
+            newcomer.first.get_or_insert(Intent::Ready);
+        }
+        let connection = Connection::open(worker, &voice, &self.rules, self.encoder, newcomer, inbound);
         (voice, connection)
     }
 }

@@ -1,230 +1,254 @@
 //! The actor of one client.
 //!
-//! In: messages of its transport. Out: requests to the Dispatcher, answers on its lane. It verifies who the client is, keeps
-//! its pace, watches for signs of life, and sees to it that its seat is given up exactly once.
+//! In: messages of its carrier. Out: turns, one after the other; signs of life; an end. It sees to it that its seat is given up exactly once.
+//! What a wish takes is in [`wishes`](super::wishes).
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 
-use actix::fut::{ActorFutureExt, WrapFuture};
 use actix::prelude::SendError;
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Running, StreamHandler};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Running, SpawnHandle};
 use bytes::Bytes;
 use futures_util::Stream;
 use log::debug;
-use turted_core::{Credentials, Ending, Identity, Intent, Notice, Rejection, Tag, UserName};
+use turted_core::{Ending, Intent, Rejection};
 
-use super::courier::Fence;
-use super::heartbeat::{Beat, Heart};
-use super::newcomer::{Inbound, Newcomer, Worker};
-use super::pace::Pace;
-use super::requests::collect::Readers;
-use super::requests::register::Listing;
+use super::heartbeat::Beat;
+use super::newcomer::{Client, Inbound, Newcomer, Worker};
+use super::pump::Pump;
+use super::requests::readers::Readers;
 use super::requests::rules::{Rules, Start};
-use super::voice::Voice;
-use crate::dispatcher::{Ask, Open, Request, SeatKey};
-use turted_core::Reaction;
+use super::turns::{Reply, Taken, Turn};
+use super::voice::{Uttered, Voice};
+use crate::dispatcher::{Ask, LaneKey, Request, SeatKey};
 
 /// A client.
 pub struct Connection {
     pub(in crate::client) worker: Rc<Worker>,
     pub(in crate::client) voice: Rc<Voice>,
-    pub(in crate::client) seat: Option<SeatKey>,
-    pub(in crate::client) id: Arc<str>,
-    pub(in crate::client) bearer: Option<Box<str>>,
-    pub(in crate::client) pace: Pace,
-    pub(in crate::client) last_heard: Instant,
     pub(in crate::client) rules: Arc<Rules>,
-    pub(in crate::client) heart: Heart,
+    pub(in crate::client) client: Client,
     pub(in crate::client) readers: Readers,
-    pub(in crate::client) listing: Option<Listing>,
-    pub(in crate::client) is_ready: bool,
+    /// Whoever reads the client's socket, while something waits for its turn.
+    pub(in crate::client) held_back: Option<Waker>,
+    pub(in crate::client) alarm: Option<SpawnHandle>,
+    pub(in crate::client) lingering: Option<SpawnHandle>,
 }
 
 impl Connection {
-    /// Starts a connection: it speaks first, asks for a seat, and then hears what its transport reads.
-    pub fn open(worker: Rc<Worker>, newcomer: Newcomer, inbound: impl Stream<Item = Inbound> + 'static) -> Addr<Self> {
-        let Newcomer {
-            voice,
-            key,
-            encoder,
-            welcome,
-            bearer,
-            rules,
-            first,
-            listing,
-        } = newcomer;
-        voice.welcome(&welcome);
-        debug!("{} opens", welcome.connection);
-        let opened = worker.dispatcher.send(Open {
-            lane: key,
-            encoder,
-            connection: Arc::clone(&welcome.connection),
-            token: welcome.resume,
-        });
-        let now = Instant::now();
-        let connection = Self {
-            pace: Pace::new(worker.pace.1, now),
-            worker,
-            voice,
-            seat: None,
-            id: welcome.connection,
-            bearer,
-            last_heard: now,
-            heart: Heart::new(rules.heartbeat, now),
-            rules,
-            readers: Readers::default(),
-            listing,
-            is_ready: first.is_some(),
+    /// Starts a connection: it speaks first, asks for a seat, and then hears what its carrier reads. `encoder` is the number of its encoder.
+    pub fn open(
+        worker: &Rc<Worker>,
+        voice: &Rc<Voice>,
+        rules: &Arc<Rules>,
+        encoder: usize,
+        mut newcomer: Newcomer,
+        inbound: impl Stream<Item = Inbound> + 'static,
+    ) -> Addr<Self> {
+        let (welcome, first) = (newcomer.welcome.clone(), newcomer.first.take());
+        if let Some(opening) = newcomer.opening.take() {
+            voice.control(opening);
+        }
+        let lane = LaneKey {
+            courier: worker.courier,
+            lane: worker.voices.insert(Rc::clone(voice)),
         };
+        let mut connection = Self::on(worker, voice, rules, Client::new(newcomer, worker, rules));
+        debug!("{} opens", welcome.connection);
         Self::create(|cx| {
-            connection.voice.belongs_to(cx.address().downgrade());
-            if let Some(listing) = &connection.listing {
-                listing.fill(cx.address());
-            }
-            let opened = opened.into_actor(&connection);
-            cx.wait(opened.map(|seat, connection, cx| match seat {
-                Ok(seat) => {
-                    connection.seat = Some(seat);
-                    if let Some(first) = first {
-                        connection.ask(first, None, cx);
-                    }
-                    // Some conversations end with their first words.
-                    if let Some(ending) = connection.voice.ended() {
-                        connection.depart(ending, cx);
-                    }
-                }
-                Err(_) => cx.stop(),
-            }));
-            cx.add_stream(inbound);
+            connection.listen(inbound, cx);
+            let uttered = connection.voice.welcome(&welcome);
+            connection.client.is_ready = first.is_some();
+            connection
+                .client
+                .turns
+                .insert(first.map(|first| (first, None)).into_iter().collect());
+            connection.take_up(uttered, cx);
+            connection.take_seat(lane, encoder, welcome, cx);
             connection
         })
     }
 
-    /// Waits for the answer to be on its way before the next message of this client is looked at, so that answers come in the
-    /// order of the questions: behind the Dispatcher, the courier has handed the answer to the lane when it reaches the fence.
-    pub(in crate::client) fn ask(&self, request: Request, tag: Tag, cx: &mut Context<Self>) {
-        if let Some(seat) = self.seat {
-            let asked = self.worker.dispatcher.send(Ask { seat, tag, request });
-            let courier = self.worker.carrier.clone();
-            let answered = async move {
-                if asked.await.is_ok() {
-                    let _ = courier.send(Fence).await;
-                }
-            };
-            let answered = answered.into_actor(self);
-            cx.wait(answered.map(|(), connection, _| connection.voice.answered()));
-        } else {
-            self.voice.answered();
+    /// Goes on with a client that came from another worker.
+    pub(in crate::client) fn go_on(
+        worker: &Rc<Worker>,
+        voice: &Rc<Voice>,
+        rules: &Arc<Rules>,
+        client: Client,
+        inbound: impl Stream<Item = Inbound> + 'static,
+    ) -> Addr<Self> {
+        let mut connection = Self::on(worker, voice, rules, client);
+        connection.readers = Readers::Moved;
+        Self::create(|cx| {
+            connection.listen(inbound, cx);
+            connection
+        })
+    }
+
+    fn on(worker: &Rc<Worker>, voice: &Rc<Voice>, rules: &Arc<Rules>, client: Client) -> Self {
+        Self {
+            worker: Rc::clone(worker),
+            voice: Rc::clone(voice),
+            rules: Arc::clone(rules),
+            client,
+            readers: Readers::Nobody,
+            held_back: None,
+            alarm: None,
+            lingering: None,
         }
     }
 
-    fn want(&mut self, intent: Intent, tag: Tag, cx: &mut Context<Self>) {
-        self.is_ready = true;
-        let request = match intent {
-            Intent::Ready => Request::Ready,
-            Intent::Ident { claimed, data } => return self.verify(claimed, data, tag, cx),
-            Intent::Join(channel) => Request::Join(channel),
-            Intent::Leave(channel) => Request::Leave(channel),
-            Intent::Resume { token, last } => Request::Resume { token, last },
-        };
-        self.ask(request, tag, cx);
-    }
-
-    fn verify(&self, claimed: Option<UserName>, data: serde_json::Value, tag: Tag, cx: &mut Context<Self>) {
-        let (clients, bearer) = (Arc::clone(&self.worker.clients), self.bearer.clone());
-        let verified = async move {
-            let credentials = Credentials {
-                data: &data,
-                bearer: bearer.as_deref(),
-            };
-            clients.verify(credentials).await
-        };
-        let verified = verified.into_actor(self).map(|verdict, connection, cx| {
-            let user = match verdict {
-                Ok(Identity { user }) => user.or(claimed).ok_or(Rejection::MissingField("data.username")),
-                Err(_) => Err(Rejection::IdentDenied),
-            };
-            match user {
-                Ok(user) => connection.ask(Request::Ident(user), tag, cx),
-                Err(rejection) => {
-                    connection.voice.tell(&Notice::Rejected(rejection), &tag);
-                    connection.voice.answered();
-                }
-            }
-        });
-        cx.wait(verified);
-    }
-
-    pub(in crate::client) fn keeps_pace(&mut self) -> bool {
-        let (rate, burst) = self.worker.pace;
-        self.pace.allows(rate, burst, Instant::now())
-    }
-
-    pub(in crate::client) fn receive(&mut self, text: &str, cx: &mut Context<Self>) {
-        if !self.keeps_pace() {
-            let rejection = Rejection::TooFast(self.worker.pace.0);
-            self.voice.refuse(text, &rejection);
-            return self.voice.answered();
+    fn listen(&self, inbound: impl Stream<Item = Inbound> + 'static, cx: &mut Context<Self>) {
+        self.voice.belongs_to(cx.address().downgrade());
+        if let Some(listing) = &self.client.listing {
+            listing.fill(cx.address());
         }
-        let wishes = self.voice.receive(text);
-        self.grant(wishes, cx);
+        cx.spawn(Pump::new(inbound));
     }
 
-    fn receive_binary(&mut self, data: Bytes, cx: &mut Context<Self>) {
-        if !self.keeps_pace() {
-            return self.voice.refuse("", &Rejection::TooFast(self.worker.pace.0));
-        }
-        let wishes = self.voice.receive_binary(data);
-        self.grant(wishes, cx);
-    }
-
-    fn grant(&mut self, wishes: Vec<Reaction>, cx: &mut Context<Self>) {
-        if wishes.is_empty() {
-            // Whoever begins with something else does not come back to an earlier connection.
-            if !self.is_ready && matches!(self.rules.start, Start::Grace(_)) {
-                self.is_ready = true;
-                return self.ask(Request::Ready, None, cx);
-            }
-            self.voice.answered();
-        }
-        for reaction in wishes {
-            if let Reaction::Want(intent, tag) = reaction {
-                self.want(intent, tag, cx);
-            }
-        }
-    }
-
-    /// Takes what the client said, whatever wire it came by.
-    pub(in crate::client) fn hear(&mut self, inbound: Inbound, cx: &mut Context<Self>) {
-        if self.voice.ended().is_some() {
-            if let Inbound::Close(_) = inbound {
-                cx.stop();
-            }
-            return;
-        }
+    /// Takes what the client said, whatever wire it came by. Signs of life do not wait for their turn.
+    pub(in crate::client) fn hear(&mut self, inbound: Inbound, reply: Reply, cx: &mut Context<Self>) {
         match inbound {
-            Inbound::Text(text) => self.receive(&text, cx),
-            Inbound::Binary(data) => self.receive_binary(data, cx),
             Inbound::Ping(pong) => self.voice.control(pong),
             Inbound::Pong => {}
-            Inbound::Broken(ending) => self.voice.end(ending),
+            inbound => {
+                self.client.turns.push(Turn::Hear(inbound, reply));
+                return self.advance(cx);
+            }
+        }
+        if let Reply::Taken(taken) = reply {
+            let _ = taken.send(Taken::Heard);
+        }
+    }
+
+    /// Takes one turn after the other, until a wish is in work or nothing waits.
+    pub(in crate::client) fn advance(&mut self, cx: &mut Context<Self>) {
+        while !self.client.turns.is_busy() {
+            if !self.client.turns.goes_on() {
+                // The message before has all of its answers.
+                self.voice.answered();
+            }
+            match self.client.turns.next() {
+                None => break,
+                Some(Turn::Hear(inbound, reply)) => self.look_at(inbound, reply, cx),
+                Some(Turn::Grant(intent, tag)) => self.grant(intent, tag, cx),
+                Some(Turn::Since(last, done)) => self.again(last, done, cx),
+                // Whoever does not wait for it any more has no use for it.
+                Some(Turn::Settle(done)) => drop(done.send(())),
+                Some(Turn::Move(leave)) => self.leave(leave, cx),
+            }
+        }
+        if !self.client.turns.holds_back()
+            && let Some(pump) = self.held_back.take()
+        {
+            pump.wake();
+        }
+    }
+
+    fn look_at(&mut self, inbound: Inbound, reply: Reply, cx: &mut Context<Self>) {
+        let is_over = self.voice.ended().is_some();
+        match reply {
+            Reply::Usual => {}
+            Reply::Taken(taken) => drop(taken.send(if is_over { Taken::Ended } else { Taken::Heard })),
+            Reply::Word(_) if is_over => return,
+            Reply::Word(to) => self.voice.answer_to(to),
+        }
+        match inbound {
             Inbound::Close(ending) => {
                 self.voice.end(ending);
                 cx.stop();
             }
+            _ if is_over => {}
+            Inbound::Text(text) if self.keeps_pace() => {
+                let uttered = self.voice.receive(&text);
+                self.take_up(uttered, cx);
+            }
+            Inbound::Text(text) => {
+                let rejection = Rejection::TooFast(self.worker.pace.0);
+                let uttered = self.voice.refuse(&text, &rejection);
+                self.take_up(uttered, cx);
+            }
+            Inbound::Binary(data) => {
+                let uttered = self.receive_binary(data);
+                self.take_up(uttered, cx);
+            }
+            Inbound::Broken(ending) => self.voice.end(ending),
+            Inbound::Ping(_) | Inbound::Pong => {}
         }
+        // Whoever begins with something else does not come back to an earlier connection.
+        if !self.client.is_ready
+            && !self.client.turns.goes_on()
+            && matches!(self.rules.start, Start::Grace(_))
+            && !is_over
+        {
+            self.client.turns.insert(vec![(Intent::Ready, None)]);
+        }
+    }
+
+    fn receive_binary(&mut self, data: Bytes) -> Uttered {
+        if self.keeps_pace() {
+            self.voice.receive_binary(data)
+        } else {
+            self.voice.refuse("", &Rejection::TooFast(self.worker.pace.0))
+        }
+    }
+
+    /// Whether the client may say something more now.
+    pub(in crate::client) fn keeps_pace(&mut self) -> bool {
+        let (rate, burst) = self.worker.pace;
+        self.client.pace.allows(rate, burst, Instant::now())
+    }
+
+    /// What a conversation said that does not concern the wire: its wishes have the next turns.
+    pub(in crate::client) fn take_up(&mut self, uttered: Uttered, cx: &mut Context<Self>) {
+        let Uttered { wishes, wakes } = uttered;
+        self.client.turns.insert(wishes);
+        if let Some(after) = wakes {
+            self.client.wakes = Some(Instant::now() + after);
+            self.set_alarm(cx);
+        }
+    }
+
+    fn set_alarm(&mut self, cx: &mut Context<Self>) {
+        if let Some(earlier) = self.alarm.take() {
+            cx.cancel_future(earlier);
+        }
+        self.alarm = self.client.wakes.map(|at| {
+            let wait = at.saturating_duration_since(Instant::now());
+            cx.run_later(wait, |connection, cx| {
+                connection.alarm = None;
+                connection.client.wakes = None;
+                let Uttered { wishes, wakes } = connection.voice.wake_conversation();
+                // Nobody's turn is interrupted.
+                for (intent, tag) in wishes {
+                    connection.client.turns.push(Turn::Grant(intent, tag));
+                }
+                connection.take_up(
+                    Uttered {
+                        wishes: Vec::new(),
+                        wakes,
+                    },
+                    cx,
+                );
+                connection.advance(cx);
+            })
+        });
     }
 
     /// Looks for signs of life, and asks for one when it is time.
     fn watch(&mut self, cx: &mut Context<Self>) {
         let now = Instant::now();
         let rules = self.rules.heartbeat;
-        // Whoever is not asked and waits for an answer is there.
+        // Whoever is not asked and waits for an answer is there; whoever is not read cannot be heard.
         let waits = rules.every.is_none() && self.readers.is_attached();
-        let heard = if waits { now } else { self.last_heard };
-        let again = match self.heart.beat(rules, heard) {
+        let heard = if waits || self.held_back.is_some() {
+            now
+        } else {
+            self.client.last_heard
+        };
+        let again = match self.client.heart.beat(rules, heard) {
             Beat::Ask(again) => {
                 self.voice.ping();
                 Some(again)
@@ -244,17 +268,25 @@ impl Connection {
     }
 
     /// Gives the seat up and leaves the client a moment to answer the goodbye.
-    fn depart(&mut self, ending: Ending, cx: &mut Context<Self>) {
-        if let Some(seat) = self.seat.take() {
-            debug!("{} ends: {} {}", self.id, ending.code(), ending.reason());
+    pub(in crate::client) fn depart(&mut self, ending: Ending, cx: &mut Context<Self>) {
+        if let Some(seat) = self.client.seat.take() {
+            debug!("{} ends: {} {}", self.client.id, ending.code(), ending.reason());
             self.give_up(seat, ending);
             // Nobody will ask for the last words of a client that shows no life.
-            if ending == Ending::Lifeless && self.listing.is_some() && !self.readers.is_attached() {
+            if ending == Ending::Lifeless && self.client.listing.is_some() && !self.readers.is_attached() {
                 cx.stop();
             } else {
-                self.readers.linger(self.rules.linger, cx);
+                self.linger(cx);
             }
         }
+    }
+
+    /// Leaves the client some time to hear the last words; begins anew each time.
+    pub(in crate::client) fn linger(&mut self, cx: &mut Context<Self>) {
+        if let Some(earlier) = self.lingering.take() {
+            cx.cancel_future(earlier);
+        }
+        self.lingering = Some(cx.run_later(self.rules.linger, |_, cx| cx.stop()));
     }
 
     pub(in crate::client) fn give_up(&self, seat: SeatKey, ending: Ending) {
@@ -279,56 +311,64 @@ impl Actor for Connection {
 
     fn started(&mut self, cx: &mut Self::Context) {
         match self.rules.start {
-            _ if self.is_ready => {}
+            _ if self.client.is_ready => {}
             Start::Grace(time) => {
-                cx.run_later(time, |connection, cx| connection.ask(Request::Ready, None, cx));
+                cx.run_later(time, |connection, cx| {
+                    if !connection.client.is_ready {
+                        connection.client.turns.push(Turn::Grant(Intent::Ready, None));
+                        connection.advance(cx);
+                    }
+                });
             }
             Start::WhenSaid(time) => {
                 cx.run_later(time, |connection, _| {
-                    if !connection.is_ready {
+                    if !connection.client.is_ready {
                         connection.voice.end(Ending::Lifeless);
                     }
                 });
             }
         }
-        let wait = self.heart.due().saturating_duration_since(Instant::now());
+        let wait = self.client.heart.due().saturating_duration_since(Instant::now());
         cx.run_later(wait, Self::watch);
+        self.set_alarm(cx);
         // One that moved here may have ended on the way.
-        if let Some(ending) = self.voice.ended() {
-            self.depart(ending, cx);
+        match self.voice.ended() {
+            Some(ending) => self.depart(ending, cx),
+            None => self.advance(cx),
         }
     }
 
     fn stopping(&mut self, _: &mut Self::Context) -> Running {
         let ending = self.voice.ended().unwrap_or(Ending::Vanished);
-        if let Some(seat) = self.seat.take() {
+        if let Some(seat) = self.client.seat.take() {
             self.give_up(seat, ending);
         }
+        self.client.turns.clear();
         self.voice.finish();
         Running::Stop
     }
 }
 
-impl StreamHandler<Inbound> for Connection {
-    fn handle(&mut self, inbound: Inbound, cx: &mut Self::Context) {
-        self.last_heard = Instant::now();
-        self.hear(inbound, cx);
-    }
-
-    fn finished(&mut self, cx: &mut Self::Context) {
-        cx.stop();
-    }
-}
-
-/// The lane has ended.
+/// The voice has something that its client's actor must see to.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Stop(pub Ending);
+pub enum Poke {
+    /// It has ended.
+    Ended(Ending),
+    /// What it was told made it want something.
+    Uttered,
+}
 
-impl Handler<Stop> for Connection {
+impl Handler<Poke> for Connection {
     type Result = ();
 
-    fn handle(&mut self, Stop(ending): Stop, cx: &mut Self::Context) {
-        self.depart(ending, cx);
+    fn handle(&mut self, poke: Poke, cx: &mut Context<Self>) {
+        match poke {
+            Poke::Ended(ending) => self.depart(ending, cx),
+            Poke::Uttered => {
+                self.listen_to_itself(cx);
+                self.advance(cx);
+            }
+        }
     }
 }

@@ -10,13 +10,16 @@ pub mod heartbeat;
 pub mod newcomer;
 pub mod outbox;
 pub mod pace;
+mod pump;
 pub mod quiet;
 pub mod requests;
+pub mod turns;
 pub mod voice;
+mod wishes;
 
 pub use actor::Connection;
 pub use courier::{Courier, Voices};
-pub use newcomer::{Inbound, Newcomer, Worker};
+pub use newcomer::{Client, Inbound, Newcomer, Worker};
 pub use outbox::{Outbox, OutboxBounds};
 pub use pace::Pace;
 pub use requests::{Reader, Reading, Register, Rules};

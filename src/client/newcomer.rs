@@ -1,34 +1,37 @@
-//! What a connection is made of: its worker, what its transport hands it, and what distinguishes it from the others.
+//! What a connection is made of: its worker, what its carrier hands it, and what distinguishes it from the others.
 //!
 //! In and out: plain values. They decide nothing.
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix::Addr;
 use bytes::Bytes;
-use turted_core::{Authenticator, Ending, Welcome};
+use turted_core::{Authenticator, Ending, Intent, Welcome};
 
 use super::courier::{Courier, Voices};
+use super::heartbeat::Heart;
+use super::pace::Pace;
 use super::requests::register::{Listing, Register};
 use super::requests::rules::Rules;
-use super::voice::Voice;
-use crate::dispatcher::{Dispatcher, LaneKey, Request};
+use super::turns::Turns;
+use crate::dispatcher::{Dispatcher, SeatKey};
 
-/// What a transport hands to a connection.
+/// What a carrier hands to a connection.
 #[derive(Debug)]
 pub enum Inbound {
     /// A text message.
     Text(String),
     /// A message that is not text.
     Binary(Bytes),
-    /// A sign of life that needs an answer, framed by the transport.
+    /// A sign of life that needs an answer, framed by the carrier.
     Ping(Bytes),
     /// A sign of life.
     Pong,
     /// The client said goodbye.
     Close(Ending),
-    /// The client broke its transport's rules.
+    /// The client broke its carrier's rules.
     Broken(Ending),
 }
 
@@ -43,30 +46,99 @@ pub struct Worker {
     pub courier: usize,
     /// This worker's courier.
     pub carrier: Addr<Courier>,
-    /// Where its lane is filed.
+    /// Where its voice is filed.
     pub voices: Rc<Voices>,
     /// Who can be found by an id, whichever worker the request comes to.
     pub register: Arc<Register>,
     /// Messages per second, and burst.
     pub pace: (u32, u32),
+    /// How long a wish may be in work.
+    pub patience: Duration,
 }
 
-/// What distinguishes one client from the others of its worker.
+/// A client that was let in.
 pub struct Newcomer {
-    /// Its lane, filed under `key`.
-    pub voice: Rc<Voice>,
-    /// The lane's address.
-    pub key: LaneKey,
-    /// How its events are encoded.
-    pub encoder: usize,
     /// Its first words.
     pub welcome: Welcome,
-    /// `Authorization: Bearer …` of its handshake.
+    /// `Authorization: Bearer …` of its request.
     pub bearer: Option<Box<str>>,
-    /// How its transport wants it to behave.
-    pub rules: Arc<Rules>,
-    /// What it asks for before anybody speaks.
-    pub first: Option<Request>,
+    /// What it wants before anybody speaks.
+    pub first: Option<Intent>,
     /// Where requests find it.
     pub listing: Option<Listing>,
+    /// What is written before the dialect's first words.
+    pub opening: Option<Bytes>,
+}
+
+impl Newcomer {
+    /// A client that says everything else later.
+    #[must_use]
+    pub fn new(welcome: Welcome, bearer: Option<Box<str>>) -> Self {
+        Self {
+            welcome,
+            bearer,
+            first: None,
+            listing: None,
+            opening: None,
+        }
+    }
+}
+
+/// What distinguishes one client from the others of its worker, and goes along when it moves to another.
+pub struct Client {
+    /// Its place with the Dispatcher, as soon as it has one and as long as it is not given up.
+    pub(in crate::client) seat: Option<SeatKey>,
+    /// Its public id.
+    pub(in crate::client) id: Arc<str>,
+    /// `Authorization: Bearer …` of its request.
+    pub(in crate::client) bearer: Option<Box<str>>,
+    /// What it said and wants.
+    pub(in crate::client) turns: Turns,
+    /// How much it may say.
+    pub(in crate::client) pace: Pace,
+    /// When it was heard last.
+    pub(in crate::client) last_heard: Instant,
+    /// When to ask for a sign of life.
+    pub(in crate::client) heart: Heart,
+    /// When its conversation wants to be woken.
+    pub(in crate::client) wakes: Option<Instant>,
+    /// Where requests find it.
+    pub(in crate::client) listing: Option<Listing>,
+    /// Whether it has said that it wants events, in whatever way.
+    pub(in crate::client) is_ready: bool,
+}
+
+impl Client {
+    /// A client that has just come.
+    pub(in crate::client) fn new(newcomer: Newcomer, worker: &Worker, rules: &Rules) -> Self {
+        let now = Instant::now();
+        Self {
+            seat: None,
+            id: newcomer.welcome.connection,
+            bearer: newcomer.bearer,
+            turns: Turns::default(),
+            pace: Pace::new(worker.pace.1, now),
+            last_heard: now,
+            heart: Heart::new(rules.heartbeat, now),
+            wakes: None,
+            listing: newcomer.listing,
+            is_ready: false,
+        }
+    }
+
+    /// What stays behind when it moves: nobody.
+    pub(in crate::client) fn remainder(&self) -> Self {
+        Self {
+            seat: None,
+            id: Arc::clone(&self.id),
+            bearer: None,
+            turns: Turns::default(),
+            pace: Pace::new(0, self.last_heard),
+            last_heard: self.last_heard,
+            heart: self.heart,
+            wakes: None,
+            listing: None,
+            is_ready: self.is_ready,
+        }
+    }
 }

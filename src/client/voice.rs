@@ -1,20 +1,24 @@
-//! The way to one client's wire, shared by its actor, its courier and its transport. All three live on one worker thread.
+//! What speaks to one client: its conversation, the framing and the outbox. Shared by the client's actor, its courier and its carrier, which all
+//! live on one worker thread.
 //!
 //! In: frames that are ready, notices and endings that the client's conversation must still put into words. Out: an outbox in
 //! the right order. It does not know who else is connected.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use actix::WeakAddr;
 use bytes::Bytes;
+use log::error;
 use tokio::sync::oneshot;
-use turted_core::{Ending, Notice, Rejection, Tag, Welcome};
+use turted_core::{Conversation, Ending, Intent, Notice, Reaction, Rejection, Tag, Welcome};
 
-use super::actor::{Connection, Stop};
+use super::actor::{Connection, Poke};
 use super::outbox::{Outbox, OutboxBounds};
-use crate::client::quiet::Quiet;
-use turted_core::{Conversation, Reaction};
+use super::quiet::Quiet;
 
 /// How a transport wraps what a conversation says.
 pub trait Framing: Sync {
@@ -39,7 +43,7 @@ pub enum WhenFull {
     Drop,
 }
 
-/// One client's lane.
+/// One client's voice.
 pub struct Voice {
     outbox: RefCell<Outbox>,
     conversation: RefCell<Box<dyn Conversation>>,
@@ -48,9 +52,36 @@ pub struct Voice {
     ended: Cell<Option<Ending>>,
     owner: RefCell<Option<WeakAddr<Connection>>>,
     answer: RefCell<Option<Box<Answer>>>,
-    reader: Cell<u32>,
-    is_probed: Cell<bool>,
+    /// What it wanted when it was told something.
+    uttered: RefCell<Uttered>,
     is_held: Cell<bool>,
+}
+
+/// What a conversation wants besides words to the wire.
+#[derive(Debug, Default)]
+pub struct Uttered {
+    /// In order.
+    pub wishes: Vec<(Intent, Tag)>,
+    /// After which time it wants to be woken; the last word counts.
+    pub wakes: Option<Duration>,
+}
+
+impl Uttered {
+    fn is_nothing(&self) -> bool {
+        self.wishes.is_empty() && self.wakes.is_none()
+    }
+
+    fn add(&mut self, more: Self) {
+        self.wishes.extend(more.wishes);
+        self.wakes = more.wakes.or(self.wakes);
+    }
+}
+
+/// What a voice leaves to another that goes on with its client.
+pub struct Speech {
+    conversation: Box<dyn Conversation>,
+    frames: Vec<Bytes>,
+    ended: Option<Ending>,
 }
 
 /// Where the answer to one command goes when it does not take the outbox.
@@ -60,7 +91,7 @@ struct Answer {
 }
 
 impl Voice {
-    /// A lane for a client that has just been accepted.
+    /// A voice for a client that has just been accepted.
     #[must_use]
     pub fn new(
         conversation: Box<dyn Conversation>,
@@ -76,13 +107,12 @@ impl Voice {
             ended: Cell::new(None),
             owner: RefCell::new(None),
             answer: RefCell::new(None),
-            reader: Cell::new(0),
-            is_probed: Cell::new(false),
+            uttered: RefCell::default(),
             is_held: Cell::new(false),
         }
     }
 
-    /// Whom to tell when the lane ends.
+    /// Whom to tell when it ends.
     pub fn belongs_to(&self, owner: WeakAddr<Connection>) {
         self.owner.replace(Some(owner));
     }
@@ -138,28 +168,42 @@ impl Voice {
     }
 
     /// The first words.
-    pub fn welcome(&self, welcome: &Welcome) {
-        self.converse(|conversation, out| conversation.welcome(welcome, out));
+    pub fn welcome(&self, welcome: &Welcome) -> Uttered {
+        self.converse(|conversation, out| conversation.welcome(welcome, out))
     }
 
-    /// Something the server has to tell this client.
+    /// Something the server has to tell this client. What the conversation wants then is kept for the client's actor.
     pub fn tell(&self, notice: &Notice, tag: &Tag) {
-        self.converse(|conversation, out| conversation.notify(notice, tag, out));
+        let uttered = self.converse(|conversation, out| conversation.notify(notice, tag, out));
+        if !uttered.is_nothing() {
+            self.uttered.borrow_mut().add(uttered);
+            self.poke(Poke::Uttered);
+        }
     }
 
-    /// A message from the client; what it wants is left to the caller.
-    pub fn receive(&self, text: &str) -> Vec<Reaction> {
+    /// What the conversation wanted when it was told something.
+    pub fn uttered(&self) -> Uttered {
+        self.uttered.take()
+    }
+
+    /// A message from the client.
+    pub fn receive(&self, text: &str) -> Uttered {
         self.converse(|conversation, out| conversation.receive(text, out))
     }
 
     /// As [`receive`](Self::receive), for a message that is not text.
-    pub fn receive_binary(&self, data: Bytes) -> Vec<Reaction> {
+    pub fn receive_binary(&self, data: Bytes) -> Uttered {
         self.converse(|conversation, out| conversation.receive_binary(data, out))
     }
 
     /// A message from the client that is only answered with a rejection.
-    pub fn refuse(&self, text: &str, rejection: &Rejection) {
-        self.converse(|conversation, out| conversation.refuse(text, rejection, out));
+    pub fn refuse(&self, text: &str, rejection: &Rejection) -> Uttered {
+        self.converse(|conversation, out| conversation.refuse(text, rejection, out))
+    }
+
+    /// The time is over after which the conversation wanted to be woken.
+    pub fn wake_conversation(&self) -> Uttered {
+        self.converse(|conversation, out| conversation.wake(out))
     }
 
     /// Says goodbye and takes nothing more. The first ending counts.
@@ -170,7 +214,13 @@ impl Voice {
         self.ended.set(Some(ending));
         let mut farewell = Vec::new();
         if ending != Ending::Vanished {
-            self.conversation.borrow_mut().farewell(ending, &mut farewell);
+            let said = catch_unwind(AssertUnwindSafe(|| {
+                self.conversation.borrow_mut().farewell(ending, &mut farewell);
+            }));
+            if let Err(panic) = said {
+                farewell.clear();
+                self.silence(&*panic);
+            }
         }
         {
             let mut outbox = self.outbox.borrow_mut();
@@ -187,13 +237,28 @@ impl Voice {
                 outbox.push_last(frame);
             }
         }
+        self.poke(Poke::Ended(ending));
+    }
+
+    fn poke(&self, poke: Poke) {
         if let Some(owner) = self.owner.borrow().as_ref().and_then(WeakAddr::upgrade) {
-            // A mailbox that is full or closed belongs to an actor that looks at `ended` next.
-            let _ = owner.try_send(Stop(ending));
+            // A mailbox that is full or closed belongs to an actor that looks here next.
+            let _ = owner.try_send(poke);
         }
     }
 
-    /// Why the lane ended, if it has.
+    /// A conversation that has panicked says nothing more.
+    fn silence(&self, panic: &(dyn Any + Send)) {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        error!(
+            "a conversation panicked and its client is ended: {}",
+            text.unwrap_or("no message")
+        );
+        self.conversation.replace(Box::new(Quiet));
+    }
+
+    /// Why it ended, if it has.
     pub fn ended(&self) -> Option<Ending> {
         self.ended.get()
     }
@@ -213,8 +278,13 @@ impl Voice {
         self.is_held.set(true);
     }
 
-    /// Goes on with a conversation that was begun on another lane: first what was left there, then what came here meanwhile.
-    pub fn adopt(&self, conversation: Box<dyn Conversation>, frames: Vec<Bytes>, ended: Option<Ending>) {
+    /// Goes on with what another voice began: first what was left there, then what came here meanwhile.
+    pub fn adopt(&self, speech: Speech) {
+        let Speech {
+            conversation,
+            frames,
+            ended,
+        } = speech;
         self.conversation.replace(conversation);
         self.is_held.set(false);
         if ended.is_some() {
@@ -225,10 +295,18 @@ impl Voice {
         outbox.wake();
     }
 
-    /// Gives everything away; from here on this lane says nothing.
-    pub fn surrender(&self) -> (Box<dyn Conversation>, Vec<Bytes>) {
-        let conversation = self.conversation.replace(Box::new(Quiet));
-        (conversation, self.outbox.borrow_mut().take_all())
+    /// Nobody comes whose conversation it could go on with.
+    pub fn release(&self) {
+        self.is_held.set(false);
+    }
+
+    /// Gives everything away; from here on this voice says nothing.
+    pub fn surrender(&self) -> Speech {
+        Speech {
+            conversation: self.conversation.replace(Box::new(Quiet)),
+            frames: self.outbox.borrow_mut().take_all(),
+            ended: self.ended.get(),
+        }
     }
 
     /// The next chunk for the wire.
@@ -240,33 +318,9 @@ impl Voice {
         self.outbox.borrow_mut().poll_chunk(cx)
     }
 
-    /// A new reader, which takes the place of the one before.
-    pub fn next_reader(&self) -> u32 {
-        self.reader.set(self.reader.get().wrapping_add(1));
+    /// Lets whoever waits for a chunk look again.
+    pub fn wake(&self) {
         self.outbox.borrow().wake();
-        self.reader.get()
-    }
-
-    /// Whether readers get nothing but what is there.
-    pub fn send_readers_away(&self, away: bool) {
-        self.is_probed.set(away);
-        self.outbox.borrow().wake();
-    }
-
-    /// See [`send_readers_away`](Self::send_readers_away).
-    pub fn is_probed(&self) -> bool {
-        self.is_probed.get()
-    }
-
-    /// The next chunk for this reader; `None` when another took its place, it shall not wait, or nothing more will come.
-    pub fn poll_for(&self, reader: u32, cx: &Context<'_>) -> Poll<Option<Bytes>> {
-        if self.reader.get() != reader {
-            return Poll::Ready(None);
-        }
-        match self.poll_chunk(cx) {
-            Poll::Pending if self.is_probed.get() || self.ended.get().is_some() => Poll::Ready(None),
-            polled => polled,
-        }
     }
 
     /// Whether nothing waits.
@@ -280,32 +334,38 @@ impl Voice {
     }
 
     /// Does what the conversation asks, as far as it concerns the wire; gives back the rest.
-    fn converse(&self, say: impl FnOnce(&mut dyn Conversation, &mut Vec<Reaction>)) -> Vec<Reaction> {
-        let mut reactions = Vec::new();
+    fn converse(&self, say: impl FnOnce(&mut dyn Conversation, &mut Vec<Reaction>)) -> Uttered {
+        let mut uttered = Uttered::default();
         if self.ended.get().is_some() {
-            return reactions;
+            return uttered;
         }
-        say(&mut **self.conversation.borrow_mut(), &mut reactions);
-        reactions.retain(|reaction| match reaction {
-            Reaction::Send(text) => {
-                match &mut *self.answer.borrow_mut() {
-                    Some(answer) if answer.text.is_none() => answer.text = Some(text.clone()),
-                    _ => self.control(self.framing.message(text)),
+        let mut reactions = Vec::new();
+        let said = catch_unwind(AssertUnwindSafe(|| {
+            say(&mut **self.conversation.borrow_mut(), &mut reactions)
+        }));
+        if let Err(panic) = said {
+            self.silence(&*panic);
+            self.end(Ending::Internal);
+            return uttered;
+        }
+        for reaction in reactions {
+            match reaction {
+                Reaction::Want(intent, tag) => uttered.wishes.push((intent, tag)),
+                Reaction::Wake(after) => uttered.wakes = Some(after),
+                Reaction::Send(text) => match &mut *self.answer.borrow_mut() {
+                    Some(answer) if answer.text.is_none() => answer.text = Some(text),
+                    _ => self.control(self.framing.message(&text)),
+                },
+                Reaction::SendBinary(data) => {
+                    if let Some(frame) = self.framing.binary(&data) {
+                        self.control(frame);
+                    }
                 }
-                false
+                Reaction::Close(ending) => self.end(ending),
+                // `core` may name more than a wire can do.
+                _ => {}
             }
-            Reaction::SendBinary(data) => {
-                if let Some(frame) = self.framing.binary(data) {
-                    self.control(frame);
-                }
-                false
-            }
-            Reaction::Close(ending) => {
-                self.end(*ending);
-                false
-            }
-            Reaction::Want(..) => true,
-        });
-        reactions
+        }
+        uttered
     }
 }

@@ -47,7 +47,7 @@ fn dialects() -> Vec<(&'static str, Box<dyn Protocol>)> {
 
 /// What a connection keeps when its wire is lost.
 #[derive(Clone, Default)]
-struct Standing {
+struct Kept {
     connection: String,
     tokens: Vec<String>,
     opened: u64,
@@ -55,7 +55,7 @@ struct Standing {
     channels: Vec<ChannelName>,
 }
 
-impl Standing {
+impl Kept {
     fn via<'a>(&self, dispatch: &'a Dispatch) -> Option<&'a Target> {
         dispatch.targets.iter().find(|target| match target {
             Target::User(user) => self.user.as_ref() == Some(user),
@@ -69,8 +69,8 @@ struct Player<'a> {
     protocol: &'a dyn Protocol,
     conversation: Box<dyn Conversation>,
     wires: u32,
-    standing: Standing,
-    parked: Vec<Standing>,
+    standing: Kept,
+    parked: Vec<Kept>,
     log: Vec<Dispatch>,
     /// It may be about to continue an earlier connection: events wait in the log.
     is_fresh: bool,
@@ -85,7 +85,7 @@ impl<'a> Player<'a> {
             protocol,
             conversation: protocol.open(),
             wires: 0,
-            standing: Standing::default(),
+            standing: Kept::default(),
             parked: Vec::new(),
             log: Vec::new(),
             is_fresh: true,
@@ -107,6 +107,7 @@ impl<'a> Player<'a> {
             ("hasty", text) => {
                 self.converse(&|conversation, out| conversation.refuse(text, &Rejection::TooFast(100), out));
             }
+            ("woken", "") => self.converse(&|conversation, out| conversation.wake(out)),
             ("push", body) => self.push(body),
             ("end", reason) => {
                 let ending = Ending::ALL.into_iter().find(|ending| ending.reason() == reason);
@@ -139,11 +140,11 @@ impl<'a> Player<'a> {
             window: 120,
             ping: 25,
         };
-        self.standing = Standing {
+        self.standing = Kept {
             connection,
             tokens: vec![token],
             opened: self.log.len() as u64,
-            ..Standing::default()
+            ..Kept::default()
         };
         self.conversation = self.protocol.open();
         self.is_fresh = self.protocol.resumes();
@@ -163,6 +164,8 @@ impl<'a> Player<'a> {
                 Reaction::Send(text) => self.say(&text),
                 Reaction::SendBinary(data) => self.happened.push_back(format!("S# {}", hex::encode(data))),
                 Reaction::Close(ending) => self.end(ending),
+                Reaction::Wake(after) => self.happened.push_back(format!("wakes {}", after.as_millis())),
+                other => panic!("no story knows {other:?}"),
             }
         }
         for (intent, tag) in wishes {
@@ -218,12 +221,13 @@ impl<'a> Player<'a> {
             }
             Intent::Leave(channel) => Notice::Rejected(Rejection::NotJoined(channel)),
             Intent::Resume { token, last } => self.resume(&token, last.as_deref()),
+            other => panic!("no story knows {other:?}"),
         })
     }
 
     fn resume(&mut self, token: &str, last: Option<&str>) -> Notice {
         let mut seen = None;
-        let mut is_known = |parked: &Standing| parked.tokens.iter().any(|own| own == token);
+        let mut is_known = |parked: &Kept| parked.tokens.iter().any(|own| own == token);
         if let Some(at) = self.parked.iter().position(&mut is_known) {
             let own = std::mem::replace(&mut self.standing, self.parked.remove(at));
             self.standing.tokens.extend(own.tokens);

@@ -97,12 +97,7 @@ impl Desk {
         };
         let recovers = matches!(
             request,
-            Request::Resume { .. }
-                | Request::Arrive(_)
-                | Request::Return(..)
-                | Request::Since(_)
-                | Request::Move(_)
-                | Request::Gone(_)
+            Request::Resume { .. } | Request::Arrive(_) | Request::Since(_) | Request::Move(_) | Request::Gone(_)
         );
         if fresh && !recovers {
             self.ready(seat);
@@ -118,8 +113,7 @@ impl Desk {
             Request::Join(channel) => Some(self.join(seat, channel)),
             Request::Leave(channel) => Some(self.leave(seat, channel)),
             Request::Resume { token, last } => Some(self.resume(seat, fresh, &token, last, now)),
-            Request::Arrive(arrival) => self.arrive(seat, arrival),
-            Request::Return(token, arrival) => self.come_back(seat, &token, arrival, now),
+            Request::Arrive(arrival) => self.arrive(seat, arrival, now),
             Request::Since(last) => self.since(seat, last),
         };
         if let Some(notice) = notice {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use actix::{Message, Recipient};
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use turted_core::{ChannelName, Dispatch, Ending, Notice, PushError, Receipt, Tag, UserName};
+use turted_core::{Arrival, ChannelName, Dispatch, Ending, Notice, PushError, Receipt, Tag, UserName};
 
 /// Which courier: the index it was enlisted with.
 pub type CourierId = usize;
@@ -76,10 +76,9 @@ pub enum Request {
         /// The last id seen.
         last: Option<Arc<str>>,
     },
-    /// Be somebody and somewhere from the first moment, and hear what came after an event that was seen before.
+    /// Continue an earlier connection, or else be somebody and somewhere from the first moment; and hear what came after an event that was
+    /// seen before.
     Arrive(Arrival),
-    /// Continue the connection of this secret, or arrive if there is none.
-    Return(Arc<str>, Arrival),
     /// Hear again what came after this id (after it opened, if it is empty), whatever was on its way already.
     Since(Arc<str>),
     /// Send everything to this lane from here on.
@@ -92,17 +91,6 @@ pub enum Request {
 #[derive(Debug, Message)]
 #[rtype(result = "bool")]
 pub struct Forget(pub Arc<str>);
-
-/// With what a connection begins.
-#[derive(Debug, Default)]
-pub struct Arrival {
-    /// It was verified as this user.
-    pub user: Option<UserName>,
-    /// Channels to hear.
-    pub channels: Vec<ChannelName>,
-    /// The last id seen.
-    pub last: Option<Arc<str>>,
-}
 
 /// A connector pushes.
 #[derive(Message)]

@@ -16,4 +16,4 @@ pub mod parked;
 pub use actor::{Dispatcher, DispatcherInbox};
 pub use census::Census;
 pub use desk::{Desk, DeskSettings};
-pub use messages::{Arrival, Ask, Carry, Enlist, LaneKey, Open, Parcel, Request, SeatKey};
+pub use messages::{Ask, Carry, Enlist, LaneKey, Open, Parcel, Request, SeatKey};

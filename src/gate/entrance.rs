@@ -4,16 +4,15 @@
 //! How the refusal looks is the caller's: as text for sockets, as JSON for requests.
 
 use std::fmt::Write as _;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::http::{StatusCode, header};
 use turted_core::Welcome;
 
-use super::Shared;
 use super::admission::{Full, Ticket};
-use crate::client::Worker;
+use super::{Shared, bearer};
+use crate::client::Newcomer;
 
 /// Why a client is not let in.
 pub struct Refused {
@@ -34,16 +33,6 @@ impl Refused {
             why: why.into(),
         }
     }
-}
-
-/// What a client brings along when it is let in.
-pub struct Admitted {
-    /// Counts it as long as it lives.
-    pub ticket: Ticket,
-    /// Its ids and its first words.
-    pub welcome: Welcome,
-    /// The worker that it came to.
-    pub worker: Rc<Worker>,
 }
 
 /// Whether the page that this request comes from may call.
@@ -75,14 +64,14 @@ pub fn check_referer(request: &HttpRequest, shared: &Shared) -> Result<(), Refus
     Err(Refused::new(StatusCode::FORBIDDEN, "bad_origin", why))
 }
 
-/// Lets a client in that passed [`check_origin`].
-pub fn admit(request: &HttpRequest, shared: &Shared) -> Result<Admitted, Refused> {
+/// Lets a client in that passed [`check_origin`]; the ticket counts it as long as it lives.
+pub fn admit(request: &HttpRequest, shared: &Shared) -> Result<(Newcomer, Ticket), Refused> {
     let internal = |why: &str| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", why);
     if shared.shutdown.is_wanted() {
         let why = "the server is shutting down";
         return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", why));
     }
-    let (Some(peer), Some(worker)) = (request.peer_addr(), request.app_data::<Rc<Worker>>()) else {
+    let Some(peer) = request.peer_addr() else {
         return Err(internal("the connection has no address"));
     };
     let ticket = shared.admission.admit(peer.ip()).map_err(|full| {
@@ -95,16 +84,13 @@ pub fn admit(request: &HttpRequest, shared: &Shared) -> Result<Admitted, Refused
     let (Some(connection), Some(resume)) = (secret::<9>(), secret::<20>()) else {
         return Err(internal("the system has no random numbers"));
     };
-    Ok(Admitted {
-        ticket,
-        welcome: Welcome {
-            connection,
-            resume,
-            window: shared.window,
-            ping: shared.ping.as_secs().max(1),
-        },
-        worker: Rc::clone(worker),
-    })
+    let welcome = Welcome {
+        connection,
+        resume,
+        window: shared.window,
+        ping: shared.ping.as_secs().max(1),
+    };
+    Ok((Newcomer::new(welcome, bearer(request).map(Box::from)), ticket))
 }
 
 /// `N` bytes that nobody can guess (CWE-330), in hexadecimal.

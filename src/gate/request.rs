@@ -40,12 +40,10 @@ pub fn answer(request: &HttpRequest, status: StatusCode, json: impl Into<Bytes>)
 }
 
 /// The worker that a request came to.
-pub fn worker(request: &HttpRequest) -> Result<&Worker, Refused> {
+pub fn worker(request: &HttpRequest) -> Result<&Rc<Worker>, Refused> {
     let found = request.app_data::<Rc<Worker>>();
     let why = "the worker has no courier";
-    found
-        .map(|found| &**found)
-        .ok_or_else(|| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", why))
+    found.ok_or_else(|| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", why))
 }
 
 /// 400.

@@ -40,6 +40,8 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(20);
 const LINGER: Duration = Duration::from_secs(3);
 /// An idle HTTP connection is kept for the next push; longer than common clients keep theirs.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a client's wish may be in work before it gets another answer.
+const WISH: Duration = Duration::from_secs(10);
 /// Handshakes that may wait for a worker.
 const ACCEPT_BACKLOG: i32 = 4096;
 
@@ -107,6 +109,7 @@ impl Workshop {
             voices,
             register: Arc::clone(&self.register),
             pace: self.pace,
+            patience: WISH,
         })
     }
 }

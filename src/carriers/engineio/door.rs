@@ -22,14 +22,15 @@ use super::payload::{self, Format};
 use super::{BODY, EngineEncoder, EngineFraming, Generation, Service, Settings, packets, upgrade};
 use crate::carriers::body::Wire;
 use crate::carriers::websocket::{self, Handshake};
-use crate::carriers::{Guest, Mount, Mounts, Offer, Routes, nothing};
-use crate::client::requests::collect::{Goodbye, Hand};
-use crate::client::requests::register::{Found, Listing, Place};
-use crate::client::{Connection, Inbound, Reader, Reading};
+use crate::carriers::{Mount, Mounts, Offer, Routes, nothing};
+use crate::client::requests::collect::hand;
+use crate::client::requests::register::{Found, Place};
+use crate::client::turns::Taken;
+use crate::client::{Connection, Inbound, Newcomer, Reader, Reading};
 use crate::gate::body::{self, Unread};
 use crate::gate::entrance::{Refused, admit, check_origin, check_referer, secret};
 use crate::gate::request::{Query, first, worker};
-use crate::gate::{Shared, bearer, cors};
+use crate::gate::{Shared, cors};
 
 /// An Engine.IO service for clients of protocol 4 and, perhaps, 3.
 pub struct EngineIo {
@@ -185,17 +186,14 @@ impl Visit<'_> {
         version: Version,
         payload: web::Payload,
     ) -> Result<HttpResponse, Failure> {
-        let admitted = admit(self.request, self.shared)?;
-        let guest = Guest {
-            bearer: bearer(self.request).map(Box::from),
-            first: None,
-            listing: None,
+        let (newcomer, ticket) = admit(self.request, self.shared)?;
+        let newcomer = Newcomer {
             opening: Some(self.service.settings.open(&session_id()?, false)),
-            welcome: admitted.welcome,
+            ..newcomer
         };
-        let (mount, worker) = (&generation.socket, &admitted.worker);
+        let (mount, worker) = (&generation.socket, worker(self.request)?);
         let read = |incoming| packets(incoming, version);
-        let accepted = websocket::accept(self.handshake(payload), mount, worker, guest, read, admitted.ticket).await;
+        let accepted = websocket::accept(self.handshake(payload), mount, worker, newcomer, read, ticket).await;
         Ok(accepted.unwrap_or_else(|error| error.error_response()))
     }
 
@@ -205,26 +203,19 @@ impl Visit<'_> {
         peer: Peer,
         script: Option<Index>,
     ) -> Result<HttpResponse, Failure> {
-        let admitted = admit(self.request, self.shared)?;
-        let session = session_id()?;
-        let Place::Free(listing) = admitted.worker.register.reserve(&self.name(&session), None) else {
+        let (newcomer, ticket) = admit(self.request, self.shared)?;
+        let (worker, session) = (worker(self.request)?, session_id()?);
+        let Place::Free(listing) = worker.register.reserve(&self.name(&session), None) else {
             // An id of ours is random: nobody has it.
             return Err(Error::BadRequest.into());
         };
-        let guest = self.guest(admitted.welcome, listing, &session);
-        let nothing = nothing(admitted.ticket);
-        let (_, connection) = generation.session.connect(&admitted.worker, guest, nothing);
-        self.poll(Reader::single(connection), peer, script).await
-    }
-
-    fn guest(&self, welcome: turted_core::Welcome, listing: Listing, session: &str) -> Guest {
-        Guest {
-            welcome,
-            bearer: bearer(self.request).map(Box::from),
-            first: None,
+        let newcomer = Newcomer {
             listing: Some(listing),
-            opening: Some(self.service.settings.open(session, true)),
-        }
+            opening: Some(self.service.settings.open(&session, true)),
+            ..newcomer
+        };
+        let (_, connection) = generation.session.connect(worker, newcomer, nothing(ticket));
+        self.poll(Reader::single(connection), peer, script).await
     }
 
     async fn poll(&self, reader: Reader, peer: Peer, script: Option<Index>) -> Result<HttpResponse, Failure> {
@@ -282,7 +273,7 @@ impl Visit<'_> {
         };
         let Ok(post) = payload::decode(&bytes, format, peer) else {
             // Whatever it wanted to say, something of it is lost.
-            let _ = connection.send(Goodbye).await;
+            let _ = hand(&connection, Inbound::Close(Ending::Normal)).await;
             return Err(Error::BadRequest.into());
         };
         mark.store(post.encoding as u8, Ordering::Relaxed);
@@ -292,11 +283,11 @@ impl Visit<'_> {
                 Inbound::Binary(data) if data.len() > self.service.settings.max_payload => TOO_BIG,
                 inbound => inbound,
             };
-            match connection.send(Hand(inbound)).await {
-                Ok(true) => {}
-                Ok(false) => return Err(Error::BadRequest.into()),
+            match hand(&connection, inbound).await {
+                Some(Taken::Moved) => return Err(Error::BadRequest.into()),
+                Some(_) => {}
                 // It ended with one of the packets before.
-                Err(_) => break,
+                None => break,
             }
         }
         Ok(HttpResponse::Ok().content_type("text/html").body("ok"))
@@ -309,14 +300,14 @@ impl Visit<'_> {
         connection: Addr<Connection>,
         payload: web::Payload,
     ) -> Result<HttpResponse, Failure> {
-        let admitted = admit(self.request, self.shared)?;
+        let (_, ticket) = admit(self.request, self.shared)?;
         let mount = &generation.socket;
         let (response, incoming) = match self.handshake(payload).answer(mount.message_bytes).await {
             Ok(answered) => answered,
             Err(error) => return Ok(error.error_response()),
         };
-        let voice = upgrade::start(incoming, version, mount, &admitted.worker, connection);
-        Ok(response.map_body(|_, _| BoxBody::new(Wire::new(voice, admitted.ticket))))
+        let voice = upgrade::start(incoming, version, mount, worker(self.request)?, connection);
+        Ok(response.map_body(|_, _| BoxBody::new(Wire::new(voice, ticket))))
     }
 
     fn handshake(&self, payload: web::Payload) -> Handshake<'_> {

@@ -94,17 +94,17 @@ impl Socket {
             courier: self.worker.courier,
             lane: self.worker.voices.insert(Rc::clone(&self.voice)),
         };
-        let (answer, belongings) = oneshot::channel();
+        let (answer, moving) = oneshot::channel();
         // Without an answer the Dispatcher has never heard of the lane.
         let sent = self.connection.send(Move { lane, answer }).await;
-        match (sent, belongings.await) {
-            (Ok(()), Ok(belongings)) => {
+        match (sent, moving.await) {
+            (Ok(()), Ok(moving)) => {
                 let packets = packets(incoming, self.version);
-                Connection::go_on(self.worker, self.voice, self.rules, belongings, packets);
+                Connection::arrive(&self.worker, &self.voice, &self.rules, *moving, packets);
             }
             _ => {
                 self.worker.voices.retire(lane.lane);
-                self.voice.adopt(Box::new(Quiet), Vec::new(), None);
+                self.voice.release();
                 self.close();
             }
         }

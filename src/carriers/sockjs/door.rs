@@ -17,13 +17,13 @@ use super::frame::Form;
 use super::path::{Action, Path};
 use super::{Service, Settings, SockJsEncoder, SockJsFraming, incoming, pages, receive};
 use crate::carriers::websocket::{self, Handshake};
-use crate::carriers::{Guest, Mounts, Offer, Routes, nothing};
-use crate::client::requests::collect::Hand;
+use crate::carriers::{Mounts, Offer, Routes, nothing};
+use crate::client::requests::collect::hand;
 use crate::client::requests::register::{Found, Listing, Place};
-use crate::client::{Connection, Inbound, Reader, Rules, Worker};
+use crate::client::{Connection, Inbound, Newcomer, Reader, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin, check_referer};
 use crate::gate::request::{Query, first, worker};
-use crate::gate::{Shared, bearer, body, cors};
+use crate::gate::{Shared, body, cors};
 
 /// A protocol over SockJS.
 pub struct SockJs(pub Arc<dyn Protocol>, pub Settings);
@@ -159,26 +159,23 @@ impl Visit<'_> {
             let why = "Not a valid websocket request";
             return Err(Refused::new(StatusCode::BAD_REQUEST, "no_websocket", why));
         }
-        let admitted = admit(self.request, self.shared)?;
-        let guest = Guest {
-            welcome: admitted.welcome,
-            bearer: bearer(self.request).map(Box::from),
-            first: None,
-            listing: None,
+        let (newcomer, ticket) = admit(self.request, self.shared)?;
+        let newcomer = Newcomer {
             opening: is_framed.then(super::opening),
+            ..newcomer
         };
         let handshake = Handshake {
             request: self.request,
             payload,
             subprotocols: &[],
         };
-        let worker = &admitted.worker;
+        let worker = worker(self.request)?;
         let response = if is_framed {
             let mount = &self.service.socket;
-            websocket::accept(handshake, mount, worker, guest, super::framed, admitted.ticket).await
+            websocket::accept(handshake, mount, worker, newcomer, super::framed, ticket).await
         } else {
             let mount = &self.service.raw;
-            websocket::accept(handshake, mount, worker, guest, websocket::plain, admitted.ticket).await
+            websocket::accept(handshake, mount, worker, newcomer, websocket::plain, ticket).await
         };
         Ok(response.unwrap_or_else(|error| error.error_response()))
     }
@@ -220,16 +217,13 @@ impl Visit<'_> {
 
     /// Begins a session.
     fn open(&self, listing: Listing) -> Result<Addr<Connection>, Refused> {
-        let admitted = admit(self.request, self.shared)?;
-        let guest = Guest {
-            welcome: admitted.welcome,
-            bearer: bearer(self.request).map(Box::from),
-            first: None,
+        let (newcomer, ticket) = admit(self.request, self.shared)?;
+        let newcomer = Newcomer {
             listing: Some(listing),
-            opening: None,
+            ..newcomer
         };
-        let nothing = nothing(admitted.ticket);
-        Ok(self.service.session.connect(&admitted.worker, guest, nothing).1)
+        let worker = worker(self.request)?;
+        Ok(self.service.session.connect(worker, newcomer, nothing(ticket)).1)
     }
 
     async fn send(&self, session: &str, payload: web::Payload, is_form: bool) -> Result<HttpResponse, Refused> {
@@ -244,12 +238,12 @@ impl Visit<'_> {
         let failed =
             |why: incoming::Unreadable| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "bad_payload", why.to_string());
         let messages = messages.map_err(failed)?;
-        let worker: &Worker = worker(self.request)?;
+        let worker = worker(self.request)?;
         let Ok(Found { connection, .. }) = worker.register.find(&self.name(session), None) else {
             return Ok(not_found());
         };
         for text in messages {
-            if connection.send(Hand(Inbound::Text(text))).await.is_err() {
+            if hand(&connection, Inbound::Text(text)).await.is_none() {
                 return Ok(not_found());
             }
         }

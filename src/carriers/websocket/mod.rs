@@ -17,9 +17,8 @@ use futures_util::{Stream, StreamExt};
 use turted_core::{Delivery, EncodeEvent, Ending, Protocol};
 
 use super::body::Wire;
-use super::{Guest, Mount, Mounts};
-use crate::client::Worker;
-use crate::client::{Framing, Inbound, Rules};
+use super::{Mount, Mounts};
+use crate::client::{Framing, Inbound, Newcomer, Rules, Worker};
 
 pub mod frame;
 mod guard;
@@ -76,12 +75,12 @@ pub async fn accept<S: Stream<Item = Inbound> + 'static>(
     handshake: Handshake<'_>,
     mount: &Mount,
     worker: &Rc<Worker>,
-    guest: Guest,
+    newcomer: Newcomer,
     inbound: impl FnOnce(Incoming) -> S,
     held: impl Sized + 'static,
 ) -> Result<HttpResponse, Error> {
     let (response, incoming) = handshake.answer(mount.message_bytes).await?;
-    let (voice, _) = mount.connect(worker, guest, inbound(incoming));
+    let (voice, _) = mount.connect(worker, newcomer, inbound(incoming));
     Ok(response.map_body(|_, _| BoxBody::new(Wire::new(voice, held))))
 }
 

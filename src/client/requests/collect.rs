@@ -1,41 +1,46 @@
 //! What HTTP requests want of a connection that has no socket for it.
 //!
 //! In: messages, and requests for what there is to say, from any worker. Out: an answer, once, through the sender that came with the request.
-//! They are looked at in the order in which they come, like the messages of a socket. How an answer is written is the transport's business.
+//! Messages have their turn like those of a socket. How an answer is written is the carrier's business.
 
-use std::future::poll_fn;
-use std::rc::Rc;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context as Task, Poll};
 use std::time::{Duration, Instant};
 
-use actix::fut::{ActorFutureExt, WrapFuture};
-use actix::{ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle};
+use actix::fut::ActorFuture;
+use actix::{ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use turted_core::Ending;
+use tokio::time::Sleep;
+use turted_core::{Ending, Rejection};
 
-use super::rules::Second;
+use super::readers::Refusal;
 use crate::client::actor::Connection;
 use crate::client::newcomer::Inbound;
-use crate::dispatcher::Request;
+use crate::client::turns::{Reply, Taken, Turn};
 
 /// How long readers wait while a socket is tried out.
 const TRIAL_PAUSE: Duration = Duration::from_millis(100);
 
-/// A message of the client, and where its answer goes: the conversation's words, empty when there are none.
+/// A message of the client.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Command {
+pub struct Hand {
     /// What it says.
-    pub text: String,
-    /// Where the answer goes.
-    pub answer: oneshot::Sender<Bytes>,
+    pub inbound: Inbound,
+    /// Who waits for what.
+    pub reply: Reply,
 }
 
-/// A message of the client whose answer takes the usual way. True when it was taken: none is, once a socket carries everything.
-#[derive(Debug, Message)]
-#[rtype(result = "bool")]
-pub struct Hand(pub Inbound);
+/// Hands a message over and waits until it had its turn; `None` when there is no connection (any more).
+pub async fn hand(connection: &Addr<Connection>, inbound: Inbound) -> Option<Taken> {
+    let (taken, answer) = oneshot::channel();
+    let reply = Reply::Taken(taken);
+    connection.send(Hand { inbound, reply }).await.ok()?;
+    answer.await.ok()
+}
 
 /// A reader asks for what there is, or comes next.
 #[derive(Message)]
@@ -54,7 +59,7 @@ pub struct Collect {
 /// What a reader gets.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Collected {
-    /// Frames of the transport; none when the reader shall leave, since another took its place.
+    /// Frames of the carrier; none when the reader shall leave, since another took its place.
     Frames(Bytes),
     /// The same, and nothing comes after them.
     Last(Bytes, Ending),
@@ -66,10 +71,10 @@ pub enum Collected {
     TooFast,
 }
 
-/// A reader leaves.
+/// A reader is gone.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Leave {
+pub struct Detach {
     /// Which.
     pub reader: u64,
     /// Whether it broke off, so that what it was given may be lost.
@@ -88,70 +93,39 @@ pub enum Trial {
     Abandon,
 }
 
-/// Who reads.
-#[derive(Debug, Default)]
-pub struct Readers {
-    current: Option<u64>,
-    is_gone: bool,
-    is_trial: bool,
-    lingering: Option<SpawnHandle>,
-}
-
-impl Readers {
-    /// The readers of a connection that has gone over to a socket: none will be let in.
-    #[must_use]
-    pub fn gone() -> Self {
-        Self {
-            is_gone: true,
-            ..Self::default()
-        }
-    }
-
-    /// Lets no reader in from here on. False when none was let in before.
-    pub fn go(&mut self) -> bool {
-        self.is_trial = false;
-        !std::mem::replace(&mut self.is_gone, true)
-    }
-
-    /// Whether somebody reads.
-    #[must_use]
-    pub fn is_attached(&self) -> bool {
-        self.current.is_some()
-    }
-
-    /// Leaves the client some time to hear the last words; begins anew each time.
-    pub fn linger(&mut self, time: Duration, cx: &mut Context<Connection>) {
-        if let Some(earlier) = self.lingering.take() {
-            cx.cancel_future(earlier);
-        }
-        self.lingering = Some(cx.run_later(time, |_, cx| cx.stop()));
-    }
-}
-
-impl Handler<Command> for Connection {
+impl Handler<Hand> for Connection {
     type Result = ();
 
-    fn handle(&mut self, Command { text, answer }: Command, cx: &mut Context<Self>) {
-        self.last_heard = Instant::now();
-        if self.voice.ended().is_none() {
-            self.voice.answer_to(answer);
-            self.receive(&text, cx);
+    fn handle(&mut self, Hand { inbound, reply }: Hand, cx: &mut Context<Self>) {
+        if let Reply::Taken(taken) = reply {
+            if self.readers.is_moved() {
+                let _ = taken.send(Taken::Moved);
+                return;
+            }
+            if self.rules.hears_requests {
+                self.client.last_heard = Instant::now();
+            }
+            return self.queue(inbound, Reply::Taken(taken), cx);
         }
+        self.client.last_heard = Instant::now();
+        self.queue(inbound, reply, cx);
     }
 }
 
-impl Handler<Hand> for Connection {
-    type Result = bool;
-
-    fn handle(&mut self, Hand(inbound): Hand, cx: &mut Context<Self>) -> bool {
-        if self.readers.is_gone {
-            return false;
+impl Connection {
+    /// Requests come side by side: more of them than may wait are told that they are too many.
+    fn queue(&mut self, inbound: Inbound, reply: Reply, cx: &mut Context<Self>) {
+        if !self.client.turns.is_full() || matches!(inbound, Inbound::Close(_) | Inbound::Broken(_)) {
+            return self.hear(inbound, reply, cx);
         }
-        if self.rules.hears_requests {
-            self.last_heard = Instant::now();
+        if let Inbound::Text(text) = &inbound {
+            let rejection = Rejection::TooFast(self.worker.pace.0);
+            let uttered = self.voice.refuse(text, &rejection);
+            self.take_up(uttered, cx);
         }
-        self.hear(inbound, cx);
-        true
+        if let Reply::Taken(taken) = reply {
+            let _ = taken.send(Taken::Heard);
+        }
     }
 }
 
@@ -163,66 +137,112 @@ impl Handler<Collect> for Connection {
             reader,
             is_single,
             after,
-            mut answer,
+            answer,
         } = collect;
-        if let Some(refused) = self.attach(reader) {
-            // Whoever does not wait for the answer any more has no use for it.
-            let _ = answer.send(refused);
+        // Whoever does not wait for an answer any more has no use for it.
+        if let Err(refusal) = self.readers.come(reader, self.rules.second) {
+            if refusal == Refusal::Ends {
+                self.voice.end(Ending::BrokenFraming);
+            }
+            let _ = answer.send(match refusal {
+                Refusal::Moved => Collected::Moved,
+                Refusal::Busy | Refusal::Ends => Collected::Busy,
+            });
             return;
         }
-        self.last_heard = Instant::now();
+        // Whoever waited before looks again: another may have taken its place.
+        self.voice.wake();
+        self.client.last_heard = Instant::now();
         // The Dispatcher walks through its log for it.
         if after.is_some() && !self.keeps_pace() {
             let _ = answer.send(Collected::TooFast);
             return;
         }
+        let mut again = None;
         match (after, self.voice.ended()) {
-            (Some(after), None) => self.ask(Request::Since(after), None, cx),
-            (_, Some(_)) => self.readers.linger(self.rules.linger, cx),
+            (Some(after), None) => {
+                let (done, told) = oneshot::channel();
+                again = Some(told);
+                self.client.turns.push(Turn::Since(after, done));
+                self.advance(cx);
+            }
+            (_, Some(_)) => self.linger(cx),
             (None, None) => {}
         }
-        let (voice, turn) = (Rc::clone(&self.voice), self.voice.next_reader());
-        // While a socket is tried out, whoever asks anew waits a little: the socket may have taken over by then.
-        let pause = self.voice.is_probed().then(|| tokio::time::sleep(TRIAL_PAUSE));
-        let waited = async move {
-            if let Some(pause) = pause {
-                pause.await;
-            }
-            let frames = tokio::select! {
-                biased;
-                // Whoever is gone must not take anything along.
-                () = answer.closed() => None,
-                frames = poll_fn(|cx| voice.poll_for(turn, cx)) => Some(frames.unwrap_or_default()),
-            };
-            (answer, frames)
-        };
-        let handed = waited.into_actor(self).map(move |(answer, frames), connection, cx| {
-            if let Some(frames) = frames {
-                connection.hand_over(frames, is_single.then_some(reader), answer, cx);
-            }
+        cx.spawn(Waiting {
+            reader,
+            is_single,
+            answer: Some(answer),
+            again,
+            trial: None,
         });
-        cx.spawn(handed);
+    }
+}
+
+/// A reader that waits.
+struct Waiting {
+    reader: u64,
+    is_single: bool,
+    answer: Option<oneshot::Sender<Collected>>,
+    /// Told when what it wanted to hear again has come.
+    again: Option<oneshot::Receiver<()>>,
+    /// How long it waits beside a socket that is tried out.
+    trial: Option<Pin<Box<Sleep>>>,
+}
+
+impl ActorFuture<Connection> for Waiting {
+    type Output = ();
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        connection: &mut Connection,
+        cx: &mut Context<Connection>,
+        task: &mut Task<'_>,
+    ) -> Poll<()> {
+        let Some(answer) = &mut self.answer else {
+            return Poll::Ready(());
+        };
+        // Whoever is gone must not take anything along.
+        if pin!(answer.closed()).poll(task).is_ready() {
+            return Poll::Ready(());
+        }
+        if let Some(again) = &mut self.again {
+            if Pin::new(again).poll(task).is_pending() {
+                return Poll::Pending;
+            }
+            self.again = None;
+        }
+        let frames = if connection.readers.current() != Some(self.reader) {
+            // Another took its place, or a socket.
+            Bytes::new()
+        } else {
+            match connection.voice.poll_chunk(task) {
+                Poll::Ready(frames) => frames.unwrap_or_default(),
+                Poll::Pending if connection.voice.ended().is_some() => Bytes::new(),
+                Poll::Pending if connection.readers.is_probed() => {
+                    // A client that goes over at once needs no answer to its request.
+                    let trial = self
+                        .trial
+                        .get_or_insert_with(|| Box::pin(tokio::time::sleep(TRIAL_PAUSE)));
+                    if trial.as_mut().poll(task).is_pending() {
+                        return Poll::Pending;
+                    }
+                    Bytes::new()
+                }
+                Poll::Pending => {
+                    self.trial = None;
+                    return Poll::Pending;
+                }
+            }
+        };
+        if let Some(answer) = self.answer.take() {
+            connection.hand_over(frames, self.is_single.then_some(self.reader), answer, cx);
+        }
+        Poll::Ready(())
     }
 }
 
 impl Connection {
-    /// Makes this the reader, unless it may not be.
-    fn attach(&mut self, reader: u64) -> Option<Collected> {
-        if self.readers.is_gone {
-            return Some(Collected::Moved);
-        }
-        let is_second = self.readers.current.is_some_and(|current| current != reader);
-        match self.rules.second {
-            Second::IsRefused if is_second => return Some(Collected::Busy),
-            Second::Ends if is_second => {
-                self.voice.end(Ending::BrokenFraming);
-                return Some(Collected::Busy);
-            }
-            _ => self.readers.current = Some(reader),
-        }
-        None
-    }
-
     fn hand_over(
         &mut self,
         frames: Bytes,
@@ -232,15 +252,17 @@ impl Connection {
     ) {
         let collected = match self.voice.ended() {
             Some(ending) if self.voice.is_empty() => Collected::Last(frames, ending),
-            None if frames.is_empty() && self.readers.is_gone => Collected::Moved,
+            None if frames.is_empty() && self.readers.is_moved() => Collected::Moved,
             _ => Collected::Frames(frames),
         };
         let is_last = matches!(collected, Collected::Last(..));
         let sent = answer.send(collected);
         // The client may ask again before this reader's goodbye is here.
-        if single.is_some() && single == self.readers.current && sent.is_ok() {
-            self.readers.current = None;
-            self.last_heard = Instant::now();
+        if sent.is_ok()
+            && let Some(reader) = single
+            && self.readers.leave(reader)
+        {
+            self.client.last_heard = Instant::now();
         }
         match sent {
             Ok(()) if is_last && !self.rules.repeats_goodbye => cx.stop(),
@@ -251,16 +273,15 @@ impl Connection {
     }
 }
 
-impl Handler<Leave> for Connection {
+impl Handler<Detach> for Connection {
     type Result = ();
 
-    fn handle(&mut self, Leave { reader, is_broken }: Leave, cx: &mut Context<Self>) {
-        if self.readers.current != Some(reader) {
+    fn handle(&mut self, Detach { reader, is_broken }: Detach, cx: &mut Context<Self>) {
+        if !self.readers.leave(reader) {
             return;
         }
-        self.readers.current = None;
-        self.last_heard = Instant::now();
-        if is_broken && self.rules.ends_with_reader && !self.readers.is_gone {
+        self.client.last_heard = Instant::now();
+        if is_broken && self.rules.ends_with_reader {
             self.voice.end(Ending::Vanished);
             cx.stop();
         }
@@ -270,49 +291,39 @@ impl Handler<Leave> for Connection {
 impl Handler<Trial> for Connection {
     type Result = bool;
 
-    fn handle(&mut self, trial: Trial, cx: &mut Context<Self>) -> bool {
-        if self.readers.is_gone || self.voice.ended().is_some() {
+    fn handle(&mut self, trial: Trial, _: &mut Context<Self>) -> bool {
+        if self.readers.is_moved() || self.voice.ended().is_some() {
             return false;
         }
-        self.last_heard = Instant::now();
-        self.readers.is_trial = trial == Trial::Probe;
+        self.client.last_heard = Instant::now();
         match trial {
             Trial::Offer => {}
-            // A client that goes over at once needs no answer to its request; the others wait for it.
-            Trial::Probe => {
-                cx.run_later(TRIAL_PAUSE, |connection, _| {
-                    connection.voice.send_readers_away(connection.readers.is_trial);
-                });
-            }
-            Trial::Abandon => self.voice.send_readers_away(false),
+            Trial::Probe => self.readers.probe(),
+            Trial::Abandon => self.readers.abandon(),
         }
+        self.voice.wake();
         true
     }
 }
 
-/// Answered when everything that the connection began with is done.
+/// Tells when everything that the connection began with is done.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Settled;
+pub struct Settled(pub oneshot::Sender<()>);
 
 impl Handler<Settled> for Connection {
     type Result = ();
 
-    fn handle(&mut self, _: Settled, _: &mut Context<Self>) {}
+    fn handle(&mut self, Settled(done): Settled, cx: &mut Context<Self>) {
+        self.client.turns.push(Turn::Settle(done));
+        self.advance(cx);
+    }
 }
 
-/// The client says goodbye. False when the connection had ended in another way before.
-#[derive(Debug, Message)]
-#[rtype(result = "bool")]
-pub struct Goodbye;
-
-impl Handler<Goodbye> for Connection {
-    type Result = bool;
-
-    fn handle(&mut self, _: Goodbye, cx: &mut Context<Self>) -> bool {
-        let is_live = self.voice.ended().is_none();
-        self.voice.end(Ending::Normal);
-        cx.stop();
-        is_live
+/// Waits until everything that a connection began with is done, or it is gone.
+pub async fn settled(connection: &Addr<Connection>) {
+    let (done, told) = oneshot::channel();
+    if connection.send(Settled(done)).await.is_ok() {
+        let _ = told.await;
     }
 }

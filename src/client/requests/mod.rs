@@ -6,6 +6,7 @@
 pub mod collect;
 pub mod moving;
 pub mod reader;
+pub mod readers;
 pub mod register;
 pub mod rules;
 

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::RecvError;
 use turted_core::Ending;
 
-use super::collect::{Collect, Collected, Leave};
+use super::collect::{Collect, Collected, Detach};
 use crate::client::actor::Connection;
 
 /// What reading gave.
@@ -104,9 +104,9 @@ impl Reader {
         }
     }
 
-    fn leave(&self, is_broken: bool) -> Leave {
+    fn leave(&self, is_broken: bool) -> Detach {
         let reader = self.number;
-        Leave { reader, is_broken }
+        Detach { reader, is_broken }
     }
 
     /// Leaves in good order: the answer is on its way to the client.

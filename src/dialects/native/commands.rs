@@ -10,11 +10,12 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use turted_core::Welcome;
+use turted_core::{Ending, Welcome};
 
-use crate::client::requests::collect::{Command, Goodbye};
+use crate::client::requests::collect::{Hand, hand};
 use crate::client::requests::register::{Listing, NotFound, Place};
-use crate::client::{Connection, Worker};
+use crate::client::turns::{Reply, Taken};
+use crate::client::{Connection, Inbound, Worker};
 use crate::dispatcher::messages::Forget;
 use crate::gate::entrance::{Refused, check_origin};
 use crate::gate::request::{Query, answer, bad_request, refuse, token, worker};
@@ -81,12 +82,12 @@ async fn ask(request: &HttpRequest, shared: &Shared, id: &str, payload: web::Pay
         .and_then(|query| token(&query, "secret").map(|secret| secret.to_string()));
     let secret = secret.or_else(|| secret_in(text));
     let connection = find(request, secret.as_deref(), id, worker)?;
-    let (answer_to, said) = oneshot::channel();
-    let command = Command {
-        text: text.to_owned(),
-        answer: answer_to,
+    let (word, said) = oneshot::channel();
+    let hand = Hand {
+        inbound: Inbound::Text(text.to_owned()),
+        reply: Reply::Word(word),
     };
-    connection.send(command).await.map_err(|_| gone())?;
+    connection.send(hand).await.map_err(|_| gone())?;
     let said = said.await.map_err(|_| gone())?;
     Ok(match said.is_empty() {
         true => Bytes::from_static(b"null"),
@@ -106,7 +107,10 @@ pub async fn goodbye(
         let secret = token(&query, "secret");
         let worker = worker(&request)?;
         let said = match find(&request, secret.as_deref(), &id, worker) {
-            Ok(connection) => connection.send(Goodbye).await.unwrap_or(false),
+            Ok(connection) => {
+                let taken = hand(&connection, Inbound::Close(Ending::Normal)).await;
+                taken == Some(Taken::Heard)
+            }
             Err(refused) if refused.status == StatusCode::NOT_FOUND => false,
             Err(refused) => return Err(refused),
         };

@@ -8,17 +8,17 @@ use std::rc::Rc;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::carriers::websocket::frame;
-use crate::carriers::{Guest, Mount, nothing};
-use crate::client::Worker;
-use crate::client::requests::collect::Settled;
+use crate::carriers::{Mount, nothing};
+use crate::client::requests::collect::settled;
+use crate::client::{Newcomer, Worker};
 
 /// Starts a connection without a wire, and waits until it has what it asks for before anybody speaks. `held` lives as long as the
 /// connection.
-pub async fn open(mount: &Mount, worker: &Rc<Worker>, guest: Guest, held: impl Sized + 'static) {
-    let (voice, connection) = mount.connect(worker, guest, nothing(held));
+pub async fn open(mount: &Mount, worker: &Rc<Worker>, newcomer: Newcomer, held: impl Sized + 'static) {
+    let (voice, connection) = mount.connect(worker, newcomer, nothing(held));
     // The answer to this request is the welcome.
     voice.clear();
-    let _ = connection.send(Settled).await;
+    settled(&connection).await;
 }
 
 /// The array of the messages in these frames.

@@ -12,19 +12,18 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use serde_json::json;
 
-use turted_core::Protocol;
+use turted_core::{Arrival, Intent, Protocol};
 
 use super::{SERVER, commands, polling};
 use crate::carriers::websocket::{WebSocketEncoder, WebSocketFraming};
-use crate::carriers::{Guest, Mount, Mounts, Offer, Routes};
+use crate::carriers::{Mount, Mounts, Offer, Routes};
 use crate::client::heartbeat::Heartbeat;
 use crate::client::requests::rules::Second;
-use crate::client::{Reader, Reading, Rules};
-use crate::dispatcher::{Arrival, Request};
+use crate::client::{Newcomer, Reader, Reading, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin};
 use crate::gate::identity::identify;
 use crate::gate::request::{HEADERS, Query, answer, first, refuse, token, worker};
-use crate::gate::{Shared, bearer, cors};
+use crate::gate::{Shared, cors};
 
 /// How long a poll waits for something to say.
 const POLL: Duration = Duration::from_secs(25);
@@ -77,9 +76,10 @@ async fn preflight(request: HttpRequest, shared: web::Data<Shared>) -> HttpRespo
 async fn open(request: HttpRequest, shared: web::Data<Shared>, mount: web::Data<Mount>, query: Query) -> HttpResponse {
     let opened = async {
         check_origin(&request, &shared)?;
-        let user = identify(&request, &query, &shared, worker(&request)?).await?;
-        let admitted = admit(&request, &shared)?;
-        let welcome = &admitted.welcome;
+        let worker = worker(&request)?;
+        let user = identify(&request, &query, &shared, worker).await?;
+        let (newcomer, ticket) = admit(&request, &shared)?;
+        let welcome = &newcomer.welcome;
         let body = json!({
             "connection": *welcome.connection,
             "secret": *welcome.resume,
@@ -88,19 +88,17 @@ async fn open(request: HttpRequest, shared: web::Data<Shared>, mount: web::Data<
             "ping": welcome.ping,
             "server": SERVER,
         });
-        let guest = Guest {
-            bearer: bearer(&request).map(Box::from),
+        let newcomer = Newcomer {
             first: user.map(|user| {
-                Request::Arrive(Arrival {
+                Intent::Arrive(Arrival {
                     user: Some(user),
                     ..Arrival::default()
                 })
             }),
-            listing: commands::listing(welcome, &admitted.worker),
-            opening: None,
-            welcome: admitted.welcome,
+            listing: commands::listing(welcome, worker),
+            ..newcomer
         };
-        polling::open(&mount, &admitted.worker, guest, admitted.ticket).await;
+        polling::open(&mount, worker, newcomer, ticket).await;
         Ok(answer(&request, StatusCode::OK, body.to_string()))
     };
     opened

@@ -58,6 +58,8 @@ pub fn notice(notice: &Notice, tag: &Tag) -> Vec<Bytes> {
             out
         }
         Notice::Missed { since } => vec![gap(Some(since))],
+        // What `core` knows and this version of the protocol has no word for.
+        _ => Vec::new(),
     }
 }
 

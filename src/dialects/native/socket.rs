@@ -13,9 +13,10 @@ use turted_core::Protocol;
 
 use super::SUBPROTOCOL;
 use crate::carriers::websocket::{self, Handshake};
-use crate::carriers::{Guest, Mount, Mounts, Offer, Routes};
+use crate::carriers::{Mount, Mounts, Offer, Routes};
+use crate::gate::Shared;
 use crate::gate::entrance::{Refused, admit, check_origin};
-use crate::gate::{Shared, bearer};
+use crate::gate::request::worker;
 
 /// A protocol over a WebSocket, one message per message.
 pub struct Socket(pub Arc<dyn Protocol>);
@@ -53,28 +54,14 @@ async fn accept(
         let why = "this is a WebSocket endpoint";
         return Err(Refused::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", why));
     }
-    let admitted = admit(request, shared)?;
-    let guest = Guest {
-        welcome: admitted.welcome,
-        bearer: bearer(request).map(Box::from),
-        first: None,
-        listing: None,
-        opening: None,
-    };
+    let (newcomer, ticket) = admit(request, shared)?;
     let handshake = Handshake {
         request,
         payload,
         subprotocols: &[SUBPROTOCOL],
     };
-    let response = websocket::accept(
-        handshake,
-        mount,
-        &admitted.worker,
-        guest,
-        websocket::plain,
-        admitted.ticket,
-    )
-    .await;
+    let worker = worker(request)?;
+    let response = websocket::accept(handshake, mount, worker, newcomer, websocket::plain, ticket).await;
     Ok(response.unwrap_or_else(|error| error.error_response()))
 }
 

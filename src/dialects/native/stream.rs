@@ -11,18 +11,17 @@ use std::time::Duration;
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use turted_core::Protocol;
+use turted_core::{Arrival, Intent, Protocol};
 
 use super::commands;
 use super::forms::{NamedEvents, NamedForm, NativeEvents, NativeForm};
-use crate::carriers::{Guest, Mount, Mounts, Offer, Routes, body, event_stream};
-use crate::client::Rules;
+use crate::carriers::{Mount, Mounts, Offer, Routes, body, event_stream};
 use crate::client::heartbeat::Heartbeat;
-use crate::dispatcher::{Arrival, Request};
+use crate::client::{Newcomer, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin};
 use crate::gate::identity::identify;
-use crate::gate::request::{self, HEADERS, Query, bad_request, channels, first, refuse, token};
-use crate::gate::{Shared, bearer, cors};
+use crate::gate::request::{HEADERS, Query, bad_request, channels, first, refuse, token, worker};
+use crate::gate::{Shared, cors};
 
 /// What a browser waits before it comes back: half of it is random, so that they do not all come at once.
 const RETRY: Duration = Duration::from_secs(2);
@@ -96,7 +95,8 @@ async fn stream(
     query: &[(String, String)],
 ) -> Result<HttpResponse, Refused> {
     check_origin(request, shared)?;
-    let user = identify(request, query, shared, request::worker(request)?).await?;
+    let worker = worker(request)?;
+    let user = identify(request, query, shared, worker).await?;
     let channels = channels(query, shared)?;
     let last = event_stream::last_id(request, query);
     let is_native = match first(query, "format") {
@@ -104,21 +104,22 @@ async fn stream(
         Some("native") => true,
         Some(_) => return Err(bad_request("bad_format", "format must be native or named")),
     };
-    let admitted = admit(request, shared)?;
-    let guest = Guest {
-        bearer: bearer(request).map(Box::from),
-        first: match token(query, "resume") {
-            Some(token) => Some(Request::Return(token, Arrival { user, channels, last })),
-            // It says RESUME itself, perhaps.
-            None if is_native && user.is_none() && channels.is_empty() && last.is_none() => None,
-            None => Some(Request::Arrive(Arrival { user, channels, last })),
-        },
-        listing: commands::listing(&admitted.welcome, &admitted.worker),
+    let arrival = Arrival {
+        user,
+        channels,
+        last,
+        resume: token(query, "resume"),
+    };
+    let (newcomer, ticket) = admit(request, shared)?;
+    let newcomer = Newcomer {
+        // A client that says nothing here says RESUME itself, perhaps.
+        first: (!is_native || arrival != Arrival::default()).then_some(Intent::Arrive(arrival)),
+        listing: commands::listing(&newcomer.welcome, worker),
         opening: Some(event_stream::retry(RETRY.mul_f64(0.5 + fastrand::f64() / 2.0))),
-        welcome: admitted.welcome,
+        ..newcomer
     };
     let mount = if is_native { &events.native } else { &events.named };
-    let mut response = event_stream::open(mount, &admitted.worker, guest, admitted.ticket).await;
+    let mut response = event_stream::open(mount, worker, newcomer, ticket).await;
     body::suit(request.version(), &mut response);
     cors::allow(request.headers(), &mut response);
     Ok(response)

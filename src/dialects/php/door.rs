@@ -9,16 +9,17 @@ use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, guard};
 
+use turted_core::{Arrival, Intent};
+
 use super::stream::{PING, PhpEvents, PhpForm, RETRY};
-use crate::carriers::{Guest, Mount, Mounts, Offer, Routes, body, event_stream};
-use crate::client::Rules;
+use crate::carriers::{Mount, Mounts, Offer, Routes, body, event_stream};
 use crate::client::heartbeat::Heartbeat;
 use crate::client::quiet::Quiet;
-use crate::dispatcher::{Arrival, Request};
+use crate::client::{Newcomer, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin};
 use crate::gate::identity::identify;
-use crate::gate::request::{self, HEADERS, Query, channels, refuse};
-use crate::gate::{Shared, bearer, cors};
+use crate::gate::request::{HEADERS, Query, channels, refuse, worker};
+use crate::gate::{Shared, cors};
 
 /// Server-sent events as the PHP server of TURTED sends them.
 pub struct Php;
@@ -71,18 +72,23 @@ async fn stream(
     query: &[(String, String)],
 ) -> Result<HttpResponse, Refused> {
     check_origin(request, shared)?;
-    let user = identify(request, query, shared, request::worker(request)?).await?;
+    let worker = worker(request)?;
+    let user = identify(request, query, shared, worker).await?;
     let channels = channels(query, shared)?;
     let last = event_stream::last_id(request, query);
-    let admitted = admit(request, shared)?;
-    let guest = Guest {
-        welcome: admitted.welcome,
-        bearer: bearer(request).map(Box::from),
-        first: Some(Request::Arrive(Arrival { user, channels, last })),
-        listing: None,
-        opening: Some(event_stream::retry(RETRY)),
+    let arrival = Arrival {
+        user,
+        channels,
+        last,
+        resume: None,
     };
-    let mut response = event_stream::open(mount, &admitted.worker, guest, admitted.ticket).await;
+    let (newcomer, ticket) = admit(request, shared)?;
+    let newcomer = Newcomer {
+        first: Some(Intent::Arrive(arrival)),
+        opening: Some(event_stream::retry(RETRY)),
+        ..newcomer
+    };
+    let mut response = event_stream::open(mount, worker, newcomer, ticket).await;
     body::suit(request.version(), &mut response);
     cors::allow(request.headers(), &mut response);
     Ok(response)

@@ -181,8 +181,8 @@ impl Application for Turted {
                 self.connected(connection, secret.as_deref().unwrap_or_default(), link);
             }
             Notice::Rejected(rejection) => self.reject(rejection, tag, link),
-            // A poll repeats nothing here: its answers are not numbered.
-            Notice::Missed { .. } => {}
+            // A poll repeats nothing here, since its answers are not numbered; and there is no word for what is newer than the dialect.
+            _ => {}
         }
     }
 

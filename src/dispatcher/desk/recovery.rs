@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use turted_core::{Delivery, Dispatch, Ending, Note, Notice, Rejection, Target};
+use turted_core::{Arrival, Delivery, Dispatch, Ending, Note, Notice, Rejection, Target};
 
 use super::super::membership::{Seat, Standing};
-use super::super::messages::{Arrival, LaneKey, Parcel, SeatKey};
+use super::super::messages::{LaneKey, Parcel, SeatKey};
 use super::Desk;
 
 /// Secrets that may continue one connection: the original and the newest. A client may hold any of them when an answer
@@ -162,7 +162,10 @@ impl Desk {
     }
 
     /// Gives a new connection its user and channels, as if it had had them when it saw `last`.
-    pub(super) fn arrive(&mut self, key: SeatKey, Arrival { user, channels, last }: Arrival) -> Option<Notice> {
+    fn begin(&mut self, key: SeatKey, arrival: Arrival) -> Option<Notice> {
+        let Arrival {
+            user, channels, last, ..
+        } = arrival;
         if channels.len() > self.settings.channels {
             self.ready(key);
             return Some(Notice::Rejected(Rejection::TooManyChannels(self.settings.channels)));
@@ -234,24 +237,20 @@ impl Desk {
         }
     }
 
-    /// As [`arrive`](Self::arrive), unless `token` is that of an earlier connection, which then goes on.
-    pub(super) fn come_back(
-        &mut self,
-        key: SeatKey,
-        token: &Arc<str>,
-        arrival: Arrival,
-        now: Instant,
-    ) -> Option<Notice> {
-        let Arrival { user, channels, last } = arrival;
-        if self.membership.by_token(token).is_some() || self.parking.knows(token) {
-            return Some(self.resume(key, true, token, last, now));
+    /// Lets an earlier connection go on, if the arrival names one that is waited for; otherwise begins as the arrival says.
+    pub(super) fn arrive(&mut self, key: SeatKey, mut arrival: Arrival, now: Instant) -> Option<Notice> {
+        let Some(token) = arrival.resume.take() else {
+            return self.begin(key, arrival);
+        };
+        if self.membership.by_token(&token).is_some() || self.parking.knows(&token) {
+            return Some(self.resume(key, true, &token, arrival.last, now));
         }
         let connection = self
             .membership
             .get(key)
             .map(|seat| Arc::clone(&seat.standing.connection))?;
-        let since = last.clone();
-        let told = self.arrive(key, Arrival { user, channels, last });
+        let since = arrival.last.clone();
+        let told = self.begin(key, arrival);
         Some(told.unwrap_or(Notice::Resumed {
             connection,
             recovered: false,

@@ -4,8 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
-use crate::dispatcher::Arrival;
-use turted_core::{EventName, Exclude, Limits, Payload, Target};
+use turted_core::{Arrival, EventName, Exclude, Limits, Payload, Target};
 
 /// Encodes an event as `id via`, which is what the stories look at.
 struct Plain;
@@ -143,6 +142,7 @@ fn tell(notice: &Notice) -> String {
             ..
         } => format!("resumed {connection} {recovered} {replayed}"),
         Notice::Missed { since } => format!("missed {since}"),
+        other => panic!("no story knows {other:?}"),
     }
 }
 
@@ -406,6 +406,7 @@ fn whoever_arrives_with_an_id_hears_what_came_after_it_as_if_it_had_been_there()
             user: Some(user("adam")),
             channels: vec![channel("chat")],
             last: Some(last.into()),
+            resume: None,
         })
     };
     let (seat, lane) = story.open();

@@ -1,0 +1,165 @@
+//! Who takes what waits for a client that has no socket for it.
+//!
+//! In: readers that come and go, sockets that are tried out. Out: who may read now. A plain value; it knows neither frames nor requests.
+//!
+//! ```text
+//!              come                        probe
+//!   Nobody ───────────▶ One(reader) ──────────────▶ Probing(reader)
+//!     ▲  ◀─────────────    │    ▲                      │   │
+//!     │        leave       └────┘ another, if it may   │   │ take over
+//!     └────────────────────────────────────────────────┘   ▼
+//!              abandon: as before the probe              Moved
+//! ```
+//!
+//! Readers come and leave while a socket is probed, too, only that none of them waits for long. From every state a socket may take over.
+
+use super::rules::Second;
+
+/// The readers of one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Readers {
+    /// What comes waits.
+    #[default]
+    Nobody,
+    /// This reader gets what comes.
+    One(u64),
+    /// The same, or nobody; and a socket is tried out, which may have taken over a moment later.
+    Probing(Option<u64>),
+    /// A socket carries everything: no reader is let in any more.
+    Moved,
+}
+
+/// Why a reader does not come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// A socket carries everything.
+    Moved,
+    /// Another one is here, and stays.
+    Busy,
+    /// Another one is here, and both are against the rules.
+    Ends,
+}
+
+impl Readers {
+    /// Lets a reader in, or in again.
+    ///
+    /// # Errors
+    /// Why not, as `second` says it of a reader that is not the first.
+    pub fn come(&mut self, reader: u64, second: Second) -> Result<(), Refusal> {
+        let is_second = self.current().is_some_and(|current| current != reader);
+        match (*self, second) {
+            (Self::Moved, _) => return Err(Refusal::Moved),
+            (_, Second::IsRefused) if is_second => return Err(Refusal::Busy),
+            (_, Second::Ends) if is_second => return Err(Refusal::Ends),
+            (Self::Probing(_), _) => *self = Self::Probing(Some(reader)),
+            _ => *self = Self::One(reader),
+        }
+        Ok(())
+    }
+
+    /// A reader leaves. False when it was not here any more.
+    pub fn leave(&mut self, reader: u64) -> bool {
+        if self.current() != Some(reader) {
+            return false;
+        }
+        *self = match self {
+            Self::Probing(_) => Self::Probing(None),
+            _ => Self::Nobody,
+        };
+        true
+    }
+
+    /// A socket is tried out.
+    pub fn probe(&mut self) {
+        if !self.is_moved() {
+            *self = Self::Probing(self.current());
+        }
+    }
+
+    /// It is not, any more.
+    pub fn abandon(&mut self) {
+        if let Self::Probing(reader) = *self {
+            *self = reader.map_or(Self::Nobody, Self::One);
+        }
+    }
+
+    /// Who reads.
+    #[must_use]
+    pub fn current(self) -> Option<u64> {
+        match self {
+            Self::One(reader) => Some(reader),
+            Self::Probing(reader) => reader,
+            Self::Nobody | Self::Moved => None,
+        }
+    }
+
+    /// Whether somebody reads.
+    #[must_use]
+    pub fn is_attached(self) -> bool {
+        self.current().is_some()
+    }
+
+    /// Whether a socket is tried out.
+    #[must_use]
+    pub fn is_probed(self) -> bool {
+        matches!(self, Self::Probing(_))
+    }
+
+    /// Whether a socket carries everything.
+    #[must_use]
+    pub fn is_moved(self) -> bool {
+        self == Self::Moved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_reader_is_treated_as_the_rules_say_and_the_same_one_may_ask_again() {
+        for (second, answer, then) in [
+            (Second::Replaces, Ok(()), Readers::One(2)),
+            (Second::IsRefused, Err(Refusal::Busy), Readers::One(1)),
+            (Second::Ends, Err(Refusal::Ends), Readers::One(1)),
+        ] {
+            let mut readers = Readers::Nobody;
+            assert_eq!(readers.come(1, second), Ok(()));
+            assert_eq!(readers.come(1, second), Ok(()), "the same one");
+            assert_eq!(readers.come(2, second), answer);
+            assert_eq!(readers, then);
+        }
+    }
+
+    #[test]
+    fn a_probe_keeps_the_reader_and_ends_as_it_began() {
+        let mut readers = Readers::One(1);
+        readers.probe();
+        assert_eq!(readers, Readers::Probing(Some(1)));
+        assert!(readers.is_probed() && readers.is_attached());
+        assert!(!readers.leave(2), "who is not here cannot leave");
+        assert!(readers.leave(1));
+        assert!(readers.is_probed() && !readers.is_attached());
+        assert_eq!(readers.come(3, Second::Ends), Ok(()));
+        assert_eq!(readers, Readers::Probing(Some(3)));
+        readers.abandon();
+        assert_eq!(readers, Readers::One(3));
+        assert!(readers.leave(3));
+        assert_eq!(readers, Readers::Nobody);
+        readers.abandon();
+        assert_eq!(readers, Readers::Nobody);
+    }
+
+    #[test]
+    fn nobody_reads_what_a_socket_carries() {
+        let mut readers = Readers::Moved;
+        assert!(readers.is_moved() && !readers.is_attached() && !readers.is_probed());
+        for second in [Second::Replaces, Second::IsRefused, Second::Ends] {
+            assert_eq!(readers.come(1, second), Err(Refusal::Moved));
+        }
+        assert!(!readers.leave(1));
+        readers.probe();
+        readers.abandon();
+        assert_eq!(readers, Readers::Moved);
+    }
+}
