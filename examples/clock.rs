@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use turted::config::{Config, Sources};
+use turted::config::Sources;
 use turted::{Running, Server};
 use turted_core::{
     ChannelName, ConnectorContext, ConnectorError, ConnectorState, Dispatch, EventName, Payload, PushConnector,
@@ -71,7 +71,7 @@ pub fn start() -> Result<Running, Box<dyn std::error::Error>> {
         sets: vec!["server.listen=127.0.0.1:0".into()],
         ..Sources::default()
     };
-    let config = Config::load(&sources, &turted::registry::check)?;
+    let config = Server::load(&sources)?;
     let server = Server::builder()
         .config(config)
         .connector("clock", ClockConnector::new());

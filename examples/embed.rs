@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use turted::Server;
-use turted::config::{Config, Sources};
+use turted::config::Sources;
 use turted_core::{ChannelName, EventName, Limits, Payload};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,7 +20,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
         sets: vec!["server.listen=127.0.0.1:0".into()],
         ..Sources::default()
     };
-    let config = Config::load(&sources, &turted::registry::check)?;
+    let config = Server::load(&sources)?;
     let server = Server::builder().config(config).build()?;
     server.observe().on("TICK", |seen| {
         println!("{} reached {} connections", seen.receipt.id, seen.receipt.recipients);

@@ -1,22 +1,28 @@
 //! turted: one server through which any backend can tell users, channels or everybody that something happened, and through
 //! which any client hears it once, in order.
 //!
-//! Flow: backend → connector → [`dispatcher`] → [`client`] → [`dialects`] → [`carriers`] → wire; [`observe`] watches.
-//! `ARCHITECTURE.md` has the map. To embed the server, begin at [`Server::builder`].
+//! Flow: backend → connector → Dispatcher → client → dialect → carrier → wire; observers watch. `ARCHITECTURE.md` has the map. To
+//! embed the server, begin at [`Server::builder`]; the words and contracts that it shares with connectors and dialects are those of
+//! [`turted_core`].
 
-pub mod auth;
-pub mod carriers;
+mod auth;
+mod carriers;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
-pub mod client;
+mod client;
 pub mod config;
-pub mod dialects;
-pub mod dispatcher;
-pub mod gate;
-pub mod http;
-pub mod observe;
-pub mod pages;
-pub mod registry;
-pub mod server;
-pub mod supervisor;
+mod dialects;
+mod dispatcher;
+mod gate;
+mod http;
+mod observe;
+pub mod offer;
+mod pages;
+mod registry;
+mod server;
+mod supervisor;
 
-pub use server::{Running, ServeError, Server};
+pub use observe::{Bus, Dispatched, Subscription};
+pub use server::{Builder, Running, ServeError, Server, WayIn};
+pub use turted_core;

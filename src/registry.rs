@@ -5,9 +5,9 @@
 
 use turted_core::{ConnectorConfig, PushConnector, SettingError};
 
-use crate::config::{ConnectorSection, Problem};
+use crate::config::{Problem, Section};
 
-type Build = fn(&ConnectorSection) -> Result<Box<dyn PushConnector>, Vec<Problem>>;
+type Build = fn(&Section) -> Result<Box<dyn PushConnector>, Vec<Problem>>;
 
 /// Value of `type`, and how such a section becomes a connector.
 const KINDS: &[(&str, Build)] = &[
@@ -32,7 +32,7 @@ const KINDS: &[(&str, Build)] = &[
 ///
 /// # Errors
 /// Every problem of the section, with its place.
-pub fn build(section: &ConnectorSection) -> Result<Box<dyn PushConnector>, Vec<Problem>> {
+pub fn build(section: &Section) -> Result<Box<dyn PushConnector>, Vec<Problem>> {
     match KINDS.iter().find(|(kind, _)| *kind == section.kind) {
         Some((_, build)) => build(section),
         None => {
@@ -46,11 +46,13 @@ pub fn build(section: &ConnectorSection) -> Result<Box<dyn PushConnector>, Vec<P
 ///
 /// # Errors
 /// As [`build`].
-pub fn check(section: &ConnectorSection) -> Result<(), Vec<Problem>> {
+pub fn check(section: &Section) -> Result<(), Vec<Problem>> {
     build(section).map(drop)
 }
 
-fn make<C: ConnectorConfig>(section: &ConnectorSection) -> Result<Box<dyn PushConnector>, Vec<Problem>> {
+// Without any connector nobody makes one.
+#[allow(dead_code)]
+fn make<C: ConnectorConfig>(section: &Section) -> Result<Box<dyn PushConnector>, Vec<Problem>> {
     let config: C = section.parse()?;
     match config.build() {
         Ok(connector) => Ok(Box::new(connector)),

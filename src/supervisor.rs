@@ -52,11 +52,11 @@ async fn supervise(mut connector: Box<dyn PushConnector>, cx: ConnectorContext) 
             .await;
         let error = match ended {
             Ok(Ok(())) => break,
-            Ok(Err(ConnectorError::Retry(why))) => why,
             Ok(Err(ConnectorError::Fatal(why))) => {
                 error!("connector {} failed and is not started again: {why}", cx.name);
                 return cx.report.state(ConnectorState::Failed { error: why });
             }
+            Ok(Err(why)) => why.to_string(),
             Err(panic) => format!("it panicked: {}", panic_text(&*panic)),
         };
         backoff.lasted(begun.elapsed());

@@ -185,6 +185,7 @@ impl SettingError {
 
 /// A sentence that says what failed: lower case, fits "connector x failed: …", no credentials.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConnectorError {
     /// It may work later: the supervisor runs the connector again after a pause.
     #[error("{0}")]

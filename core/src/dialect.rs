@@ -15,6 +15,11 @@ use crate::ending::Ending;
 pub trait Protocol: Send + Sync {
     /// Its name in logs.
     fn name(&self) -> &'static str;
+    /// A name that all protocols share whose [`encode_event`](Self::encode_event) writes the same bytes, so that an event is encoded once for
+    /// all of them. `None`, the default: nobody else writes what this one does.
+    fn encoding(&self) -> Option<&'static str> {
+        None
+    }
     /// The state machine for a new client.
     fn open(&self) -> Box<dyn Conversation>;
     /// Whether a client may continue an earlier connection, so that events wait until it had time to say so.

@@ -5,6 +5,7 @@
 
 /// Why a connection ended. `ALL` lists every reason of the server's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Ending {
     /// The client said goodbye.
     Normal,

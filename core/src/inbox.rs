@@ -14,6 +14,7 @@ use crate::target::Target;
 
 /// Why a dispatch has no receipt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PushError {
     /// The queues are full. Nothing was dispatched; try again in a moment.
     #[error("the server is overloaded, try again")]

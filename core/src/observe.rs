@@ -10,6 +10,7 @@ use crate::name::{ChannelName, UserName};
 
 /// One thing that happened. Cheap to clone.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Note {
     /// An event was dispatched, whether or not anybody was there.
     Dispatched {

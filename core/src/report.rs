@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 /// What a connector is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConnectorState {
     /// Built, not ready yet.
     Starting,

@@ -15,7 +15,7 @@ pub mod mount;
 pub mod sockjs;
 pub mod websocket;
 
-pub use mount::{Bounds, Mount, Mounts, Offer, Routes};
+pub use mount::{Bounds, Mount, Mounts, Offer, OfferConfig, Routes};
 
 /// What a client says that has no wire of its own: nothing, for as long as its connection lives; `held` lives as long.
 pub fn nothing(held: impl Sized + 'static) -> impl Stream<Item = Inbound> {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
-use log::info;
+use log::{info, warn};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::line;
@@ -22,6 +22,9 @@ pub async fn run(config: Config) -> Result<()> {
     // Before anything is started, so that no signal is missed.
     let mut interrupt = on(SignalKind::interrupt())?;
     let mut terminate = on(SignalKind::terminate())?;
+    for hint in &config.hints {
+        warn!("{hint}");
+    }
     let running = Server::builder().config(config.clone()).build()?.start()?;
     // A server whose standard output is closed goes on serving.
     let _ = line::print(banner(&config, &running.addresses(), running.ways_in()).trim_end());
@@ -61,8 +64,8 @@ fn banner(config: &Config, addresses: &[(SocketAddr, &str)], ways_in: &[WayIn]) 
             _ => writeln!(out, "  {what:<10} {where_:<41} ({remark})"),
         };
     };
-    let paths = config.clients.paths().map(|(_, path)| path);
-    let paths: Vec<&str> = paths.into_iter().filter(|path| !path.is_empty()).collect();
+    let clients = config.clients.values().filter(|client| client.section.is_enabled);
+    let paths: Vec<&str> = clients.filter_map(|client| client.path.as_deref()).collect();
     row("clients", format!("{scheme}://{host}{}", paths.join(", ")), "");
     row("", format!("auth {}", word(&config.auth.clients)), "");
     for way_in in ways_in {
@@ -116,7 +119,7 @@ fn word(method: &Method) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Secret, Sources};
+    use crate::config::{Registries, Secret, Sources};
 
     fn at(address: &str, scheme: &'static str, config: &Config, ways_in: &[WayIn]) -> String {
         banner(config, &[(address.parse().unwrap(), scheme)], ways_in)
@@ -136,7 +139,7 @@ mod tests {
             "turted ",
             env!("CARGO_PKG_VERSION"),
             " listening on http://127.0.0.1:7117\n",
-            "  clients    http://127.0.0.1:7117/ws, /events, /poll, /socket.io, /turted, /sockjs, /sse\n",
+            "  clients    http://127.0.0.1:7117/events, /sse, /poll, /socket.io, /turted, /sockjs, /ws\n",
             "             auth accept_all\n",
             "  backends   POST http://127.0.0.1:7117/push/          (connector rest; auth accept_all)\n",
             "  watch      http://127.0.0.1:7117/metrics, /observe, /health/ready\n",
@@ -144,6 +147,13 @@ mod tests {
         );
         let rest = way_in("rest", Some("/push/"), None);
         assert_eq!(at("127.0.0.1:7117", "http", &Config::default(), &[rest]), expected);
+    }
+
+    fn believing() -> Registries<'static> {
+        Registries {
+            connectors: &|_| Ok(()),
+            clients: &|_| Ok(()),
+        }
     }
 
     #[test]
@@ -160,7 +170,7 @@ mod tests {
             sets: sets.map(str::to_owned).to_vec(),
             ..Sources::default()
         };
-        let mut config = Config::load(&sources, &|_| Ok(())).unwrap();
+        let mut config = Config::load(&sources, believing()).unwrap();
         config.auth.backends = Method::Password(Secret::new("hush"));
         let ways_in = [
             way_in("rest", Some("/in/"), None),
@@ -169,7 +179,7 @@ mod tests {
         ];
         let text = at("0.0.0.0:443", "https", &config, &ways_in);
         assert!(text.contains("listening on https://0.0.0.0:443\n"), "{text}");
-        assert!(text.contains("clients    https://127.0.0.1:443/ws, "), "{text}");
+        assert!(text.contains("clients    https://127.0.0.1:443/events, "), "{text}");
         assert!(
             text.contains("POST https://127.0.0.1:443/in/") && text.contains("auth password"),
             "{text}"

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::LOGLEVEL;
+use crate::Server;
 use crate::config::{Config, ConfigError, Place, Sources};
-use crate::registry;
 
 /// Names the configuration file.
 const CONFIG: &str = "TURTED_CONFIG";
@@ -57,7 +57,7 @@ impl Settings {
             .into_iter()
             .filter(|(short, _)| is_set(short, &environment).is_some());
         let short: Vec<_> = short.collect();
-        Config::load(&self.sources(environment), &registry::check).map_err(|error| as_written(error, &short))
+        Server::load(&self.sources(environment)).map_err(|error| as_written(error, &short))
     }
 
     /// What [`Config::load`] reads, of these flags and this environment.
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_mistake_in_a_short_variable_is_told_under_its_short_name() {
         let sources = sources(&[], &[(LOGLEVEL, "verbose")]);
-        let error = Config::load(&sources, &registry::check).unwrap_err();
+        let error = Server::load(&sources).unwrap_err();
         let text = as_written(error, &SHORT).to_string();
         assert!(text.starts_with("TURTED_LOGLEVEL: server.loglevel: must be"), "{text}");
     }

@@ -19,8 +19,7 @@ mod wishes;
 
 pub use actor::Connection;
 pub use courier::{Courier, Voices};
-pub use newcomer::{Client, Inbound, Newcomer, Worker};
-pub use outbox::{Outbox, OutboxBounds};
-pub use pace::Pace;
+pub use newcomer::{Inbound, Newcomer, Worker};
+pub use outbox::OutboxBounds;
 pub use requests::{Reader, Reading, Register, Rules};
 pub use voice::{Framing, Voice};

@@ -15,6 +15,10 @@ impl Protocol for Quiet {
         "quiet"
     }
 
+    fn encoding(&self) -> Option<&'static str> {
+        Some("quiet")
+    }
+
     fn open(&self) -> Box<dyn Conversation> {
         Box::new(Quiet)
     }

@@ -24,6 +24,7 @@ pub struct Auth {
 
 /// How one door is guarded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Method {
     /// `type = "accept_all"`
     #[default]
@@ -46,6 +47,7 @@ pub enum Method {
 /// `hash = "…"`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Hash {
     /// The default, and the one to use for anything new.
     #[default]

@@ -49,32 +49,31 @@ impl Report<'_> {
 }
 
 fn clients(clients: &Clients, observe: &Observe, report: &mut Report<'_>) {
-    let paths = clients.paths();
-    for (at, (key, path)) in paths.into_iter().enumerate().filter(|(_, (_, path))| !path.is_empty()) {
+    let enabled = clients.iter().filter(|(_, client)| client.section.is_enabled);
+    let paths: Vec<(String, &str)> = enabled
+        .filter_map(|(name, client)| Some((format!("clients.{name}"), client.path.as_deref()?)))
+        .collect();
+    for (at, (section, path)) in paths.iter().enumerate() {
+        let key = &format!("{section}.path");
         let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b));
         if !path.starts_with('/') || path.len() < 2 || path.ends_with('/') || path.contains("//") || !plain {
-            let message =
-                "must be a path such as \"/ws\": a slash, then letters, digits and - _ . ~ /, or \"\" for none";
+            let message = "must be a path such as \"/ws\": a slash, then letters, digits and - _ . ~ /";
             report.refuse(key, message);
         }
         for (on, taken) in [(observe.metrics, Observe::METRICS), (observe.stream, Observe::STREAM)] {
-            if on && path == taken {
+            if on && *path == taken {
                 let message = format!("{taken} is taken by [observe]; choose another path or turn that off");
                 report.refuse(key, message);
             }
         }
         let below = |path: &str, other: &str| path.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
-        let clash = |other: &str| !other.is_empty() && (path == other || below(path, other) || below(other, path));
+        let clash = |other: &str| *path == other || below(path, other) || below(other, path);
         if let Some((other, _)) = paths[..at].iter().find(|(_, other)| clash(other)) {
             report.refuse(
                 key,
                 format!("is at, above or below the path of {other}; choose another one"),
             );
         }
-    }
-    if !clients.sockjs_client.starts_with(['/', 'h']) || clients.sockjs_client.contains(['"', '<', '>', '\\']) {
-        let message = "must be a URL: https://… or a path that begins with a slash";
-        report.refuse("clients.sockjs_client", message);
     }
 }
 
@@ -137,9 +136,6 @@ fn files(config: &Config, report: &mut Report<'_>) {
     };
     if let Some(folder) = &config.server.static_dir {
         exists("server.static_dir", folder, Path::is_dir, "folder");
-    }
-    if let Some(folder) = &config.clients.socketio_client {
-        exists("clients.socketio_client", folder, Path::is_dir, "folder");
     }
     if let Some(tls) = &config.tls {
         exists("tls.cert", &tls.cert, Path::is_file, "file");

@@ -12,7 +12,11 @@ fn check(text: &str, sets: &[&str], expected: &str) {
         sets: sets.iter().map(|set| (*set).to_owned()).collect(),
         ..Sources::default()
     };
-    let loaded = assemble(Some((&Arc::from("t.toml"), text)), &sources, &crate::registry::check);
+    let registries = Registries {
+        connectors: &crate::registry::check,
+        clients: &|_| Ok(()),
+    };
+    let loaded = assemble(Some((&Arc::from("t.toml"), text)), &sources, registries);
     let got = loaded.map_or_else(|error| error.to_string(), |_| String::new());
     assert!(
         got == expected.trim(),

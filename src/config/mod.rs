@@ -7,11 +7,12 @@ mod auth;
 mod auth_tests;
 mod checks;
 mod clients;
-mod connectors;
 mod decode;
+mod defaults;
 #[cfg(all(test, feature = "stdin"))]
 mod envelope_tests;
 mod expand;
+mod flat;
 #[cfg(test)]
 mod fuzz_tests;
 mod miss;
@@ -21,6 +22,7 @@ mod reader;
 #[cfg(test)]
 mod sample_tests;
 mod secret;
+mod section;
 mod sections;
 mod tagged;
 #[cfg(test)]
@@ -36,10 +38,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use auth::{Auth, Hash, Method};
-pub use clients::Clients;
-pub use connectors::{ConnectorSection, Connectors};
+pub use clients::{ClientSection, Clients};
 pub use problem::{ConfigError, Place, Problem};
 pub use secret::{MASK, Secret};
+pub use section::{Section, Sections};
 pub use sections::{History, Limits, Observe, Server, Slow, Tls};
 
 use miss::unknown_key;
@@ -53,7 +55,7 @@ pub const FILE: &str = "turted.toml";
 pub struct Config {
     /// `[server]`
     pub server: Server,
-    /// `[clients]`
+    /// `[clients.<name>]`, with those that are there when nobody says anything.
     pub clients: Clients,
     /// `[tls]`; without it the server speaks plain HTTP.
     pub tls: Option<Tls>,
@@ -65,8 +67,11 @@ pub struct Config {
     pub auth: Auth,
     /// `[observe]`
     pub observe: Observe,
-    /// `[connectors.<name>]`; without any such table one named `rest`, of type `rest`.
-    pub connectors: Connectors,
+    /// `[connectors.<name>]`; one named `rest`, of type `rest`, is there unless it is switched off.
+    pub connectors: Sections,
+    /// What was written in a way that the next release will not read, and what to write instead.
+    #[serde(skip)]
+    pub hints: Vec<Problem>,
 }
 
 const SECTIONS: [&str; 8] = [
@@ -93,12 +98,12 @@ pub struct Sources {
 }
 
 impl Config {
-    /// Reads, merges and checks. `check_connector` says whether the type of a connector is known and its settings are sound;
-    /// it is asked once for each of them.
+    /// Reads, merges and checks. `registries` say whether the type of a section is known and its settings are sound; they are asked once for
+    /// each of them.
     ///
     /// # Errors
     /// All mistakes that can be told apart, in reading order.
-    pub fn load(sources: &Sources, check_connector: CheckConnector<'_>) -> Result<Config, ConfigError> {
+    pub fn load(sources: &Sources, registries: Registries<'_>) -> Result<Config, ConfigError> {
         let name = sources.file.as_deref().unwrap_or(Path::new(FILE));
         let shown: Arc<str> = Arc::from(name.display().to_string());
         let text = match std::fs::read(name) {
@@ -109,7 +114,7 @@ impl Config {
             Err(error) => Err(format!("cannot be read: {error}")),
         };
         match text {
-            Ok(text) => assemble(text.as_deref().map(|text| (&shown, text)), sources, check_connector),
+            Ok(text) => assemble(text.as_deref().map(|text| (&shown, text)), sources, registries),
             Err(message) => Err(ConfigError::new(vec![Problem::new(Place::Whole(shown), "", message)])),
         }
     }
@@ -124,27 +129,29 @@ impl Config {
 impl Default for Config {
     /// What a server without file, variables and flags runs with.
     fn default() -> Self {
-        Config {
-            server: Server::default(),
-            clients: Clients::default(),
-            tls: None,
-            limits: Limits::default(),
-            history: History::default(),
-            auth: Auth::default(),
-            observe: Observe::default(),
-            connectors: connectors::read(&connectors::default_node(), &mut Vec::new()),
-        }
+        let mut root = Node::empty_table(Place::Default);
+        defaults::lay_under(&mut root);
+        read(&root, &mut Vec::new())
     }
 }
 
-/// The registry's judgement on one connector.
-pub type CheckConnector<'a> = &'a dyn Fn(&ConnectorSection) -> Result<(), Vec<Problem>>;
+/// The judgement of a registry on one section.
+pub type Check<'a, S> = &'a dyn Fn(&S) -> Result<(), Vec<Problem>>;
+
+/// Who knows types.
+#[derive(Clone, Copy)]
+pub struct Registries<'a> {
+    /// Those of connectors.
+    pub connectors: Check<'a, Section>,
+    /// Those of what clients may speak.
+    pub clients: Check<'a, ClientSection>,
+}
 
 /// Everything of [`Config::load`] but the reading of the file.
 fn assemble(
     file: Option<(&Arc<str>, &str)>,
     sources: &Sources,
-    check: CheckConnector<'_>,
+    registries: Registries<'_>,
 ) -> Result<Config, ConfigError> {
     let mut problems = Vec::new();
     let document = match file {
@@ -156,9 +163,6 @@ fn assemble(
         Node::empty_table(Place::Default)
     });
     let readable = problems.is_empty();
-    root.force_table()
-        .entry("connectors".to_owned())
-        .or_insert_with(connectors::default_node);
     overlay::lay_environment(&mut root, &sources.env, &mut problems);
     overlay::lay_sets(&mut root, &sources.sets, &mut problems);
     if !readable {
@@ -173,11 +177,23 @@ fn assemble(
     let mut unset = Vec::new();
     expand::expand(&mut root, "", &env, &mut unset);
 
-    let config = read(&root, &mut problems);
+    let mut hints = Vec::new();
+    flat::rewrite(&mut root, &mut hints, &mut problems);
+    defaults::lay_under(&mut root);
+    let mut config = read(&root, &mut problems);
     checks::check(&config, &root, &mut problems);
-    for section in config.connectors.values() {
-        problems.extend(check(section).err().into_iter().flatten());
+    for section in config.connectors.values().filter(|section| section.is_enabled) {
+        problems.extend((registries.connectors)(section).err().into_iter().flatten());
     }
+    for client in config.clients.values().filter(|client| client.section.is_enabled) {
+        problems.extend((registries.clients)(client).err().into_iter().flatten());
+    }
+    for problem in &mut problems {
+        if let Some(retold) = flat::retold(problem, &hints) {
+            *problem = retold;
+        }
+    }
+    config.hints = hints;
     // A text that still holds its "${NAME}" is wrong in other ways, too; only the cause is told.
     problems.retain(|problem| !unset.iter().any(|cause| cause.key == problem.key));
     problems.extend(unset);
@@ -197,24 +213,28 @@ fn read(root: &Node, problems: &mut Vec<Problem>) -> Config {
         }
     }
     Config {
-        server: section(root, "server", problems).unwrap_or_default(),
-        clients: section(root, "clients", problems).unwrap_or_default(),
-        tls: section(root, "tls", problems),
-        limits: section(root, "limits", problems).unwrap_or_default(),
-        history: section(root, "history", problems).unwrap_or_default(),
+        server: table(root, "server", problems).unwrap_or_default(),
+        clients: root
+            .get("clients")
+            .map(|node| clients::read(node, problems))
+            .unwrap_or_default(),
+        tls: table(root, "tls", problems),
+        limits: table(root, "limits", problems).unwrap_or_default(),
+        history: table(root, "history", problems).unwrap_or_default(),
         auth: root
             .get("auth")
             .map(|node| Auth::read(node, problems))
             .unwrap_or_default(),
-        observe: section(root, "observe", problems).unwrap_or_default(),
+        observe: table(root, "observe", problems).unwrap_or_default(),
         connectors: root
             .get("connectors")
-            .map(|node| connectors::read(node, problems))
+            .map(|node| section::read(node, "connectors", problems))
             .unwrap_or_default(),
+        hints: Vec::new(),
     }
 }
 
-fn section<T: DeserializeOwned>(root: &Node, name: &str, problems: &mut Vec<Problem>) -> Option<T> {
+fn table<T: DeserializeOwned>(root: &Node, name: &str, problems: &mut Vec<Problem>) -> Option<T> {
     let decoded = decode::decode(root.get(name)?, name);
     problems.extend(decoded.problems);
     decoded.value

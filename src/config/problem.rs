@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 /// Where a value was written. Ordered as a reader meets them: the file from top to bottom, then the environment, then the flags.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Place {
     /// Nobody wrote it: a default of this server.
     Default,

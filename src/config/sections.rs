@@ -63,6 +63,7 @@ pub struct Tls {
 /// What happens to a client that does not keep up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Slow {
     /// It is closed with code 4008 and may come back for what it missed.
     Close,

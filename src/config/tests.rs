@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::*;
 
 /// What the registry would do with its two connectors.
-pub(super) fn registry(section: &ConnectorSection) -> Result<(), Vec<Problem>> {
+pub(super) fn registry(section: &Section) -> Result<(), Vec<Problem>> {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Rest {
@@ -75,6 +75,14 @@ fn pairs(env: &[(&str, &str)]) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Any dialect would do.
+pub(super) fn registries() -> Registries<'static> {
+    Registries {
+        connectors: &registry,
+        clients: &|_| Ok(()),
+    }
+}
+
 pub(super) fn load(text: &str, env: &[(&str, &str)], sets: &[&str]) -> Result<Config, ConfigError> {
     let sets = sets.iter().map(|set| (*set).to_owned()).collect();
     let sources = Sources {
@@ -82,7 +90,7 @@ pub(super) fn load(text: &str, env: &[(&str, &str)], sets: &[&str]) -> Result<Co
         env: pairs(env),
         sets,
     };
-    assemble(Some((&Arc::from("t.toml"), text)), &sources, &registry)
+    assemble(Some((&Arc::from("t.toml"), text)), &sources, registries())
 }
 
 /// The file alone, and the lines it should be answered with.
@@ -207,8 +215,12 @@ age = "99years"
 cert = "no/such/file"
 [clients]
 websocket = "ws"
-sockjs = "/poll/x"
+sockjs = { path = "/poll/x" }
 events = ""
+php = { enabled = "no" }
+polls = { path = 7 }
+other = { type = "nobody" }
+lonely = {}
 "#,
         r#"
 t.toml:3:1: server.origins: "app.example.com" is no origin; write "https://app.example.com" (scheme, host in small letters, perhaps a port, nothing after it), "https://*.example.com" or "*"
@@ -222,15 +234,103 @@ t.toml:10:1: limits.ping: must be between 1s and 1h
 t.toml:11:1: limits.json_depth: must be at least 1
 t.toml:13:1: history.age: must be at most a year
 t.toml:14:2: tls.key: is missing
-t.toml:17:1: clients.websocket: must be a path such as "/ws": a slash, then letters, digits and - _ . ~ /, or "" for none
-t.toml:18:1: clients.sockjs: is at, above or below the path of clients.polls; choose another one
+t.toml:17:1: clients.websocket: must be a path such as "/ws": a slash, then letters, digits and - _ . ~ /
+t.toml:18:12: clients.sockjs.path: is at, above or below the path of clients.polls; choose another one
+t.toml:20:9: clients.php.enabled: must be true or false, not a text
+t.toml:21:11: clients.polls.path: must be a text in quotes, not a whole number
+t.toml:23:1: clients.lonely.type: is missing
 "#,
     );
     check(
-        "clients.websocket = \"/metrics\"",
-        "t.toml:1:9: clients.websocket: /metrics is taken by [observe]; choose another path or turn that off",
+        "clients.websocket.path = \"/metrics\"",
+        "t.toml:1:19: clients.websocket.path: /metrics is taken by [observe]; choose another path or turn that off",
     );
-    check("clients.websocket = \"/metrics\"\nobserve.metrics = false", "");
+    check("clients.websocket.path = \"/metrics\"\nobserve.metrics = false", "");
+    check("clients.sockjs.path = \"/poll/x\"\nclients.polls.enabled = false", "");
+    check(
+        "clients.sockjs.path = \"/poll/x\"",
+        "t.toml:1:16: clients.sockjs.path: is at, above or below the path of clients.polls; choose another one",
+    );
+}
+
+#[test]
+fn a_section_changes_what_it_names_and_one_of_another_type_takes_the_place() {
+    let text = r#"
+[clients.websocket]
+path = "/live"
+[clients.sockjs]
+client = "https://cdn.example/sockjs.min.js"
+[clients.second]
+type = "polls"
+[clients.polls]
+path = "/p"
+[clients.php]
+type = "websocket"
+path = "/php"
+[connectors.rest]
+enabled = false
+"#;
+    let config = load(text, &[], &[]).unwrap();
+    let at = |name: &str| {
+        let client = &config.clients[name];
+        (client.section.kind.as_str(), client.path.as_deref().unwrap_or_default())
+    };
+    assert_eq!(at("websocket"), ("websocket", "/live"));
+    assert_eq!(at("second"), ("polls", "/poll"), "the path of its type");
+    assert_eq!(at("php"), ("websocket", "/php"));
+    let shown = config.to_toml_masked();
+    for line in [
+        "client = \"https://cdn.example/sockjs.min.js\"\ndialect = \"classic\"",
+        "recovery = true",
+        "[connectors.rest]\nenabled = false\ntype = \"rest\"",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    assert_eq!(config.hints, []);
+}
+
+#[test]
+fn the_flat_keys_of_before_mean_what_they_meant_and_say_what_to_write_instead() {
+    let text = r#"
+[clients]
+websocket = "/live"
+events = ""
+php_events = "/stream"
+socketio_recovery = false
+sockjs_client = "https://cdn.example/s.js"
+[clients.polls]
+path = "/p"
+"#;
+    let config = load(text, &[], &["clients.sockjs=/x"]).unwrap();
+    let hints: Vec<String> = config.hints.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        hints,
+        [
+            "t.toml:3:1: clients.websocket: is written [clients.websocket] path = \"/live\" from now on",
+            "t.toml:4:1: clients.events: is written [clients.events] enabled = false from now on",
+            "--set clients.sockjs: is written [clients.sockjs] path = \"/x\" from now on",
+            "t.toml:5:1: clients.php_events: is written [clients.php] path = \"/stream\" from now on",
+            "t.toml:6:1: clients.socketio_recovery: is written [clients.socketio] recovery = false from now on",
+            "t.toml:7:1: clients.sockjs_client: is written [clients.sockjs] client = \"https://cdn.example/s.js\" and \
+             [clients.sockjs_native] client = \"https://cdn.example/s.js\" from now on",
+        ]
+    );
+    let new = r#"
+[clients]
+websocket.path = "/live"
+events.enabled = false
+sockjs = { path = "/x", client = "https://cdn.example/s.js" }
+php.path = "/stream"
+socketio.recovery = false
+sockjs_native.client = "https://cdn.example/s.js"
+polls.path = "/p"
+"#;
+    let new = load(new, &[], &[]).unwrap();
+    assert_eq!(config.clients, new.clients);
+    check(
+        "clients.socketio_recovery = false\nclients.socketio.recovery = true",
+        "t.toml:1:9: clients.socketio_recovery: is said by clients.socketio.recovery as well; take this one out",
+    );
 }
 
 #[test]
@@ -260,7 +360,7 @@ exchnge = "e"
 "#,
         r#"
 t.toml:3:1: connectors.rest.type: must be one of "rest", "rabbitmq"; did you mean rest?
-t.toml:4:13: connectors."Not good": the name of a connector may hold only a-z, 0-9, _ and -
+t.toml:4:13: connectors."Not good": such a name may hold only a-z, 0-9, _ and -
 t.toml:6:13: connectors.empty.type: is missing
 t.toml:10:1: connectors.a.password: is in the url already
 t.toml:14:1: connectors.b.prefetch: must be a whole number from 0 to 65535
@@ -351,7 +451,7 @@ TURTED_SERVER__LISTEN__X: server.listen: must be an IP address and a port, such 
 fn underscores_find_dashed_connectors() {
     let file = "[connectors.my-rest]\ntype = \"rest\"\n";
     let config = load(file, &[("TURTED_CONNECTORS__MY_REST__PATH", "/x")], &[]).unwrap();
-    assert_eq!(config.connectors.keys().collect::<Vec<_>>(), ["my-rest"]);
+    assert_eq!(config.connectors.keys().collect::<Vec<_>>(), ["my-rest", "rest"]);
 }
 
 #[test]
@@ -386,6 +486,6 @@ fn the_file_that_was_asked_for_must_exist() {
         file: Some(PathBuf::from("no/such.toml")),
         ..Sources::default()
     };
-    let error = Config::load(&sources, &registry).unwrap_err().to_string();
+    let error = Config::load(&sources, registries()).unwrap_err().to_string();
     assert!(error.starts_with("no/such.toml: cannot be read: "), "{error}");
 }

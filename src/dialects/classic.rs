@@ -32,6 +32,10 @@ impl Protocol for Classic {
         "classic"
     }
 
+    fn encoding(&self) -> Option<&'static str> {
+        Some("classic")
+    }
+
     fn open(&self) -> Box<dyn Conversation> {
         Box::new(ClassicConversation {
             dialect: *self,

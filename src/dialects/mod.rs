@@ -5,8 +5,10 @@
 
 pub mod classic;
 pub mod command;
+pub mod kinds;
 pub mod native;
 pub mod php;
 pub mod socketio;
+pub mod sockjs;
 #[cfg(test)]
 mod transcripts;

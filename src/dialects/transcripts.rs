@@ -15,7 +15,7 @@ use turted_core::{
 use super::classic::Classic;
 use super::native::Native;
 use super::socketio::turted::Turted;
-use super::socketio::{Offer, SocketIo, Version};
+use super::socketio::{SocketIo, Terms, Version};
 use turted_core::{Conversation, Protocol, Reaction};
 
 /// Bad messages in a row that end a client.
@@ -27,14 +27,14 @@ const PASSWORD: &str = "secret";
 fn dialects() -> Vec<(&'static str, Box<dyn Protocol>)> {
     let limits = Limits::default();
     let socketio = |version, recovery| -> Box<dyn Protocol> {
-        let offer = Offer {
+        let terms = Terms {
             version,
             recovery,
             limits,
             message_bytes: 1_000_000,
             bad_messages: BAD_MESSAGES,
         };
-        Box::new(SocketIo::new(offer, Turted::new))
+        Box::new(SocketIo::new(terms, Turted::new))
     };
     vec![
         ("native", Box::new(Native::new(limits, BAD_MESSAGES))),

@@ -15,7 +15,7 @@ use super::census::Counts;
 use super::keys::Keys;
 use super::log::{Log, LogBounds};
 use super::membership::{Membership, Standing};
-use super::messages::{CourierId, LaneKey, Open, Parcel, Request, SeatKey};
+use super::messages::{CourierId, EncoderId, LaneKey, Open, Parcel, Request, SeatKey};
 use super::parked::Parking;
 
 /// What a desk needs to know.
@@ -130,18 +130,24 @@ impl Desk {
         let sequence = self.log.newest() + 1;
         let id = self.settings.epoch.id(sequence);
         let fanout = self.membership.fan_out(sequence, &dispatch);
-        let mut encoded: Option<(usize, usize, bytes::Bytes)> = None;
+        // Groups come in the order of the targets: what was encoded for one is of no use to the next.
+        let (mut target, mut encoded) = (0, Vec::<(EncoderId, bytes::Bytes)>::new());
         for group in fanout.groups {
-            let frame = match encoded.take() {
-                Some((encoder, target, frame)) if encoder == group.encoder && target == group.target => frame,
-                _ => self.settings.encoders[group.encoder].encode(&Delivery {
+            if target != group.target {
+                target = group.target;
+                encoded.clear();
+            }
+            let known = encoded.iter().find(|(encoder, _)| *encoder == group.encoder);
+            let frame = known.map(|(_, frame)| frame.clone()).unwrap_or_else(|| {
+                let frame = self.settings.encoders[group.encoder].encode(&Delivery {
                     id: &id,
                     event: &dispatch.event,
                     payload: &dispatch.payload,
-                    via: &dispatch.targets[group.target],
-                }),
-            };
-            encoded = Some((group.encoder, group.target, frame.clone()));
+                    via: &dispatch.targets[target],
+                });
+                encoded.push((group.encoder, frame.clone()));
+                frame
+            });
             self.parcel(
                 group.courier,
                 Parcel::Frame {

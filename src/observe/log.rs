@@ -37,6 +37,7 @@ impl Observer for LogObserver {
                 code,
                 reason,
             } => debug!(target: TARGET, "{connection} ended: {code} {reason}"),
+            other => debug!(target: TARGET, "{other:?}"),
         }
     }
 }

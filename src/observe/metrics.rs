@@ -149,7 +149,8 @@ impl Observer for Metrics {
                 self.resumed.inc();
                 self.replayed.inc_by(*replayed as u64);
             }
-            Note::Identified { .. } | Note::Joined { .. } | Note::Left { .. } => {}
+            // Nothing is counted of the others.
+            _ => {}
         }
     }
 }

@@ -7,6 +7,6 @@ pub mod bus;
 pub mod log;
 pub mod metrics;
 
-pub use bus::{Bus, Subscription};
+pub use bus::{Bus, Dispatched, Subscription};
 pub use log::LogObserver;
 pub use metrics::Metrics;

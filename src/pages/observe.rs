@@ -136,6 +136,8 @@ fn render(note: &Note) -> String {
             "ended",
             &json!({"connection": **connection, "code": code, "reason": reason}).to_string(),
         ),
+        // A comment is nothing to a viewer.
+        _ => ":\n\n".to_owned(),
     }
 }
 

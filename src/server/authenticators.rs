@@ -20,6 +20,7 @@ pub fn authenticator(method: &Method, limits: Limits) -> Arc<dyn Authenticator> 
 }
 
 /// The token authenticator that a method asks for, if it asks for one: it can also issue tokens.
+#[cfg(feature = "cli")]
 #[must_use]
 pub fn token(method: &Method, limits: Limits) -> Option<Token> {
     match method {

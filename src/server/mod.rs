@@ -13,7 +13,8 @@ use turted_core::shutdown::Trigger;
 use turted_core::{ConnectorContext, EncodeEvent, Ending, Epoch, Inbox, Observer, PushConnector, Report, Shutdown};
 
 use crate::carriers::{Mounts, Offer};
-use crate::config::{Config, Problem};
+use crate::config::{Config, ConfigError, Problem, Registries, Sources};
+use crate::dialects::kinds;
 use crate::dispatcher::messages::EndAll;
 use crate::dispatcher::{Census, Desk, DeskSettings, Dispatcher, DispatcherInbox, log::LogBounds};
 use crate::gate::Shared;
@@ -31,11 +32,13 @@ mod entrances;
 mod listen;
 
 use authenticators::authenticator;
+#[cfg(feature = "cli")]
 pub use authenticators::token;
-use entrances::{bounds, configured};
+use entrances::{Entrance, bounds, configured};
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ServeError {
     /// The configuration of connectors cannot be used.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
@@ -59,7 +62,7 @@ pub enum ServeError {
 pub struct Builder {
     config: Config,
     connectors: Vec<(Arc<str>, Box<dyn PushConnector>)>,
-    offers: Vec<(String, Box<dyn Offer>)>,
+    offers: Vec<Entrance>,
 }
 
 impl Builder {
@@ -91,7 +94,12 @@ impl Builder {
     pub fn build(self) -> Result<Server, ServeError> {
         let mut connectors = self.connectors;
         let mut problems = Vec::new();
-        for (name, section) in &self.config.connectors {
+        let mut offers = configured(&self.config).unwrap_or_else(|wrong| {
+            problems.extend(wrong);
+            Vec::new()
+        });
+        offers.extend(self.offers);
+        for (name, section) in self.config.connectors.iter().filter(|(_, section)| section.is_enabled) {
             match registry::build(section) {
                 Ok(connector) => {
                     let open = connector.listens().and_then(|address| self.config.open_door(address));
@@ -118,7 +126,7 @@ impl Builder {
         Ok(Server {
             config: self.config,
             connectors,
-            offers: self.offers,
+            offers,
             census,
             metrics,
             bus,
@@ -130,7 +138,7 @@ impl Builder {
 pub struct Server {
     config: Config,
     connectors: Vec<(Arc<str>, Box<dyn PushConnector>)>,
-    offers: Vec<(String, Box<dyn Offer>)>,
+    offers: Vec<Entrance>,
     census: Arc<Census>,
     metrics: Arc<Metrics>,
     bus: Arc<Bus>,
@@ -141,6 +149,18 @@ impl Server {
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
+    }
+
+    /// Reads a configuration, and checks it against every connector and dialect that this program has.
+    ///
+    /// # Errors
+    /// All mistakes that can be told apart, in reading order.
+    pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
+        let registries = Registries {
+            connectors: &registry::check,
+            clients: &kinds::check,
+        };
+        Config::load(sources, registries)
     }
 
     /// The observer bus: `server.observe().on("MESSAGE:NEW", |note| …)`.
@@ -158,7 +178,7 @@ impl Server {
         let limits = core_limits(&config);
         let (trigger, shutdown) = Shutdown::new();
         let mut mounts = Mounts::new(bounds(&config));
-        let offers = configured(&config, limits).into_iter().chain(self.offers);
+        let offers = self.offers.into_iter();
         let entrances = offers.map(|(path, offer)| offer.open(&path, &mut mounts)).collect();
         let encoders = mounts.encoders();
 

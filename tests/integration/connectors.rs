@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use turted::config::{Config, Sources};
+use turted::config::Sources;
 use turted_core::envelope::Refusal;
 use turted_core::{
     ChannelName, ConnectorContext, ConnectorError, ConnectorState, Dispatch, EventName, Payload, PushConnector, Report,
@@ -108,7 +108,7 @@ async fn theatre() -> (Embedded, Strings, Strings) {
             sets: vec!["server.listen=127.0.0.1:0".into(), "server.workers=1".into()],
             ..Sources::default()
         };
-        let config = Config::load(&sources, &turted::registry::check).unwrap();
+        let config = turted::Server::load(&sources).unwrap();
         let builder = turted::Server::builder().config(config);
         let builder = builder.connector("steady", steady).connector("shaky", shaky);
         builder.build().unwrap().start().unwrap()

@@ -217,7 +217,7 @@ async fn whoever_said_goodbye_is_not_recovered_and_without_recovery_nobody_is() 
     let (_, fresh) = joined(&server, &json!({"pid": first["pid"], "offset": "x"}).to_string()).await;
     assert_ne!(fresh["sid"], first["sid"]);
 
-    let plain = Server::with("clients.socketio_recovery = false");
+    let plain = Server::with("clients.socketio.recovery = false");
     let (mut socket, first) = joined(&plain, r#"{"pid":"x","offset":"y"}"#).await;
     assert_eq!(first.as_object().map(serde_json::Map::len), Some(1), "{first}");
     socket.say(r#"42["JOIN",{"channel":"chat"}]"#).await;

@@ -114,9 +114,10 @@ impl From<PushError> for Failure {
     fn from(error: PushError) -> Self {
         let message = error.to_string();
         match error {
-            PushError::Overloaded => Self::unavailable("overloaded", message),
-            PushError::ShuttingDown => Self::unavailable("shutting_down", message),
             PushError::Refused(_) => Self::bad_request("refused", message),
+            PushError::ShuttingDown => Self::unavailable("shutting_down", message),
+            // And whatever else may pass.
+            _ => Self::unavailable("overloaded", message),
         }
     }
 }

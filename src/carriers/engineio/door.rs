@@ -17,9 +17,9 @@ use turted_core::{Ending, Protocol};
 
 use super::errors::{Error, Failure, refuse};
 use super::jsonp::{self, Index};
-use super::packet::{Encoding, Peer, Record, Version};
+use super::packet::{Eio, Encoding, Record, Speaker};
 use super::payload::{self, Format};
-use super::{BODY, EngineEncoder, EngineFraming, Generation, Service, Settings, packets, upgrade};
+use super::{BODY, EngineEncoder, EngineFraming, EngineIoOptions, Generation, Service, packets, upgrade};
 use crate::carriers::body::Wire;
 use crate::carriers::websocket::{self, Handshake};
 use crate::carriers::{Mount, Mounts, Offer, Routes, nothing};
@@ -39,22 +39,17 @@ pub struct EngineIo {
     /// What is spoken with protocol 3.
     pub v3: Option<Arc<dyn Protocol>>,
     /// Times and bounds.
-    pub settings: Settings,
+    pub options: EngineIoOptions,
 }
 
 impl Offer for EngineIo {
     fn open(self: Box<Self>, path: &str, mounts: &mut Mounts) -> Routes {
-        let Self { v4, v3, settings } = *self;
+        let Self { v4, v3, options } = *self;
         let mut generation = |protocol: &Arc<dyn Protocol>, framing: &'static EngineFraming, version| {
-            let (socket, session) = settings.rules(version);
+            let (socket, session) = options.rules(version);
             let mut mount = |rules| Mount {
-                message_bytes: settings.max_payload,
-                ..mounts.mount(
-                    Arc::clone(protocol),
-                    framing,
-                    EngineEncoder(Arc::clone(protocol)),
-                    rules,
-                )
+                message_bytes: options.max_payload,
+                ..mounts.mount(Arc::clone(protocol), framing, EngineEncoder, rules)
             };
             Generation {
                 socket: mount(socket),
@@ -63,14 +58,12 @@ impl Offer for EngineIo {
         };
         let service = Arc::new(Service {
             name: path.to_owned(),
-            v4: generation(&v4, &super::V4, Version::V4),
-            v3: v3
-                .as_ref()
-                .map(|protocol| generation(protocol, &super::V3, Version::V3)),
+            v4: generation(&v4, &super::V4, Eio::V4),
+            v3: v3.as_ref().map(|protocol| generation(protocol, &super::V3, Eio::V3)),
             v3_text: v3
                 .as_ref()
-                .map(|protocol| generation(protocol, &super::V3_TEXT, Version::V3)),
-            settings,
+                .map(|protocol| generation(protocol, &super::V3_TEXT, Eio::V3)),
+            options,
         });
         let path = path.to_owned();
         Arc::new(move |config| routes(config, &path, &service))
@@ -102,7 +95,7 @@ async fn answer(
     query: Query,
     payload: web::Payload,
 ) -> HttpResponse {
-    let visit = Visit {
+    let visit = EngineIoRequest {
         request: &request,
         shared: &shared,
         service: &service,
@@ -116,14 +109,14 @@ async fn answer(
     response
 }
 
-struct Visit<'a> {
+struct EngineIoRequest<'a> {
     request: &'a HttpRequest,
     shared: &'a Shared,
     service: &'a Service,
     query: &'a [(String, String)],
 }
 
-impl Visit<'_> {
+impl EngineIoRequest<'_> {
     async fn answer(&self, payload: web::Payload) -> Result<HttpResponse, Failure> {
         check_origin(self.request, self.shared)?;
         let method = self.request.method();
@@ -140,17 +133,17 @@ impl Visit<'_> {
             Some("websocket") => true,
             _ => return Err(Error::TransportUnknown.into()),
         };
-        let version = Version::parse(first(self.query, "EIO")).ok_or(Error::UnsupportedVersion)?;
+        let version = Eio::parse(first(self.query, "EIO")).ok_or(Error::UnsupportedVersion)?;
         let script = first(self.query, "j").and_then(Index::parse);
         if script.is_some() {
             check_referer(self.request, self.shared)?;
         }
-        let peer = Peer {
+        let speaker = Speaker {
             version,
             base64: script.is_some() || first(self.query, "b64").is_some_and(|value| !value.is_empty() && value != "0"),
             encoding: Encoding::Unknown,
         };
-        let generation = self.service.generation(peer).ok_or(Error::UnsupportedVersion)?;
+        let generation = self.service.generation(speaker).ok_or(Error::UnsupportedVersion)?;
         if socket && (method != Method::GET || !websocket::is_upgrade(self.request)) {
             return Err(if first(self.query, "sid").is_none() && method != Method::GET {
                 Error::BadMethod.into()
@@ -161,21 +154,21 @@ impl Visit<'_> {
         let Some(session) = first(self.query, "sid") else {
             return match (socket, method) {
                 (true, _) => self.open_socket(generation, version, payload).await,
-                (false, &Method::GET) => self.open_session(generation, peer, script).await,
+                (false, &Method::GET) => self.open_session(generation, speaker, script).await,
                 (false, _) => Err(Error::BadMethod.into()),
             };
         };
         let register = &worker(self.request)?.register;
         let found = register.find(&self.name(session), None);
         let Found { connection, mark } = found.map_err(|_| Error::SessionUnknown)?;
-        let peer = Peer {
+        let speaker = Speaker {
             encoding: remembered(&mark),
-            ..peer
+            ..speaker
         };
         match (socket, method) {
             (true, _) => self.upgrade(generation, version, connection, payload).await,
-            (false, &Method::GET) => self.poll(Reader::single(connection), peer, script).await,
-            (false, &Method::POST) => self.post(connection, &mark, peer, script, payload).await,
+            (false, &Method::GET) => self.poll(Reader::single(connection), speaker, script).await,
+            (false, &Method::POST) => self.post(connection, &mark, speaker, script, payload).await,
             (false, _) => Err(Error::BadRequest.into()),
         }
     }
@@ -183,12 +176,12 @@ impl Visit<'_> {
     async fn open_socket(
         &self,
         generation: &Generation,
-        version: Version,
+        version: Eio,
         payload: web::Payload,
     ) -> Result<HttpResponse, Failure> {
         let (newcomer, ticket) = admit(self.request, self.shared)?;
         let newcomer = Newcomer {
-            opening: Some(self.service.settings.open(&session_id()?, false)),
+            opening: Some(self.service.options.open(&session_id()?, false)),
             ..newcomer
         };
         let (mount, worker) = (&generation.socket, worker(self.request)?);
@@ -200,7 +193,7 @@ impl Visit<'_> {
     async fn open_session(
         &self,
         generation: &Generation,
-        peer: Peer,
+        speaker: Speaker,
         script: Option<Index>,
     ) -> Result<HttpResponse, Failure> {
         let (newcomer, ticket) = admit(self.request, self.shared)?;
@@ -211,14 +204,14 @@ impl Visit<'_> {
         };
         let newcomer = Newcomer {
             listing: Some(listing),
-            opening: Some(self.service.settings.open(&session, true)),
+            opening: Some(self.service.options.open(&session, true)),
             ..newcomer
         };
         let (_, connection) = generation.session.connect(worker, newcomer, nothing(ticket));
-        self.poll(Reader::single(connection), peer, script).await
+        self.poll(Reader::single(connection), speaker, script).await
     }
 
-    async fn poll(&self, reader: Reader, peer: Peer, script: Option<Index>) -> Result<HttpResponse, Failure> {
+    async fn poll(&self, reader: Reader, speaker: Speaker, script: Option<Index>) -> Result<HttpResponse, Failure> {
         let (frames, last) = match reader.read(None, LONG).await {
             // None: another wire is tried out.
             Reading::Frames(frames) => (frames, NOOP),
@@ -230,11 +223,11 @@ impl Visit<'_> {
             Reading::Moved | Reading::TooFast => return Err(Error::BadRequest.into()),
         };
         reader.finish();
-        let records = super::records(&frames, peer);
+        let records = super::records(&frames, speaker);
         let is_over = last == CLOSE;
         let none = records.clone().next().is_none();
         let tail = (is_over || none).then_some(Record::Text(last));
-        let body = payload::encode(records.chain(tail), peer);
+        let body = payload::encode(records.chain(tail), speaker);
         let mut response = HttpResponse::Ok();
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         Ok(match script {
@@ -250,11 +243,11 @@ impl Visit<'_> {
         &self,
         connection: Addr<Connection>,
         mark: &AtomicU8,
-        peer: Peer,
+        speaker: Speaker,
         script: Option<Index>,
         payload: web::Payload,
     ) -> Result<HttpResponse, Failure> {
-        let bytes = match body::read(payload, BODY.max(self.service.settings.max_payload)).await {
+        let bytes = match body::read(payload, BODY.max(self.service.options.max_payload)).await {
             Ok(bytes) => bytes,
             Err(Unread::TooLarge(_)) => {
                 // What was not read cannot be skipped: the next request would begin inside it.
@@ -271,16 +264,16 @@ impl Visit<'_> {
             Some(_) => (jsonp::field(&bytes).map(Bytes::from).unwrap_or_default(), Format::Text),
             None => (bytes, Format::of(media)),
         };
-        let Ok(post) = payload::decode(&bytes, format, peer) else {
+        let Ok(post) = payload::decode(&bytes, format, speaker) else {
             // Whatever it wanted to say, something of it is lost.
             let _ = hand(&connection, Inbound::Close(Ending::Normal)).await;
             return Err(Error::BadRequest.into());
         };
         mark.store(post.encoding as u8, Ordering::Relaxed);
         for packet in post.packets {
-            let inbound = match super::inbound(packet, peer.version) {
-                Inbound::Text(text) if text.len() > self.service.settings.max_payload => TOO_BIG,
-                Inbound::Binary(data) if data.len() > self.service.settings.max_payload => TOO_BIG,
+            let inbound = match super::inbound(packet, speaker.version) {
+                Inbound::Text(text) if text.len() > self.service.options.max_payload => TOO_BIG,
+                Inbound::Binary(data) if data.len() > self.service.options.max_payload => TOO_BIG,
                 inbound => inbound,
             };
             match hand(&connection, inbound).await {
@@ -296,7 +289,7 @@ impl Visit<'_> {
     async fn upgrade(
         &self,
         generation: &Generation,
-        version: Version,
+        version: Eio,
         connection: Addr<Connection>,
         payload: web::Payload,
     ) -> Result<HttpResponse, Failure> {

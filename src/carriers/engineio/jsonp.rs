@@ -2,7 +2,7 @@
 //!
 //! In: a payload that is to go out; the form of a POST. Out: the script that hands the payload over; the payload in the form.
 //! It refuses to know what a payload says. Such a client takes no octets:
-//! [`Peer::base64`](super::packet::Peer::base64) is true for it.
+//! [`Speaker::base64`](super::packet::Speaker::base64) is true for it.
 
 use bytes::Bytes;
 

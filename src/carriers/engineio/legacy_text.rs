@@ -1,6 +1,6 @@
 //! Text beyond ASCII for clients that take no octet streams, among them engine.io-client 1.x.
 //!
-//! In: the text of one packet. Out: the same text as such a client writes or reads it. Version 1.x encodes text as UTF-8
+//! In: the text of one packet. Out: the same text as such a client writes or reads it. Protocol 1.x encodes text as UTF-8
 //! before it puts it into a text payload, where it is encoded once more, and expects the same of the server; nothing in the
 //! handshake tells it from 3.x, which encodes once. It refuses to know how packets are put together.
 

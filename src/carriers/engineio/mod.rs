@@ -28,11 +28,11 @@ pub mod upgrade;
 
 pub use door::EngineIo;
 
-use packet::{Encoding, Kind, Message, Packet, Peer, Record, Version};
+use packet::{Eio, Encoding, Kind, Packet, Record, Speaker, Wrapped};
 
 /// What an operator may say about one service.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct EngineIoOptions {
     /// Between two signs of life. Default 25 s.
     pub ping_interval: Duration,
     /// How long an answer to a ping may take. Default 20 s.
@@ -43,7 +43,7 @@ pub struct Settings {
     pub connect_timeout: Option<Duration>,
 }
 
-impl Default for Settings {
+impl Default for EngineIoOptions {
     fn default() -> Self {
         Self {
             ping_interval: Duration::from_secs(25),
@@ -68,7 +68,7 @@ pub const BODY: usize = 1_000_000;
 /// One path.
 pub struct Service {
     /// What the operator wants.
-    pub settings: Settings,
+    pub options: EngineIoOptions,
     /// What distinguishes its sessions from those of other services.
     pub name: String,
     /// Protocol 4.
@@ -82,27 +82,27 @@ pub struct Service {
 impl Service {
     /// What is spoken with this client; `None` when its version is not.
     #[must_use]
-    pub fn generation(&self, peer: Peer) -> Option<&Generation> {
-        match (peer.version, peer.base64) {
-            (Version::V4, _) => Some(&self.v4),
-            (Version::V3, false) => self.v3.as_ref(),
-            (Version::V3, true) => self.v3_text.as_ref(),
+    pub fn generation(&self, speaker: Speaker) -> Option<&Generation> {
+        match (speaker.version, speaker.base64) {
+            (Eio::V4, _) => Some(&self.v4),
+            (Eio::V3, false) => self.v3.as_ref(),
+            (Eio::V3, true) => self.v3_text.as_ref(),
         }
     }
 }
 
-impl Settings {
+impl EngineIoOptions {
     /// The rules for clients of this version, on a socket of their own and in a session.
     #[must_use]
-    pub fn rules(&self, version: Version) -> (Rules, Rules) {
+    pub fn rules(&self, version: Eio) -> (Rules, Rules) {
         let base = Rules::socket(self.ping_interval);
         let heartbeat = match version {
-            Version::V4 => Heartbeat {
+            Eio::V4 => Heartbeat {
                 every: Some(self.ping_interval),
                 patience: Some(self.ping_timeout),
             },
             // The client asks.
-            Version::V3 => Heartbeat {
+            Eio::V3 => Heartbeat {
                 every: None,
                 patience: Some(self.ping_interval + self.ping_timeout),
             },
@@ -135,23 +135,23 @@ impl Settings {
 }
 
 /// Messages as packets for clients of this kind.
-pub struct EngineFraming(Peer);
+pub struct EngineFraming(Speaker);
 
 /// For protocol 4.
-pub static V4: EngineFraming = EngineFraming(Peer {
-    version: Version::V4,
+pub static V4: EngineFraming = EngineFraming(Speaker {
+    version: Eio::V4,
     base64: false,
     encoding: Encoding::Unknown,
 });
 /// For protocol 3.
-pub static V3: EngineFraming = EngineFraming(Peer {
-    version: Version::V3,
+pub static V3: EngineFraming = EngineFraming(Speaker {
+    version: Eio::V3,
     base64: false,
     encoding: Encoding::Unknown,
 });
 /// For protocol 3 without binary messages.
-pub static V3_TEXT: EngineFraming = EngineFraming(Peer {
-    version: Version::V3,
+pub static V3_TEXT: EngineFraming = EngineFraming(Speaker {
+    version: Eio::V3,
     base64: true,
     encoding: Encoding::Unknown,
 });
@@ -163,8 +163,8 @@ impl Framing for EngineFraming {
 
     fn binary(&self, data: &[u8]) -> Option<Bytes> {
         Some(match Record::Binary(data).message(self.0) {
-            Message::Text(text) => frame::text(&text),
-            Message::Binary(data) => frame::binary(&data),
+            Wrapped::Text(text) => frame::text(&text),
+            Wrapped::Binary(data) => frame::binary(&data),
         })
     }
 
@@ -194,7 +194,7 @@ impl EncodeEvent for EngineEncoder {
 }
 
 /// What a WebSocket brings.
-pub fn packets(incoming: Incoming, version: Version) -> impl Stream<Item = Inbound> {
+pub fn packets(incoming: Incoming, version: Eio) -> impl Stream<Item = Inbound> {
     incoming.map(move |message| match translate(message) {
         Inbound::Text(text) => Packet::from_text(text, version).map_or(BROKEN, |packet| inbound(packet, version)),
         Inbound::Binary(data) => Packet::from_binary(data, version).map_or(BROKEN, |packet| inbound(packet, version)),
@@ -209,14 +209,14 @@ const GONE: Inbound = Inbound::Close(Ending::Vanished);
 
 /// A packet in the connection's words.
 #[must_use]
-pub fn inbound(packet: Packet<'_>, version: Version) -> Inbound {
+pub fn inbound(packet: Packet<'_>, version: Eio) -> Inbound {
     match (packet, version) {
         (Packet::Binary(data), _) => Inbound::Binary(data),
         (Packet::Text { kind, data }, version) => match (kind, version) {
             (Kind::Message, _) => Inbound::Text(data.into_owned()),
-            (Kind::Ping, Version::V3) => Inbound::Ping(frame::text(&[Kind::Pong.digit()])),
+            (Kind::Ping, Eio::V3) => Inbound::Ping(frame::text(&[Kind::Pong.digit()])),
             // Only the server asks in protocol 4.
-            (Kind::Ping, Version::V4) => BROKEN,
+            (Kind::Ping, Eio::V4) => BROKEN,
             (Kind::Close, _) => GONE,
             (Kind::Pong | Kind::Open | Kind::Upgrade | Kind::Noop, _) => Inbound::Pong,
         },
@@ -224,13 +224,13 @@ pub fn inbound(packet: Packet<'_>, version: Version) -> Inbound {
 }
 
 /// The packets in what an outbox gave.
-pub fn records(frames: &[u8], peer: Peer) -> impl Iterator<Item = Record<'_>> + Clone {
+pub fn records(frames: &[u8], speaker: Speaker) -> impl Iterator<Item = Record<'_>> + Clone {
     frame::records(frames).map(move |record| match record {
         frame::Record::Text(text) => Record::Text(text),
         // In protocol 3 the type goes before the data.
-        frame::Record::Binary(data) => match peer.version {
-            Version::V3 => Record::Binary(data.get(1..).unwrap_or_default()),
-            Version::V4 => Record::Binary(data),
+        frame::Record::Binary(data) => match speaker.version {
+            Eio::V3 => Record::Binary(data.get(1..).unwrap_or_default()),
+            Eio::V4 => Record::Binary(data),
         },
     })
 }
@@ -254,10 +254,10 @@ mod tests {
 
     #[test]
     fn the_first_packet_tells_the_times_and_whether_there_is_a_socket() {
-        let settings = Settings::default();
-        assert_eq!(settings.open("S", true), frame::text(OPEN.as_bytes()));
+        let options = EngineIoOptions::default();
+        assert_eq!(options.open("S", true), frame::text(OPEN.as_bytes()));
         let alone = OPEN.replace(r#"["websocket"]"#, "[]");
-        assert_eq!(settings.open("S", false), frame::text(alone.as_bytes()));
+        assert_eq!(options.open("S", false), frame::text(alone.as_bytes()));
     }
 
     #[test]
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn a_poll_gets_the_packets_of_an_outbox_and_no_frame_of_the_socket() {
         const TEXT: &str = "text/plain; charset=UTF-8";
-        let open = || Settings::default().open("S", true);
+        let open = || EngineIoOptions::default().open("S", true);
         let close = || V4.close(Ending::GoingAway).unwrap();
 
         let frames = [open(), V3.message(b"0"), V3.ping().unwrap(), close()];
@@ -313,14 +313,14 @@ mod tests {
 
     #[test]
     fn an_event_of_the_protocol_is_a_message() {
-        let offer = socketio::Offer {
+        let terms = socketio::Terms {
             version: socketio::Version::V5,
             recovery: true,
             limits: Limits::default(),
             message_bytes: 1000,
             bad_messages: 20,
         };
-        let encoder = EngineEncoder(Arc::new(SocketIo::new(offer, Turted::new)));
+        let encoder = EngineEncoder(Arc::new(SocketIo::new(terms, Turted::new)));
         assert_eq!(
             encoded(&encoder, "A", "[1]"),
             frame::text(br#"42["EVENT",{"event":"A","payload":[1],"via":{"broadcast":true}},"e-7"]"#)
@@ -333,7 +333,7 @@ mod tests {
             let packet = Packet::from_text(text, version).unwrap();
             format!("{:?}", inbound(packet, version))
         };
-        for version in [Version::V3, Version::V4] {
+        for version in [Eio::V3, Eio::V4] {
             assert_eq!(heard("42[\"é\"]", version), r#"Text("2[\"é\"]")"#);
             assert_eq!(heard("4", version), r#"Text("")"#);
             assert_eq!(heard("1", version), "Close(Vanished)");
@@ -341,11 +341,11 @@ mod tests {
                 assert_eq!(heard(sign_of_life, version), "Pong", "{sign_of_life}");
             }
         }
-        assert_eq!(heard("bAQID", Version::V4), r#"Binary(b"\x01\x02\x03")"#);
-        assert_eq!(heard("b4AQID", Version::V3), r#"Binary(b"\x01\x02\x03")"#);
+        assert_eq!(heard("bAQID", Eio::V4), r#"Binary(b"\x01\x02\x03")"#);
+        assert_eq!(heard("b4AQID", Eio::V3), r#"Binary(b"\x01\x02\x03")"#);
         // Only clients of version 3 ask; the answer has no data.
-        assert_eq!(heard("2", Version::V3), r#"Ping(b"\x81\x013")"#);
-        assert_eq!(heard("2probe", Version::V3), r#"Ping(b"\x81\x013")"#);
-        assert_eq!(heard("2", Version::V4), "Broken(BrokenFraming)");
+        assert_eq!(heard("2", Eio::V3), r#"Ping(b"\x81\x013")"#);
+        assert_eq!(heard("2probe", Eio::V3), r#"Ping(b"\x81\x013")"#);
+        assert_eq!(heard("2", Eio::V4), "Broken(BrokenFraming)");
     }
 }

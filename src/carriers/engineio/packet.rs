@@ -20,14 +20,14 @@ pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// The protocol that a client speaks: `EIO` in its query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
+pub enum Eio {
     /// engine.io-client 1.x to 3.x, which Socket.IO 1.x and 2.x use.
     V3,
     /// engine.io-client 4.x and later, which Socket.IO 3.x and 4.x use.
     V4,
 }
 
-impl Version {
+impl Eio {
     /// Reads the parameter `EIO`. Every client sends it, so that a missing one is none of these versions.
     #[must_use]
     pub fn parse(eio: Option<&str>) -> Option<Self> {
@@ -41,9 +41,9 @@ impl Version {
 
 /// What decides how packets are written for one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer {
+pub struct Speaker {
     /// Its protocol.
-    pub version: Version,
+    pub version: Eio,
     /// It takes nothing but text: `b64=1` in its query, or JSONP.
     pub base64: bool,
     /// What its earlier posts showed.
@@ -139,7 +139,7 @@ impl<'a> Packet<'a> {
     ///
     /// # Errors
     /// When the text does not begin with a type, or with `b` and base64.
-    pub fn from_text(text: impl Into<Cow<'a, str>>, version: Version) -> Result<Self, PacketError> {
+    pub fn from_text(text: impl Into<Cow<'a, str>>, version: Eio) -> Result<Self, PacketError> {
         let text = text.into();
         let first = *text.as_bytes().first().ok_or(PacketError::Empty)?;
         if first == b'b' {
@@ -156,13 +156,13 @@ impl<'a> Packet<'a> {
         Ok(Self::Text { kind, data })
     }
 
-    /// Reads a binary message of a WebSocket, or a binary item of an octet stream. Version 3 begins it with the number of
+    /// Reads a binary message of a WebSocket, or a binary item of an octet stream. Protocol 3 begins it with the number of
     /// the type, as a byte.
     ///
     /// # Errors
     /// Only of version 3: when that byte is missing or not the one of a message.
-    pub fn from_binary(bytes: Bytes, version: Version) -> Result<Self, PacketError> {
-        if version == Version::V4 {
+    pub fn from_binary(bytes: Bytes, version: Eio) -> Result<Self, PacketError> {
+        if version == Eio::V4 {
             return Ok(Self::Binary(bytes));
         }
         match Kind::numbered(*bytes.first().ok_or(PacketError::Empty)?) {
@@ -174,11 +174,11 @@ impl<'a> Packet<'a> {
 }
 
 /// What follows the `b`: version 3 repeats the type there.
-fn from_base64<'a>(text: &str, version: Version) -> Result<Packet<'a>, PacketError> {
+fn from_base64<'a>(text: &str, version: Eio) -> Result<Packet<'a>, PacketError> {
     let data = match (version, text.as_bytes()) {
-        (Version::V4, data) => data,
-        (Version::V3, []) => return Err(PacketError::Empty),
-        (Version::V3, [digit, data @ ..]) => match Kind::numbered(digit.wrapping_sub(b'0')) {
+        (Eio::V4, data) => data,
+        (Eio::V3, []) => return Err(PacketError::Empty),
+        (Eio::V3, [digit, data @ ..]) => match Kind::numbered(digit.wrapping_sub(b'0')) {
             Some(Kind::Message) => data,
             Some(_) => return Err(PacketError::BinaryKind),
             None => return Err(PacketError::UnknownType),
@@ -199,7 +199,7 @@ pub enum Record<'a> {
 
 /// One WebSocket message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Message<'a> {
+pub enum Wrapped<'a> {
     /// A text message.
     Text(Cow<'a, [u8]>),
     /// A binary message.
@@ -209,27 +209,27 @@ pub enum Message<'a> {
 impl<'a> Record<'a> {
     /// The WebSocket message that carries it. Text is never copied.
     #[must_use]
-    pub fn message(self, peer: Peer) -> Message<'a> {
+    pub fn message(self, speaker: Speaker) -> Wrapped<'a> {
         match self {
-            Self::Text(text) => Message::Text(text.into()),
-            Self::Binary(data) if peer.base64 => {
+            Self::Text(text) => Wrapped::Text(text.into()),
+            Self::Binary(data) if speaker.base64 => {
                 let mut text = Vec::new();
-                push_base64(data, peer.version, &mut text);
-                Message::Text(text.into())
+                push_base64(data, speaker.version, &mut text);
+                Wrapped::Text(text.into())
             }
-            Self::Binary(data) => Message::Binary(match peer.version {
-                Version::V3 => [&[Kind::Message as u8], data].concat().into(),
-                Version::V4 => data.into(),
+            Self::Binary(data) => Wrapped::Binary(match speaker.version {
+                Eio::V3 => [&[Kind::Message as u8], data].concat().into(),
+                Eio::V4 => data.into(),
             }),
         }
     }
 }
 
 /// Appends a binary message in its text form.
-pub(super) fn push_base64(data: &[u8], version: Version, out: &mut Vec<u8>) {
+pub(super) fn push_base64(data: &[u8], version: Eio, out: &mut Vec<u8>) {
     out.extend_from_slice(match version {
-        Version::V3 => b"b4",
-        Version::V4 => b"b",
+        Eio::V3 => b"b4",
+        Eio::V4 => b"b",
     });
     out.extend_from_slice(BASE64.encode(data).as_bytes());
 }
@@ -239,11 +239,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const V3: Version = Version::V3;
-    const V4: Version = Version::V4;
+    const V3: Eio = Eio::V3;
+    const V4: Eio = Eio::V4;
 
-    fn peer(version: Version, base64: bool) -> Peer {
-        Peer {
+    fn speaker(version: Eio, base64: bool) -> Speaker {
+        Speaker {
             version,
             base64,
             encoding: Encoding::Unknown,
@@ -258,20 +258,20 @@ mod tests {
     }
 
     /// What a client makes of a message that we have written is what we make of it.
-    fn read(message: Message<'_>, version: Version) -> Packet<'static> {
+    fn read(message: Wrapped<'_>, version: Eio) -> Packet<'static> {
         match message {
-            Message::Text(text) => {
+            Wrapped::Text(text) => {
                 let text = String::from_utf8(text.into_owned()).unwrap();
                 Packet::from_text(text, version).unwrap()
             }
-            Message::Binary(bytes) => Packet::from_binary(bytes.into_owned().into(), version).unwrap(),
+            Wrapped::Binary(bytes) => Packet::from_binary(bytes.into_owned().into(), version).unwrap(),
         }
     }
 
     #[test]
     fn only_the_two_versions_are_known() {
-        assert_eq!(Version::parse(Some("3")), Some(V3));
-        assert_eq!(Version::parse(Some("4")), Some(V4));
+        assert_eq!(Eio::parse(Some("3")), Some(V3));
+        assert_eq!(Eio::parse(Some("4")), Some(V4));
         for other in [
             None,
             Some(""),
@@ -281,7 +281,7 @@ mod tests {
             Some("4 "),
             Some("abc"),
         ] {
-            assert_eq!(Version::parse(other), None, "{other:?}");
+            assert_eq!(Eio::parse(other), None, "{other:?}");
         }
     }
 
@@ -315,8 +315,11 @@ mod tests {
     #[test]
     fn version_4_sends_bytes_as_they_are() {
         let bytes = Record::Binary(&[1, 2, 3, 4]);
-        assert_eq!(bytes.message(peer(V4, false)), Message::Binary([1, 2, 3, 4][..].into()));
-        assert_eq!(bytes.message(peer(V4, true)), Message::Text(b"bAQIDBA=="[..].into()));
+        assert_eq!(
+            bytes.message(speaker(V4, false)),
+            Wrapped::Binary([1, 2, 3, 4][..].into())
+        );
+        assert_eq!(bytes.message(speaker(V4, true)), Wrapped::Text(b"bAQIDBA=="[..].into()));
         assert_eq!(
             Packet::from_binary(Bytes::new(), V4),
             Ok(Packet::Binary(Bytes::new())),
@@ -328,10 +331,13 @@ mod tests {
     fn version_3_puts_the_type_before_bytes() {
         let bytes = Record::Binary(&[1, 2, 3, 4]);
         assert_eq!(
-            bytes.message(peer(V3, false)),
-            Message::Binary([4, 1, 2, 3, 4][..].into())
+            bytes.message(speaker(V3, false)),
+            Wrapped::Binary([4, 1, 2, 3, 4][..].into())
         );
-        assert_eq!(bytes.message(peer(V3, true)), Message::Text(b"b4AQIDBA=="[..].into()));
+        assert_eq!(
+            bytes.message(speaker(V3, true)),
+            Wrapped::Text(b"b4AQIDBA=="[..].into())
+        );
 
         let read = |bytes: &'static [u8]| Packet::from_binary(Bytes::from_static(bytes), V3);
         assert_eq!(read(&[4]), Ok(Packet::Binary(Bytes::new())));
@@ -359,11 +365,11 @@ mod tests {
         #[test]
         fn what_is_written_can_be_read(data: Vec<u8>, words in ".*", v3: bool, base64: bool) {
             let version = if v3 { V3 } else { V4 };
-            let peer = peer(version, base64);
-            let binary = read(Record::Binary(&data).message(peer), version);
+            let speaker = speaker(version, base64);
+            let binary = read(Record::Binary(&data).message(speaker), version);
             prop_assert_eq!(binary, Packet::Binary(data.into()));
             let packet = format!("4{words}");
-            let message = read(Record::Text(packet.as_bytes()).message(peer), version);
+            let message = read(Record::Text(packet.as_bytes()).message(speaker), version);
             prop_assert_eq!(message, text(Kind::Message, &words));
         }
 

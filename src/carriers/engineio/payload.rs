@@ -2,11 +2,11 @@
 //!
 //! In: the body of a POST with its content type; records for the answer to a GET. Out: packets, or which rule was broken; a
 //! body with its content type. It refuses to know requests, sessions, and how large a body may be: whoever reads it has
-//! bounded it. Version 3 is written out in `payload_v3`, the wrapping for script tags in `jsonp`.
+//! bounded it. Protocol 3 is written out in `payload_v3`, the wrapping for script tags in `jsonp`.
 
 use bytes::Bytes;
 
-use super::packet::{Encoding, Packet, PacketError, Peer, Record, Version, push_base64};
+use super::packet::{Eio, Encoding, Packet, PacketError, Record, Speaker, push_base64};
 use super::payload_v3;
 
 /// Most packets in one body. Each costs memory of its own, and two bytes of a body are enough for one.
@@ -51,7 +51,7 @@ impl Format {
 pub struct Post<'a> {
     /// Its packets, at least one.
     pub packets: Vec<Packet<'a>>,
-    /// What its text shows, for [`Peer::encoding`] from now on.
+    /// What its text shows, for [`Speaker::encoding`] from now on.
     pub encoding: Encoding,
 }
 
@@ -67,7 +67,7 @@ pub enum PayloadError {
     /// Text must be UTF-8.
     #[error("the payload is not UTF-8")]
     NotUtf8,
-    /// Version 4 knows no octet streams.
+    /// Protocol 4 knows no octet streams.
     #[error("a payload of this version must be text")]
     OctetsRefused,
     /// A length of version 3 is missing, not a number, too long, or ends within a character.
@@ -88,23 +88,23 @@ pub enum PayloadError {
 ///
 /// # Errors
 /// When anything in it is wrong: a payload is taken as a whole or not at all.
-pub fn decode(body: &Bytes, format: Format, peer: Peer) -> Result<Post<'_>, PayloadError> {
+pub fn decode(body: &Bytes, format: Format, speaker: Speaker) -> Result<Post<'_>, PayloadError> {
     if body.is_empty() {
         return Err(PayloadError::Empty);
     }
-    match (peer.version, format) {
-        (Version::V4, Format::Text) => decode_v4(body),
-        (Version::V4, Format::Octets) => Err(PayloadError::OctetsRefused),
+    match (speaker.version, format) {
+        (Eio::V4, Format::Text) => decode_v4(body),
+        (Eio::V4, Format::Octets) => Err(PayloadError::OctetsRefused),
         // A client of 1.x that can send octets always does, so that its text reaches us encoded once.
-        (Version::V3, Format::Text) => payload_v3::decode_text(text(body)?, peer),
-        (Version::V3, Format::Octets) => payload_v3::decode_octets(body),
+        (Eio::V3, Format::Text) => payload_v3::decode_text(text(body)?, speaker),
+        (Eio::V3, Format::Octets) => payload_v3::decode_octets(body),
     }
 }
 
 fn decode_v4(body: &[u8]) -> Result<Post<'_>, PayloadError> {
     let mut packets = Vec::new();
     for item in text(body)?.split(char::from(SEPARATOR)) {
-        push(Packet::from_text(item, Version::V4)?, &mut packets)?;
+        push(Packet::from_text(item, Eio::V4)?, &mut packets)?;
     }
     Ok(Post {
         packets,
@@ -134,18 +134,18 @@ pub struct Body {
     pub format: Format,
 }
 
-/// Writes the answer to a GET: all `records`, in order. Version 3 chooses the format by what is in them, and is always
-/// [`Format::Text`] for a peer of base64.
+/// Writes the answer to a GET: all `records`, in order. Protocol 3 chooses the format by what is in them, and is always
+/// [`Format::Text`] for a speaker of base64.
 #[must_use]
-pub fn encode<'a>(records: impl Iterator<Item = Record<'a>> + Clone, peer: Peer) -> Body {
-    let octets = peer.version == Version::V3 && !peer.base64 && records.clone().any(needs_octets);
+pub fn encode<'a>(records: impl Iterator<Item = Record<'a>> + Clone, speaker: Speaker) -> Body {
+    let octets = speaker.version == Eio::V3 && !speaker.base64 && records.clone().any(needs_octets);
     let format = if octets { Format::Octets } else { Format::Text };
     let mut out = Vec::with_capacity(records.clone().map(room).sum());
     for record in records {
-        match (peer.version, format) {
-            (Version::V4, _) => push_v4(record, &mut out),
-            (Version::V3, Format::Text) => payload_v3::push_text(record, peer.encoding, &mut out),
-            (Version::V3, Format::Octets) => payload_v3::push_octets(record, &mut out),
+        match (speaker.version, format) {
+            (Eio::V4, _) => push_v4(record, &mut out),
+            (Eio::V3, Format::Text) => payload_v3::push_text(record, speaker.encoding, &mut out),
+            (Eio::V3, Format::Octets) => payload_v3::push_octets(record, &mut out),
         }
     }
     Body {
@@ -176,7 +176,7 @@ fn push_v4(record: Record<'_>, out: &mut Vec<u8>) {
     }
     match record {
         Record::Text(text) => out.extend_from_slice(text),
-        Record::Binary(data) => push_base64(data, Version::V4, out),
+        Record::Binary(data) => push_base64(data, Eio::V4, out),
     }
 }
 
@@ -186,19 +186,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const V4: Peer = Peer {
-        version: Version::V4,
+    const V4: Speaker = Speaker {
+        version: Eio::V4,
         base64: false,
         encoding: Encoding::Unknown,
     };
-    const V3: Peer = Peer {
-        version: Version::V3,
-        ..V4
-    };
+    const V3: Speaker = Speaker { version: Eio::V3, ..V4 };
 
-    fn decoded(body: impl AsRef<[u8]>, format: Format, peer: Peer) -> Result<Vec<Packet<'static>>, PayloadError> {
+    fn decoded(body: impl AsRef<[u8]>, format: Format, speaker: Speaker) -> Result<Vec<Packet<'static>>, PayloadError> {
         let body = Bytes::copy_from_slice(body.as_ref());
-        let post = decode(&body, format, peer)?;
+        let post = decode(&body, format, speaker)?;
         Ok(post.packets.into_iter().map(owned).collect())
     }
 
@@ -257,15 +254,15 @@ mod tests {
 
     #[test]
     fn a_body_holds_a_bounded_number_of_packets() {
-        for (peer, format, packet, separator) in [
+        for (speaker, format, packet, separator) in [
             (V4, Format::Text, &b"2"[..], &b"\x1e"[..]),
             (V3, Format::Text, b"1:2", b""),
             (V3, Format::Octets, b"\x00\x01\xff2", b""),
         ] {
             let many = |count| vec![packet; count].join(separator);
-            assert_eq!(decoded(many(MAX_PACKETS), format, peer).unwrap().len(), MAX_PACKETS);
+            assert_eq!(decoded(many(MAX_PACKETS), format, speaker).unwrap().len(), MAX_PACKETS);
             assert_eq!(
-                decoded(many(MAX_PACKETS + 1), format, peer),
+                decoded(many(MAX_PACKETS + 1), format, speaker),
                 Err(PayloadError::TooManyPackets)
             );
         }
@@ -292,7 +289,7 @@ mod tests {
 
     #[test]
     fn version_3_uses_octets_where_text_is_read_in_two_ways() {
-        let format = |records: &[Record<'_>], peer| encode(records.iter().copied(), peer).format;
+        let format = |records: &[Record<'_>], speaker| encode(records.iter().copied(), speaker).format;
         let [ascii, beyond, binary] = [
             Record::Text(b"4a"),
             Record::Text("4€".as_bytes()),
@@ -301,14 +298,14 @@ mod tests {
         assert_eq!(format(&[ascii, ascii], V3), Format::Text);
         assert_eq!(format(&[ascii, beyond], V3), Format::Octets);
         assert_eq!(format(&[binary, ascii], V3), Format::Octets);
-        let old = Peer { base64: true, ..V3 };
+        let old = Speaker { base64: true, ..V3 };
         assert_eq!(format(&[ascii, beyond, binary], old), Format::Text);
     }
 
     #[test]
     fn only_a_client_without_octets_may_have_encoded_twice() {
         let twice = Bytes::from_static(b"5:4\xc3\xa2\xc2\x82\xc2\xacx");
-        let old = Peer { base64: true, ..V3 };
+        let old = Speaker { base64: true, ..V3 };
         let post = decode(&twice, Format::Text, old).unwrap();
         assert_eq!((post.packets, post.encoding), (vec![message("€x")], Encoding::Twice));
         let post = decode(&twice, Format::Text, V3).unwrap();
@@ -318,9 +315,9 @@ mod tests {
         );
     }
 
-    fn any_peer() -> impl Strategy<Value = Peer> {
-        (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(v3, base64, legacy)| Peer {
-            version: if v3 { Version::V3 } else { Version::V4 },
+    fn any_peer() -> impl Strategy<Value = Speaker> {
+        (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(v3, base64, legacy)| Speaker {
+            version: if v3 { Eio::V3 } else { Eio::V4 },
             base64,
             // A client of 1.x is known as such only by text that it has encoded twice.
             encoding: if v3 && base64 && legacy {
@@ -334,7 +331,7 @@ mod tests {
     proptest! {
         /// What is written for a client of 1.x is what it writes itself, so reading it must give the same.
         #[test]
-        fn what_is_written_can_be_read(items in prop::collection::vec((any::<bool>(), "[^\x1e]*"), 1..20), peer in any_peer()) {
+        fn what_is_written_can_be_read(items in prop::collection::vec((any::<bool>(), "[^\x1e]*"), 1..20), speaker in any_peer()) {
             let texts: Vec<String> = items.iter().map(|(_, words)| format!("4{words}")).collect();
             let records: Vec<Record<'_>> = items.iter().zip(&texts).map(|((binary, words), text)| match binary {
                 true => Record::Binary(words.as_bytes()),
@@ -344,11 +341,11 @@ mod tests {
                 true => Packet::Binary(Bytes::copy_from_slice(words.as_bytes())),
                 false => message(words),
             }).collect();
-            let body = encode(records.into_iter(), peer);
-            let post = decode(&body.bytes, body.format, peer).unwrap();
+            let body = encode(records.into_iter(), speaker);
+            let post = decode(&body.bytes, body.format, speaker).unwrap();
             // Escapes of JSON and text that looks as if encoded twice are met in `payload_v3` and `legacy_text`.
             let plain = items.iter().all(|(_, words)| words.is_ascii());
-            if plain || !peer.base64 || peer.version == Version::V4 {
+            if plain || !speaker.base64 || speaker.version == Eio::V4 {
                 prop_assert_eq!(post.packets, expected);
             }
         }
@@ -375,16 +372,16 @@ mod tests {
                 }
             }
             let body = Bytes::from(body);
-            for version in [Version::V3, Version::V4] {
-                let peer = Peer {
+            for version in [Eio::V3, Eio::V4] {
+                let speaker = Speaker {
                     version,
                     base64: random.bool(),
                     encoding: if random.bool() { Encoding::Twice } else { Encoding::Once },
                 };
-                let _ = decode(&body, Format::Text, peer);
-                let _ = decode(&body, Format::Octets, peer);
+                let _ = decode(&body, Format::Text, speaker);
+                let _ = decode(&body, Format::Octets, speaker);
                 let records = [Record::Text(&body), Record::Binary(&body)];
-                let _ = encode(records.into_iter(), peer);
+                let _ = encode(records.into_iter(), speaker);
             }
         }
     }

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::legacy_text;
-use super::packet::{Encoding, Packet, Peer, Record, Version, push_base64};
+use super::packet::{Eio, Encoding, Packet, Record, Speaker, push_base64};
 use super::payload::{PayloadError, Post, push, text};
 
 /// Longest length, in digits: more than any body that is read.
@@ -18,9 +18,13 @@ const END_OF_LENGTH: u8 = 0xff;
 
 /// Reads the text format. Second encodings are taken away where they are found, unless the client is known to encode once or takes octets
 /// (then it would have sent octets).
-pub fn decode_text(mut rest: &str, peer: Peer) -> Result<Post<'_>, PayloadError> {
+pub fn decode_text(mut rest: &str, speaker: Speaker) -> Result<Post<'_>, PayloadError> {
     let mut packets = Vec::new();
-    let mut encoding = if peer.base64 { peer.encoding } else { Encoding::Once };
+    let mut encoding = if speaker.base64 {
+        speaker.encoding
+    } else {
+        Encoding::Once
+    };
     while !rest.is_empty() {
         let colon = rest.bytes().take(MAX_DIGITS + 1).position(|byte| byte == b':');
         let (digits, after) = rest.split_at(colon.ok_or(PayloadError::BadLength)?);
@@ -35,8 +39,8 @@ pub fn decode_text(mut rest: &str, peer: Peer) -> Result<Post<'_>, PayloadError>
             known => known,
         };
         let packet = match undone {
-            Some(undone) => Packet::from_text(undone, Version::V3)?,
-            None => Packet::from_text(item, Version::V3)?,
+            Some(undone) => Packet::from_text(undone, Eio::V3)?,
+            None => Packet::from_text(item, Eio::V3)?,
         };
         push(packet, &mut packets)?;
     }
@@ -70,8 +74,8 @@ pub fn decode_octets(body: &Bytes) -> Result<Post<'_>, PayloadError> {
         let end = begin.checked_add(length).filter(|end| *end <= body.len());
         let end = end.ok_or(PayloadError::Truncated)?;
         let packet = match *mark {
-            TEXT => Packet::from_text(text(&body[begin..end])?, Version::V3)?,
-            BINARY => Packet::from_binary(body.slice(begin..end), Version::V3)?,
+            TEXT => Packet::from_text(text(&body[begin..end])?, Eio::V3)?,
+            BINARY => Packet::from_binary(body.slice(begin..end), Eio::V3)?,
             _ => return Err(PayloadError::BadMark),
         };
         push(packet, &mut packets)?;
@@ -107,7 +111,7 @@ pub fn push_text(record: Record<'_>, encoding: Encoding, out: &mut Vec<u8>) {
         },
         Record::Binary(data) => {
             let mut packet = Vec::new();
-            push_base64(data, Version::V3, &mut packet);
+            push_base64(data, Eio::V3, &mut packet);
             push_units(&packet, out);
         }
     }
@@ -144,8 +148,8 @@ mod tests {
     use super::*;
 
     /// Takes only text, and nothing is known of it.
-    const OLD: Peer = Peer {
-        version: Version::V3,
+    const OLD: Speaker = Speaker {
+        version: Eio::V3,
         base64: true,
         encoding: Encoding::Unknown,
     };
@@ -248,7 +252,7 @@ mod tests {
             (once.packets, once.encoding),
             (vec![message("€x"), message("é")], Encoding::Once)
         );
-        let known = Peer {
+        let known = Speaker {
             encoding: Encoding::Once,
             ..OLD
         };

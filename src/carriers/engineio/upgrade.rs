@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::packet::Version;
+use super::packet::Eio;
 use super::packets;
 use crate::carriers::Mount;
 use crate::carriers::websocket::{Incoming, frame, translate};
@@ -29,7 +29,7 @@ const TRIAL: Duration = Duration::from_secs(10);
 /// Starts the trial; the voice is what the socket writes.
 pub fn start(
     incoming: Incoming,
-    version: Version,
+    version: Eio,
     mount: &Mount,
     worker: &Rc<Worker>,
     connection: Addr<Connection>,
@@ -51,7 +51,7 @@ struct Socket {
     voice: Rc<Voice>,
     rules: Arc<Rules>,
     worker: Rc<Worker>,
-    version: Version,
+    version: Eio,
     connection: Addr<Connection>,
 }
 

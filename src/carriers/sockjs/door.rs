@@ -15,7 +15,7 @@ use turted_core::Protocol;
 
 use super::frame::Form;
 use super::path::{Action, Path};
-use super::{Service, Settings, SockJsEncoder, SockJsFraming, incoming, pages, receive};
+use super::{Service, SockJsEncoder, SockJsFraming, SockJsOptions, incoming, pages, receive};
 use crate::carriers::websocket::{self, Handshake};
 use crate::carriers::{Mounts, Offer, Routes, nothing};
 use crate::client::requests::collect::hand;
@@ -26,25 +26,27 @@ use crate::gate::request::{Query, first, worker};
 use crate::gate::{Shared, body, cors};
 
 /// A protocol over SockJS.
-pub struct SockJs(pub Arc<dyn Protocol>, pub Settings);
+pub struct SockJs(
+    /// What is spoken.
+    pub Arc<dyn Protocol>,
+    /// How.
+    pub SockJsOptions,
+);
 
 impl Offer for SockJs {
     fn open(self: Box<Self>, path: &str, mounts: &mut Mounts) -> Routes {
-        let Self(protocol, settings) = *self;
-        let iframe = pages::iframe(&settings.client);
+        let Self(protocol, options) = *self;
+        let iframe = pages::iframe(&options.client);
         let socket = Rules::socket(mounts.ping());
-        let mut framed = |rules| {
-            let encoder = SockJsEncoder(Arc::clone(&protocol));
-            mounts.mount(Arc::clone(&protocol), &SockJsFraming, encoder, rules)
-        };
+        let mut framed = |rules| mounts.mount(Arc::clone(&protocol), &SockJsFraming, SockJsEncoder, rules);
         let service = Arc::new(Service {
             name: path.to_owned(),
             etag: format!("\"{}\"", hex::encode(Sha1::digest(&iframe))),
             iframe: iframe.into(),
             socket: framed(socket),
-            session: framed(settings.rules(socket)),
+            session: framed(options.rules(socket)),
             raw: websocket::mount(protocol, mounts),
-            settings,
+            options,
         });
         let path = path.to_owned();
         Arc::new(move |config| routes(config, &path, &service))
@@ -89,7 +91,7 @@ async fn answer(
             .insert_header((header::ALLOW, path.methods()))
             .finish();
     }
-    let visit = Visit {
+    let visit = SockJsRequest {
         request: &request,
         shared: &shared,
         service: &service,
@@ -103,14 +105,14 @@ async fn answer(
 }
 
 /// One request, with all that it takes to answer it.
-struct Visit<'a> {
+struct SockJsRequest<'a> {
     request: &'a HttpRequest,
     shared: &'a Shared,
     service: &'a Service,
     query: &'a [(String, String)],
 }
 
-impl Visit<'_> {
+impl SockJsRequest<'_> {
     async fn answer(&self, path: Path<'_>, payload: web::Payload) -> Result<HttpResponse, Refused> {
         if self.request.method() == Method::OPTIONS {
             check_origin(self.request, self.shared)?;
@@ -123,13 +125,11 @@ impl Visit<'_> {
             Path::Iframe => Ok(self.iframe()),
             Path::Info => {
                 check_origin(self.request, self.shared)?;
-                let settings = &self.service.settings;
-                let info = pages::info(settings.websocket, settings.cookie, fastrand::u32(..));
+                let options = &self.service.options;
+                let info = pages::info(options.websocket, options.cookie, fastrand::u32(..));
                 Ok(uncached(StatusCode::OK, "application/json; charset=UTF-8").body(info))
             }
-            Path::RawSocket | Path::Session(_, Action::WebSocket) if !self.service.settings.websocket => {
-                Ok(not_found())
-            }
+            Path::RawSocket | Path::Session(_, Action::WebSocket) if !self.service.options.websocket => Ok(not_found()),
             Path::RawSocket => self.socket(payload, false).await,
             Path::Session(_, Action::WebSocket) => self.socket(payload, true).await,
             Path::Session(session, Action::XhrSend) => self.send(session, payload, false).await,
@@ -210,7 +210,7 @@ impl Visit<'_> {
         } else {
             Reader::new(connection)
         };
-        let mut response = receive::respond(form, reader, is_new, &self.service.settings, self.request.version()).await;
+        let mut response = receive::respond(form, reader, is_new, &self.service.options, self.request.version()).await;
         self.set_cookie(&mut response);
         Ok(response)
     }
@@ -263,7 +263,7 @@ impl Visit<'_> {
     }
 
     fn set_cookie(&self, response: &mut HttpResponse) {
-        if self.service.settings.cookie {
+        if self.service.options.cookie {
             let own = self.request.cookie("JSESSIONID");
             let own = own.as_ref().map(|cookie| cookie.value());
             // Nothing else gets into our header (CWE-113).

@@ -28,7 +28,7 @@ pub use door::SockJs;
 
 /// What an operator may say about one service.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct SockJsOptions {
     /// Whether there is a WebSocket transport. Default true.
     pub websocket: bool,
     /// Whether a load balancer needs the cookie `JSESSIONID`. Default false.
@@ -43,7 +43,7 @@ pub struct Settings {
     pub client: String,
 }
 
-impl Default for Settings {
+impl Default for SockJsOptions {
     fn default() -> Self {
         Self {
             websocket: true,
@@ -59,7 +59,7 @@ impl Default for Settings {
 /// One protocol over SockJS at one path.
 pub struct Service {
     /// What the operator wants.
-    pub settings: Settings,
+    pub options: SockJsOptions,
     /// What distinguishes its sessions from those of other services.
     pub name: String,
     /// The body of the page for iframes.
@@ -74,7 +74,7 @@ pub struct Service {
     pub session: Mount,
 }
 
-impl Settings {
+impl SockJsOptions {
     /// The rules of a session over requests.
     #[must_use]
     pub fn rules(&self, socket: Rules) -> Rules {

@@ -1,6 +1,6 @@
 //! What a SockJS service says about itself (protocol 0.3.3, "Greeting url", "IFrame page", "Info test").
 //!
-//! In: settings. Out: bodies, the same for everybody but for the random number in `info`.
+//! In: options. Out: bodies, the same for everybody but for the random number in `info`.
 
 /// The body of the service's own URL.
 pub const GREETING: &str = "Welcome to SockJS!\n";

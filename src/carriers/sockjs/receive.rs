@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 
 use super::frame::{self, Form};
-use super::{Settings, goodbye, pages};
+use super::{SockJsOptions, goodbye, pages};
 use crate::carriers::body;
 use crate::carriers::websocket::frame as socket_frame;
 use crate::client::{Reader, Reading};
@@ -24,7 +24,13 @@ const BUSY: (u16, &str) = (2010, "Another connection still open");
 const INTERRUPTED: (u16, &str) = (1002, "Connection interrupted");
 
 /// A response to a receiving request. `is_new` says that the session was opened by it.
-pub async fn respond(form: Form, reader: Reader, is_new: bool, settings: &Settings, version: Version) -> HttpResponse {
+pub async fn respond(
+    form: Form,
+    reader: Reader,
+    is_new: bool,
+    options: &SockJsOptions,
+    version: Version,
+) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response
         .insert_header((header::CACHE_CONTROL, pages::NO_CACHE))
@@ -39,10 +45,10 @@ pub async fn respond(form: Form, reader: Reader, is_new: bool, settings: &Settin
         response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
     }
     if form.is_polling() {
-        let frame = poll(reader, is_new, settings.heartbeat).await;
+        let frame = poll(reader, is_new, options.heartbeat).await;
         response.body(form.wrap(&frame))
     } else {
-        let mut response = response.streaming(flow(form, reader, is_new, settings));
+        let mut response = response.streaming(flow(form, reader, is_new, options));
         body::suit(version, &mut response);
         response
     }
@@ -98,14 +104,14 @@ fn flow(
     form: Form,
     reader: Reader,
     is_new: bool,
-    settings: &Settings,
+    options: &SockJsOptions,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
     let mut flow = Flow {
         ready: VecDeque::from([prelude(&form)]),
         form,
         reader: Some(reader),
-        heartbeat: settings.heartbeat,
-        left: settings.response_bytes,
+        heartbeat: options.heartbeat,
+        left: options.response_bytes,
     };
     if is_new {
         flow.write(frame::OPEN);

@@ -59,8 +59,8 @@ impl Framing for WebSocketFraming {
 
 /// A mount for a protocol whose messages are those of the socket.
 pub fn mount(protocol: Arc<dyn Protocol>, mounts: &mut Mounts) -> Mount {
-    let (encoder, rules) = (WebSocketEncoder(Arc::clone(&protocol)), Rules::socket(mounts.ping()));
-    mounts.mount(protocol, &WebSocketFraming, encoder, rules)
+    let rules = Rules::socket(mounts.ping());
+    mounts.mount(protocol, &WebSocketFraming, WebSocketEncoder, rules)
 }
 
 /// What a client sends, after the handshake.

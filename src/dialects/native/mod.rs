@@ -50,6 +50,10 @@ impl Protocol for Native {
         "native"
     }
 
+    fn encoding(&self) -> Option<&'static str> {
+        Some("native")
+    }
+
     fn open(&self) -> Box<dyn Conversation> {
         Box::new(NativeConversation::new(self.limits, self.bad_messages))
     }

@@ -12,11 +12,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use serde_json::json;
 
-use turted_core::{Arrival, Intent, Protocol};
+use serde::Deserialize;
+use turted_core::{Arrival, Intent, Protocol, SettingError};
 
-use super::{SERVER, commands, polling};
+use super::{Native, SERVER, commands, polling};
 use crate::carriers::websocket::{WebSocketEncoder, WebSocketFraming};
-use crate::carriers::{Mount, Mounts, Offer, Routes};
+use crate::carriers::{Bounds, Mount, Mounts, Offer, OfferConfig, Routes};
 use crate::client::heartbeat::Heartbeat;
 use crate::client::requests::rules::Second;
 use crate::client::{Newcomer, Reader, Reading, Rules};
@@ -45,10 +46,23 @@ impl Offer for Polls {
             linger: ping,
             ..Rules::socket(ping)
         };
-        let encoder = WebSocketEncoder(Arc::clone(&self.0));
-        let mount = Arc::new(mounts.mount(self.0, &WebSocketFraming, encoder, rules));
+        let mount = Arc::new(mounts.mount(self.0, &WebSocketFraming, WebSocketEncoder, rules));
         let path = path.to_owned();
         Arc::new(move |config| routes(config, &path, &mount))
+    }
+}
+
+/// `type = "polls"`: the native protocol by long-polling.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PollsConfig {}
+
+impl OfferConfig for PollsConfig {
+    const TYPE: &'static str = "polls";
+    type Offer = Polls;
+
+    fn build(self, bounds: &Bounds) -> Result<Polls, SettingError> {
+        Ok(Polls(Arc::new(Native::new(bounds.limits, bounds.bad_messages))))
     }
 }
 

@@ -9,11 +9,12 @@ use actix_web::http::header;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
-use turted_core::Protocol;
+use serde::Deserialize;
+use turted_core::{Protocol, SettingError};
 
-use super::SUBPROTOCOL;
+use super::{Native, SUBPROTOCOL};
 use crate::carriers::websocket::{self, Handshake};
-use crate::carriers::{Mount, Mounts, Offer, Routes};
+use crate::carriers::{Bounds, Mount, Mounts, Offer, OfferConfig, Routes};
 use crate::gate::Shared;
 use crate::gate::entrance::{Refused, admit, check_origin};
 use crate::gate::request::worker;
@@ -25,6 +26,20 @@ impl Offer for Socket {
     fn open(self: Box<Self>, path: &str, mounts: &mut Mounts) -> Routes {
         let (path, mount) = (path.to_owned(), Arc::new(websocket::mount(self.0, mounts)));
         Arc::new(move |config| routes(config, &path, &mount))
+    }
+}
+
+/// `type = "websocket"`: the native protocol over a WebSocket.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SocketConfig {}
+
+impl OfferConfig for SocketConfig {
+    const TYPE: &'static str = "websocket";
+    type Offer = Socket;
+
+    fn build(self, bounds: &Bounds) -> Result<Socket, SettingError> {
+        Ok(Socket(Arc::new(Native::new(bounds.limits, bounds.bad_messages))))
     }
 }
 

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use turted_core::{Arrival, Intent, Protocol};
+use serde::Deserialize;
+use turted_core::{Arrival, Intent, Protocol, SettingError};
 
-use super::commands;
 use super::forms::{NamedEvents, NamedForm, NativeEvents, NativeForm};
-use crate::carriers::{Mount, Mounts, Offer, Routes, body, event_stream};
+use super::{Native, commands};
+use crate::carriers::{Bounds, Mount, Mounts, Offer, OfferConfig, Routes, body, event_stream};
 use crate::client::heartbeat::Heartbeat;
 use crate::client::{Newcomer, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin};
@@ -39,13 +40,26 @@ impl Offer for Stream {
             start: super::SLOW_START,
             ..Rules::socket(mounts.ping())
         };
-        let (named, native) = (NamedEvents(Arc::clone(&self.0)), NativeEvents(Arc::clone(&self.0)));
         let events = Arc::new(Events {
-            named: mounts.mount(Arc::clone(&self.0), &NamedForm, named, rules),
-            native: mounts.mount(self.0, &NativeForm, native, rules),
+            named: mounts.mount(Arc::clone(&self.0), &NamedForm, NamedEvents, rules),
+            native: mounts.mount(self.0, &NativeForm, NativeEvents, rules),
         });
         let path = path.to_owned();
         Arc::new(move |config| routes(config, &path, &events))
+    }
+}
+
+/// `type = "events"`: the native protocol as server-sent events.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamConfig {}
+
+impl OfferConfig for StreamConfig {
+    const TYPE: &'static str = "events";
+    type Offer = Stream;
+
+    fn build(self, bounds: &Bounds) -> Result<Stream, SettingError> {
+        Ok(Stream(Arc::new(Native::new(bounds.limits, bounds.bad_messages))))
     }
 }
 

@@ -9,10 +9,11 @@ use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, guard};
 
-use turted_core::{Arrival, Intent};
+use serde::Deserialize;
+use turted_core::{Arrival, Intent, SettingError};
 
 use super::stream::{PING, PhpEvents, PhpForm, RETRY};
-use crate::carriers::{Mount, Mounts, Offer, Routes, body, event_stream};
+use crate::carriers::{Bounds, Mount, Mounts, Offer, OfferConfig, Routes, body, event_stream};
 use crate::client::heartbeat::Heartbeat;
 use crate::client::quiet::Quiet;
 use crate::client::{Newcomer, Rules};
@@ -33,9 +34,23 @@ impl Offer for Php {
             },
             ..Rules::socket(mounts.ping())
         };
-        let mount = Arc::new(mounts.mount(Arc::new(Quiet), &PhpForm, PhpEvents, rules));
+        let mount = Arc::new(mounts.mount(Arc::new(Quiet), &PhpForm, |_| PhpEvents, rules));
         let path = path.to_owned();
         Arc::new(move |config| routes(config, &path, &mount))
+    }
+}
+
+/// `type = "php"`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhpConfig {}
+
+impl OfferConfig for PhpConfig {
+    const TYPE: &'static str = "php";
+    type Offer = Php;
+
+    fn build(self, _: &Bounds) -> Result<Php, SettingError> {
+        Ok(Php)
     }
 }
 

@@ -89,19 +89,19 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// The head at the beginning of `text`, the query of its namespace, and what follows.
+    /// The head at the beginning of `text`, and what follows. Version 4 has a query behind the name of a namespace, which means nothing here.
     ///
     /// # Errors
     /// When the type is unknown, or a part is out of its bounds.
-    pub(super) fn read(text: &'a str, version: Version) -> Result<(Self, Option<&'a str>, &'a str), PacketError> {
+    pub(super) fn read(text: &'a str, version: Version) -> Result<(Self, &'a str), PacketError> {
         let number = text.bytes().next().unwrap_or_default().wrapping_sub(b'0');
         let kind = Kind::ALL.get(usize::from(number)).copied();
         let kind = kind.ok_or(PacketError::UnknownType)?;
         let (attachments, rest) = attachments(kind, &text[1..])?;
         let (name, rest) = split_namespace(rest);
-        let (namespace, query) = match (version, name.split_once('?')) {
-            (Version::V4, Some((namespace, query))) => (namespace, Some(query)),
-            _ => (name, None),
+        let namespace = match (version, name.split_once('?')) {
+            (Version::V4, Some((namespace, _))) => namespace,
+            _ => name,
         };
         if namespace.len() > MAX_NAMESPACE_BYTES || namespace.contains(char::is_control) {
             return Err(PacketError::Namespace);
@@ -117,7 +117,7 @@ impl<'a> Head<'a> {
             namespace,
             ack,
         };
-        Ok((head, query, rest))
+        Ok((head, rest))
     }
 
     /// The packet with this JSON behind the head; empty for none.
@@ -184,10 +184,10 @@ mod tests {
     #[test]
     fn the_query_belongs_to_the_name_in_version_5_only() {
         let text = "0/admin?token=123&x=1,";
-        let read = |text, version| Head::read(text, version).map(|(head, query, _)| (head.namespace, query));
-        assert_eq!(read(text, Version::V4), Ok(("/admin", Some("token=123&x=1"))));
-        assert_eq!(read(text, Version::V5), Ok(("/admin?token=123&x=1", None)));
-        assert_eq!(read("0/?token=1", Version::V4), Ok(("/", Some("token=1"))));
+        let read = |text, version| Head::read(text, version).map(|(head, _)| head.namespace);
+        assert_eq!(read(text, Version::V4), Ok("/admin"));
+        assert_eq!(read(text, Version::V5), Ok("/admin?token=123&x=1"));
+        assert_eq!(read("0/?token=1", Version::V4), Ok("/"));
     }
 
     #[test]
@@ -228,7 +228,7 @@ mod tests {
             };
             for json in ["", "[1]", "{}"] {
                 let text = String::from_utf8(head.write(json.as_bytes()).to_vec()).unwrap();
-                prop_assert_eq!(Head::read(&text, Version::V5), Ok((head, None, json)));
+                prop_assert_eq!(Head::read(&text, Version::V5), Ok((head, json)));
             }
         }
     }

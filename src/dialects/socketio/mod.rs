@@ -14,6 +14,7 @@ use turted_core::{Conversation, Protocol, Reaction};
 
 pub mod attachments;
 pub mod client_script;
+pub mod config;
 pub mod event;
 mod head;
 pub mod packet;
@@ -41,8 +42,15 @@ pub trait Application: Send {
     fn refuse(&mut self, rejection: &Rejection, link: &mut Link<'_>);
     /// The server answers an intent, or has something to tell.
     fn notify(&mut self, notice: &Notice, tag: &Tag, link: &mut Link<'_>);
+    /// Under which name others write the same bytes, see [`Protocol::encoding`].
+    fn encoding(_terms: &Terms) -> Option<&'static str>
+    where
+        Self: Sized,
+    {
+        None
+    }
     /// An event for everybody that `via` reached.
-    fn encode_event(offer: &Offer, delivery: &Delivery<'_>) -> Bytes
+    fn encode_event(terms: &Terms, delivery: &Delivery<'_>) -> Bytes
     where
         Self: Sized;
 }
@@ -133,7 +141,7 @@ impl Link<'_> {
 
 /// What is offered to clients of one version.
 #[derive(Debug, Clone, Copy)]
-pub struct Offer {
+pub struct Terms {
     /// Which.
     pub version: Version,
     /// Whether clients that come back are told what they missed ("connection state recovery", since 4.6).
@@ -148,41 +156,45 @@ pub struct Offer {
 
 /// Socket.IO with an application.
 pub struct SocketIo<A> {
-    offer: Offer,
-    open: fn(Offer) -> A,
+    terms: Terms,
+    open: fn(Terms) -> A,
 }
 
 impl<A: Application + 'static> SocketIo<A> {
     /// Each client gets an application of its own, made by `open`.
     #[must_use]
-    pub fn new(offer: Offer, open: fn(Offer) -> A) -> Self {
-        Self { offer, open }
+    pub fn new(terms: Terms, open: fn(Terms) -> A) -> Self {
+        Self { terms, open }
     }
 }
 
 impl<A: Application + 'static> Protocol for SocketIo<A> {
     fn name(&self) -> &'static str {
-        match self.offer.version {
+        match self.terms.version {
             Version::V4 => "socket.io 4",
             Version::V5 => "socket.io 5",
         }
     }
 
+    fn encoding(&self) -> Option<&'static str> {
+        A::encoding(&self.terms)
+    }
+
     fn open(&self) -> Box<dyn Conversation> {
-        Box::new(Session::new(self.offer, (self.open)(self.offer)))
+        Box::new(Session::new(self.terms, (self.open)(self.terms)))
     }
 
     fn resumes(&self) -> bool {
         // Clients of version 4 have joined before they can say anything.
-        self.offer.version == Version::V5
+        self.terms.version == Version::V5
     }
 
     fn encode_event(&self, delivery: &Delivery<'_>) -> Bytes {
-        A::encode_event(&self.offer, delivery)
+        A::encode_event(&self.terms, delivery)
     }
 }
 
-impl Offer {
+impl Terms {
     /// The same for clients of another version.
     #[must_use]
     pub fn with(self, version: Version) -> Self {

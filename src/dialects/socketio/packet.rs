@@ -8,7 +8,7 @@
 use serde_json::value::RawValue;
 
 use super::event::{Event, shape};
-pub use super::head::{Head, Kind, MAX_ACK_DIGITS, MAX_ATTACHMENTS, MAX_NAMESPACE_BYTES, ROOT, Version};
+pub use super::head::{Head, Kind, MAX_ACK_DIGITS, MAX_ATTACHMENTS, MAX_NAMESPACE_BYTES, Version};
 
 /// Names that the libraries keep for events of their own; a packet never carries them.
 const RESERVED: [&str; 6] = [
@@ -25,8 +25,6 @@ const RESERVED: [&str; 6] = [
 pub struct Packet<'a> {
     /// What stands before the JSON.
     pub head: Head<'a>,
-    /// What follows the `?` in a namespace of version 4; version 5 counts it to the name.
-    pub query: Option<&'a str>,
     /// The JSON, byte for byte.
     pub data: Option<&'a RawValue>,
 }
@@ -63,13 +61,13 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// When the reference implementations would close the connection for it.
     pub fn read(text: &'a str, version: Version) -> Result<Self, PacketError> {
-        let (head, query, json) = Head::read(text, version)?;
+        let (head, json) = Head::read(text, version)?;
         let data: Option<&RawValue> = match json {
             "" => None,
             json => Some(serde_json::from_str(json).map_err(|_| PacketError::NotJson)?),
         };
         check(head.kind, version, data)?;
-        Ok(Self { head, query, data })
+        Ok(Self { head, data })
     }
 
     /// What happened; `None` for kinds that are no events.

@@ -9,7 +9,7 @@ use turted_core::{Ending, Notice, Rejection, Tag, Welcome};
 
 use super::attachments::Assembler;
 use super::packet::Packet;
-use super::{Application, Call, Head, Kind, Link, Offer, ROOT, Version};
+use super::{Application, Call, Head, Kind, Link, ROOT, Terms, Version};
 use turted_core::{Conversation, Reaction};
 
 /// Namespaces that one client may have joined.
@@ -17,7 +17,7 @@ const NAMESPACES: usize = 32;
 
 /// One client.
 pub struct Session<A> {
-    offer: Offer,
+    terms: Terms,
     application: A,
     joined: Vec<Box<str>>,
     /// A packet whose attachments are still to come.
@@ -25,9 +25,9 @@ pub struct Session<A> {
 }
 
 impl<A: Application> Session<A> {
-    pub fn new(offer: Offer, application: A) -> Self {
+    pub fn new(terms: Terms, application: A) -> Self {
         Self {
-            offer,
+            terms,
             application,
             joined: Vec::new(),
             waiting: None,
@@ -35,7 +35,7 @@ impl<A: Application> Session<A> {
     }
 
     fn take(&mut self, packet: &Packet<'_>, attachments: &[Bytes], out: &mut Vec<Reaction>) {
-        let version = self.offer.version;
+        let version = self.terms.version;
         let mut link = Link { version, out };
         let Head { namespace, ack, .. } = packet.head;
         if packet.head.kind == Kind::Connect {
@@ -106,7 +106,7 @@ impl<A: Application> Session<A> {
 impl<A: Application> Conversation for Session<A> {
     fn welcome(&mut self, welcome: &Welcome, out: &mut Vec<Reaction>) {
         self.application.welcome(welcome);
-        let version = self.offer.version;
+        let version = self.terms.version;
         if version == Version::V4 {
             let mut link = Link { version, out };
             if self.application.connect(ROOT, None, &mut link).is_ok() {
@@ -120,8 +120,8 @@ impl<A: Application> Conversation for Session<A> {
         let mut assembler = self
             .waiting
             .take()
-            .unwrap_or_else(|| Box::new(Assembler::new(self.offer.version, self.offer.message_bytes)));
-        if check_depth(text.as_bytes(), &self.offer.limits).is_err() {
+            .unwrap_or_else(|| Box::new(Assembler::new(self.terms.version, self.terms.message_bytes)));
+        if check_depth(text.as_bytes(), &self.terms.limits).is_err() {
             return out.push(Reaction::Close(Ending::BrokenFraming));
         }
         match assembler.text(text) {
@@ -146,12 +146,12 @@ impl<A: Application> Conversation for Session<A> {
     }
 
     fn refuse(&mut self, _: &str, rejection: &Rejection, out: &mut Vec<Reaction>) {
-        let version = self.offer.version;
+        let version = self.terms.version;
         self.application.refuse(rejection, &mut Link { version, out });
     }
 
     fn notify(&mut self, notice: &Notice, tag: &Tag, out: &mut Vec<Reaction>) {
-        let version = self.offer.version;
+        let version = self.terms.version;
         self.application.notify(notice, tag, &mut Link { version, out });
     }
 
@@ -160,7 +160,7 @@ impl<A: Application> Conversation for Session<A> {
         if ending.reconnect() || matches!(ending, Ending::Normal | Ending::BrokenFraming) {
             return;
         }
-        let version = self.offer.version;
+        let version = self.terms.version;
         let mut link = Link { version, out };
         for namespace in &self.joined {
             link.disconnect(namespace);

@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use turted_core::encode::Delivery;
 use turted_core::{Ending, Intent, Notice, Rejection, Tag, Welcome, json};
 
-use super::{Application, Call, Ids, Link, Offer, ROOT, Version};
+use super::{Application, Call, Ids, Link, ROOT, Terms, Version};
 use crate::dialects::command::{Command, TOKEN_BYTES, interpret};
 
 /// One client.
 pub struct Turted {
-    offer: Offer,
+    terms: Terms,
     ids: Option<Ids>,
     /// The secret of the connection that is being continued.
     resumes: Option<Arc<str>>,
@@ -27,9 +27,9 @@ pub struct Turted {
 impl Turted {
     /// A client that has just come.
     #[must_use]
-    pub fn new(offer: Offer) -> Self {
+    pub fn new(terms: Terms) -> Self {
         Self {
-            offer,
+            terms,
             ids: None,
             resumes: None,
             strikes: 0,
@@ -37,7 +37,7 @@ impl Turted {
     }
 
     fn connected(&self, connection: &str, secret: &str, link: &mut Link<'_>) {
-        let json = if self.offer.recovery {
+        let json = if self.terms.recovery {
             json!({"sid": connection, "pid": secret})
         } else {
             json!({ "sid": connection })
@@ -64,7 +64,7 @@ impl Turted {
     /// What follows these arguments. A client that may come back takes a string at the end of any event for the id of the last event that it
     /// saw; `null` keeps it from that.
     fn tail(&self, arguments: &str) -> &'static str {
-        let remembers = self.offer.recovery && self.offer.version == Version::V5;
+        let remembers = self.terms.recovery && self.terms.version == Version::V5;
         if remembers && arguments.ends_with('"') {
             ",null"
         } else {
@@ -75,7 +75,7 @@ impl Turted {
     fn strike(&mut self, rejection: &Rejection, tag: Option<&str>, link: &mut Link<'_>) {
         self.reject(rejection, tag, link);
         self.strikes += 1;
-        if self.strikes >= self.offer.bad_messages {
+        if self.strikes >= self.terms.bad_messages {
             link.close(Ending::BadMessages);
         }
     }
@@ -110,7 +110,7 @@ impl Application for Turted {
         let Some((connection, secret)) = self.ids.clone() else {
             return Err("Not ready");
         };
-        let recovery = auth.filter(|_| self.offer.recovery);
+        let recovery = auth.filter(|_| self.terms.recovery);
         let recovery = recovery.and_then(|auth| serde_json::from_str::<Recovery>(auth.get()).ok());
         match recovery.filter(Recovery::is_plausible) {
             Some(Recovery { pid, offset }) => {
@@ -139,7 +139,7 @@ impl Application for Turted {
             }
             return;
         }
-        match interpret(call.name, call.first, &self.offer.limits) {
+        match interpret(call.name, call.first, &self.terms.limits) {
             Ok(Command::Intent(Intent::Resume { .. }) | Command::Echo(_) | Command::Ping)
             | Err(Rejection::UnknownType(..)) => {
                 self.strikes = 0;
@@ -186,7 +186,12 @@ impl Application for Turted {
         }
     }
 
-    fn encode_event(offer: &Offer, delivery: &Delivery<'_>) -> Bytes {
+    fn encoding(terms: &Terms) -> Option<&'static str> {
+        let remembers = terms.recovery && terms.version == Version::V5;
+        Some(if remembers { "socket.io with ids" } else { "socket.io" })
+    }
+
+    fn encode_event(terms: &Terms, delivery: &Delivery<'_>) -> Bytes {
         let mut out = BytesMut::with_capacity(delivery.payload.as_bytes().len() + 160);
         out.put_slice(br#"2["EVENT",{"event":"#);
         json::write(&mut out, delivery.event);
@@ -195,7 +200,7 @@ impl Application for Turted {
         out.put_slice(br#","via":"#);
         json::write(&mut out, delivery.via);
         out.put_u8(b'}');
-        if offer.recovery && offer.version == Version::V5 {
+        if terms.recovery && terms.version == Version::V5 {
             out.put_u8(b',');
             json::write(&mut out, delivery.id);
         }

@@ -9,10 +9,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use turted::Server;
-use turted::carriers::engineio::{self, EngineIo};
-use turted::carriers::sockjs::{self, SockJs};
 use turted::config::Config;
-use turted::dialects::socketio::{self, SocketIo, Version};
+use turted::offer::{EngineIo, EngineIoOptions, SockJs, SockJsOptions, SocketIo, Terms, Version};
 use turted_core::Protocol;
 
 mod plain;
@@ -30,8 +28,8 @@ struct Arguments {
 }
 
 /// The times and bounds that the suites of Engine.IO and Socket.IO expect.
-fn engine(connect_timeout: Option<Duration>) -> engineio::Settings {
-    engineio::Settings {
+fn engine(connect_timeout: Option<Duration>) -> EngineIoOptions {
+    EngineIoOptions {
         ping_interval: Duration::from_millis(300),
         ping_timeout: Duration::from_millis(200),
         max_payload: 1_000_000,
@@ -43,16 +41,8 @@ fn config(port: u16) -> Config {
     let mut config = Config::default();
     config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     config.server.origins = vec!["*".to_owned()];
-    for path in [
-        &mut config.clients.websocket,
-        &mut config.clients.events,
-        &mut config.clients.polls,
-        &mut config.clients.socketio,
-        &mut config.clients.sockjs,
-        &mut config.clients.sockjs_native,
-        &mut config.clients.php_events,
-    ] {
-        path.clear();
+    for client in config.clients.values_mut() {
+        client.section.is_enabled = false;
     }
     config.limits.message_bytes = 1_000_000;
     config.limits.messages_per_second = 100_000;
@@ -65,11 +55,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     env_logger::init();
     let Arguments { port } = Arguments::parse();
     let echo = || -> Arc<dyn Protocol> { Arc::new(Echo) };
-    let streaming = sockjs::Settings {
+    let streaming = SockJsOptions {
         response_bytes: 4096,
-        ..sockjs::Settings::default()
+        ..SockJsOptions::default()
     };
-    let offer = socketio::Offer {
+    let terms = Terms {
         version: Version::V5,
         recovery: false,
         limits: turted_core::Limits::default(),
@@ -84,7 +74,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             "/disabled_websocket_echo",
             SockJs(
                 echo(),
-                sockjs::Settings {
+                SockJsOptions {
                     websocket: false,
                     ..streaming.clone()
                 },
@@ -94,7 +84,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             "/cookie_needed_echo",
             SockJs(
                 echo(),
-                sockjs::Settings {
+                SockJsOptions {
                     cookie: true,
                     ..streaming
                 },
@@ -105,15 +95,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             EngineIo {
                 v4: echo(),
                 v3: None,
-                settings: engine(None),
+                options: engine(None),
             },
         )
         .offer(
             "/socket.io",
             EngineIo {
-                v4: Arc::new(SocketIo::new(offer, Suite::new)),
+                v4: Arc::new(SocketIo::new(terms, Suite::new)),
                 v3: None,
-                settings: engine(Some(Duration::from_secs(1))),
+                options: engine(Some(Duration::from_secs(1))),
             },
         )
         .build()?

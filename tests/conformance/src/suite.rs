@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use serde_json::json;
 use serde_json::value::RawValue;
-use turted::dialects::socketio::{Application, Call, Link, Offer};
+use turted::offer::{Application, Call, Link, Terms};
 use turted_core::{Delivery, Intent, Notice, Rejection, Tag, Welcome};
 
 /// One client.
@@ -16,7 +16,7 @@ pub struct Suite {
 
 impl Suite {
     /// A client that has just come.
-    pub fn new(_: Offer) -> Self {
+    pub fn new(_: Terms) -> Self {
         Self {
             connection: String::new(),
             joined: 0,
@@ -62,7 +62,7 @@ impl Application for Suite {
 
     fn notify(&mut self, _: &Notice, _: &Tag, _: &mut Link<'_>) {}
 
-    fn encode_event(_: &Offer, delivery: &Delivery<'_>) -> Bytes {
+    fn encode_event(_: &Terms, delivery: &Delivery<'_>) -> Bytes {
         [br#"2["message","#, delivery.payload.as_bytes(), b"]"].concat().into()
     }
 }

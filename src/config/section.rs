@@ -1,5 +1,5 @@
-//! What flows in: the tables `[connectors.<name>]`. What flows out: for each its name, its type and its settings, which the
-//! connector itself reads with [`ConnectorSection::parse`]. Refuses to know: any connector.
+//! What flows in: tables `[<room>.<name>]`, of connectors and of what clients may speak. What flows out: for each its name, its type and its
+//! settings, which whoever is of that type reads itself with [`Section::parse`]. Refuses to know: any type.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,22 +14,25 @@ use super::secret::{MASK, is_secret_name, mask_url};
 use super::tagged::Tagged;
 use super::tree::{Node, Value};
 
-/// The connectors by name.
-pub type Connectors = BTreeMap<String, ConnectorSection>;
+/// Sections of one room by name.
+pub type Sections = BTreeMap<String, Section>;
 
-/// One `[connectors.<name>]`.
+/// One `[<room>.<name>]`.
 #[derive(Clone)]
-pub struct ConnectorSection {
+pub struct Section {
     /// What the administrator calls it: `a-z`, `0-9`, `_` and `-`.
     pub name: String,
     /// Its `type`.
     pub kind: String,
+    /// False with `enabled = false`: there is none.
+    pub is_enabled: bool,
+    room: &'static str,
     kind_place: Place,
     settings: Node,
 }
 
-impl ConnectorSection {
-    /// The settings (everything but `type`) as the connector's own type.
+impl Section {
+    /// The settings (everything but `type` and `enabled`) as a type that knows them.
     ///
     /// # Errors
     /// Every mistake in them, with place and full key; no problem holds the value of a secret.
@@ -60,62 +63,84 @@ impl ConnectorSection {
     }
 
     fn key(&self) -> String {
-        join_key("connectors", &self.name)
+        join_key(self.room, &self.name)
+    }
+
+    /// Takes a setting out that is not for the type to read: a text, if it is there.
+    pub(super) fn take_text(&mut self, name: &str, problems: &mut Vec<Problem>) -> Option<String> {
+        let node = self.settings.force_table().remove(name)?;
+        let Value::Text { text, .. } = &node.value else {
+            let message = format!("must be a text in quotes, not {}", node.kind());
+            problems.push(Problem::new(node.place.clone(), join_key(&self.key(), name), message));
+            return None;
+        };
+        Some(text.clone())
     }
 }
 
-/// What runs when nobody says anything about connectors: `[connectors.rest]`, `type = "rest"`.
-pub(super) fn default_node() -> Node {
-    let mut connectors = Node::empty_table(Place::Default);
-    let mut rest = Node::empty_table(Place::Default);
-    rest.force_table()
-        .insert("type".to_owned(), Node::text(Place::Default, "rest"));
-    connectors.force_table().insert("rest".to_owned(), rest);
-    connectors
-}
-
-/// Reads the table `[connectors]`.
-pub(super) fn read(node: &Node, problems: &mut Vec<Problem>) -> Connectors {
+/// Reads the tables of a room.
+pub(super) fn read(node: &Node, room: &'static str, problems: &mut Vec<Problem>) -> Sections {
     let Some(table) = node.table() else {
         let message = format!("must be a table, not {}", node.kind());
-        problems.push(Problem::new(node.place.clone(), "connectors", message));
-        return Connectors::new();
+        problems.push(Problem::new(node.place.clone(), room, message));
+        return Sections::new();
     };
-    let mut connectors = Connectors::new();
+    let mut sections = Sections::new();
     for (name, node) in table {
-        let key = join_key("connectors", name);
+        let key = join_key(room, name);
         if name.is_empty()
             || !name
                 .bytes()
                 .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
         {
-            let message = "the name of a connector may hold only a-z, 0-9, _ and -";
+            let message = "such a name may hold only a-z, 0-9, _ and -";
             problems.push(Problem::new(node.place.clone(), &key, message));
         }
-        if let Some(Tagged { kind, kind_place, rest }) = Tagged::split(node, &key, problems) {
-            let section = ConnectorSection {
+        if let Some(Tagged {
+            kind,
+            kind_place,
+            mut rest,
+        }) = Tagged::split(node, &key, problems)
+        {
+            let is_enabled = match rest.force_table().remove("enabled") {
+                None => true,
+                Some(Node {
+                    value: Value::Bool(is), ..
+                }) => is,
+                Some(node) => {
+                    let message = format!("must be true or false, not {}", node.kind());
+                    problems.push(Problem::new(node.place.clone(), join_key(&key, "enabled"), message));
+                    true
+                }
+            };
+            let section = Section {
                 name: name.clone(),
                 kind,
+                is_enabled,
+                room,
                 kind_place,
                 settings: rest,
             };
-            connectors.insert(name.clone(), section);
+            sections.insert(name.clone(), section);
         }
     }
-    connectors
+    sections
 }
 
-impl PartialEq for ConnectorSection {
+impl PartialEq for Section {
     /// The same settings, wherever they were written.
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.kind == other.kind && self.settings.same_settings(&other.settings)
+        self.name == other.name
+            && self.kind == other.kind
+            && self.is_enabled == other.is_enabled
+            && self.settings.same_settings(&other.settings)
     }
 }
 
-impl fmt::Debug for ConnectorSection {
+impl fmt::Debug for Section {
     /// Name and type only: the settings may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("ConnectorSection");
+        let mut shown = f.debug_struct("Section");
         shown
             .field("name", &self.name)
             .field("kind", &self.kind)
@@ -123,12 +148,13 @@ impl fmt::Debug for ConnectorSection {
     }
 }
 
-impl Serialize for ConnectorSection {
+impl Serialize for Section {
     /// As the file would say it. Shown masked: texts under names that sound like a secret, passwords in URLs; a text that held
     /// `${NAME}` is shown with it.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut shown = toml::Table::new();
         shown.insert("type".to_owned(), toml::Value::from(self.kind.as_str()));
+        shown.insert("enabled".to_owned(), toml::Value::from(self.is_enabled));
         for (name, node) in self.settings.table().into_iter().flatten() {
             shown.insert(name.clone(), masked(name, node));
         }
