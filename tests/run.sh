@@ -2,6 +2,7 @@
 # Every test there is, on a fresh Debian with Rust: the Rust tests of all crates, then the stories about the browser
 # client and the pages against a real server. Installs what is missing and leaves nothing running.
 #   tests/run.sh            screenshots go to target/artefacts
+#   tests/run.sh --install  only installs
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -99,6 +100,7 @@ install_missing() {
 command -v cargo >/dev/null || fail 'missing: cargo; see https://rustup.rs'
 install_missing
 chromium=$(chromium_path) || fail 'missing: chromium, even after installing it'
+[ "${1:-}" != --install ] || exit 0
 
 step 'building'
 cargo build --workspace --all-targets --locked
@@ -110,7 +112,7 @@ step 'scripts'
 for script in static/*.js static/*.mjs tests/browser/*.mjs tests/clients/*.mjs tests/performance/*.mjs tests/published/*.mjs; do
   node --check "$script"
 done
-for script in tests/*.sh tests/*/*.sh .ci/run; do
+for script in tests/*.sh tests/*/*.sh .ci/*; do
   [ ! -e "$script" ] || bash -n "$script"
 done
 
