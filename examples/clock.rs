@@ -2,11 +2,12 @@
 //!
 //!     cargo run --example clock
 //!
-//! In: nothing but the clock. Out: every second an event `TICK` on the channel `clock`, with the seconds since it was started.
+//! In: nothing but the clock. Out: every second an event `TICK` on the channel `clock`, with the seconds since it was
+//! started.
 //!
-//! A connector needs `turted-core` and nothing else of the server: it implements `PushConnector`, and the program that embeds the server
-//! hands it over with a name. That name stands in the log, at `/health/ready` and in `/metrics`, as those of the configuration do. When
-//! `run` fails or panics, the server calls it again after a pause.
+//! A connector needs `turted-core` and nothing else of the server: it implements `PushConnector`, and the program that
+//! embeds the server hands it over with a name. That name stands in the log, at `/health/ready` and in `/metrics`, as
+//! those of the configuration do. When `run` fails or panics, the server calls it again after a pause.
 
 use std::time::Duration;
 

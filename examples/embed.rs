@@ -2,7 +2,8 @@
 //!
 //!     cargo run --example embed
 //!
-//! In: Ctrl-C. Out: a server on a free port, an event every second on the channel `ticks`, a line for each dispatched `TICK`.
+//! In: Ctrl-C. Out: a server on a free port, an event every second on the channel `ticks`, a line for each dispatched
+//! `TICK`.
 
 use std::time::Duration;
 

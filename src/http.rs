@@ -1,7 +1,7 @@
 //! The list of routes.
 //!
-//! In: what the server offers. Out: each of it at its path. The order is part of it: a connector may take the methods of a client's path that
-//! its dialect leaves, and pages come last.
+//! In: what the server offers. Out: each of it at its path. The order is part of it: a connector may take the methods
+//! of a client's path that its dialect leaves, and pages come last.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
-//! turted: one server through which any backend can tell users, channels or everybody that something happened, and through
-//! which any client hears it once, in order.
+//! turted: one server through which any backend can tell users, channels or everybody that something happened, and
+//! through which any client hears it once, in order.
 //!
-//! Flow: backend → connector → Dispatcher → client → dialect → carrier → wire; observers watch. `ARCHITECTURE.md` has the map. To
-//! embed the server, begin at [`Server::builder`]; the words and contracts that it shares with connectors and dialects are those of
-//! [`turted_core`].
+//! Flow: backend → connector → Dispatcher → client → dialect → carrier → wire; observers watch. `ARCHITECTURE.md` has
+//! the map. To embed the server, begin at [`Server::builder`]; the words and contracts that it shares with connectors
+//! and dialects are those of [`turted_core`].
 
 mod auth;
 mod carriers;

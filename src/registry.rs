@@ -1,7 +1,7 @@
 //! The connectors that this program comes with: one list.
 //!
-//! In: sections of the configuration. Out: connectors, or problems that name the key. This is the only file that names a connector
-//! crate; another one costs a line in `KINDS`.
+//! In: sections of the configuration. Out: connectors, or problems that name the key. This is the only file that names
+//! a connector crate; another one costs a line in `KINDS`.
 
 use turted_core::{ConnectorConfig, PushConnector, SettingError};
 

@@ -1,7 +1,7 @@
 //! Runs a connector inside an actor and keeps it running.
 //!
-//! In: a connector and its context. Out: the connector's life: started, restarted with backoff after a failure or a panic,
-//! stopped with the server. It knows no connector by name.
+//! In: a connector and its context. Out: the connector's life: started, restarted with backoff after a failure or a
+//! panic, stopped with the server. It knows no connector by name.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;

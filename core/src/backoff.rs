@@ -1,7 +1,7 @@
 //! How long to wait before the next attempt.
 //!
-//! In: attempts that failed. Out: pauses that double up to a bound, with half of each left to chance, so that many who wait for
-//! the same thing do not knock together. Refuses to know what is attempted, and has no clock.
+//! In: attempts that failed. Out: pauses that double up to a bound, with half of each left to chance, so that many who
+//! wait for the same thing do not knock together. Refuses to know what is attempted, and has no clock.
 
 use std::time::Duration;
 
@@ -37,7 +37,8 @@ impl Backoff {
         self.failures
     }
 
-    /// What was reached has lasted for this long; from the longest pause on it counts as a recovery, and the pauses begin anew.
+    /// What was reached has lasted for this long; from the longest pause on it counts as a recovery, and the pauses
+    /// begin anew.
     pub fn lasted(&mut self, time: Duration) {
         if time >= self.longest {
             self.failures = 0;

@@ -13,7 +13,8 @@ use crate::name::{ChannelName, UserName};
 /// of `ref`.
 pub type Tag = Option<Arc<str>>;
 
-/// What a client wants of the server. Everything that gives or takes a membership is one of these, arriving with a past included.
+/// What a client wants of the server. Everything that gives or takes a membership is one of these, arriving with a past
+/// included.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Intent {

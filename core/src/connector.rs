@@ -22,7 +22,8 @@ use crate::mapping::{Message, Recipe};
 use crate::report::Report;
 use crate::shutdown::Shutdown;
 
-/// How long a connector waits before it offers a dispatch again to a server that is overloaded: at first, and in the end.
+/// How long a connector waits before it offers a dispatch again to a server that is overloaded: at first, and in the
+/// end.
 const OVERLOADED: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(500));
 
 /// A way in. It runs inside a supervised actor, which calls `run` again, with backoff, when it fails or panics.
@@ -32,8 +33,8 @@ pub trait PushConnector: Send + 'static {
         None
     }
 
-    /// Where it listens by itself, if it does. The server says so in its first lines; when it is more than this machine, the server insists
-    /// on a guard at the backends' door, as it does for its own address.
+    /// Where it listens by itself, if it does. The server says so in its first lines; when it is more than this
+    /// machine, the server insists on a guard at the backends' door, as it does for its own address.
     fn listens(&self) -> Option<SocketAddr> {
         None
     }
@@ -90,8 +91,8 @@ pub enum Outcome {
 }
 
 impl ConnectorContext {
-    /// Turns a message into dispatches and waits until each has its receipt, however long the server is overloaded. Counts the
-    /// message once. To keep the order of a source, await one message before the next.
+    /// Turns a message into dispatches and waits until each has its receipt, however long the server is overloaded.
+    /// Counts the message once. To keep the order of a source, await one message before the next.
     pub async fn take(&self, recipe: &Recipe, message: &dyn Message) -> Outcome {
         let outcome = match recipe.dispatches(message, &self.name, &self.limits) {
             Ok(dispatches) => self.deliver(dispatches).await,
@@ -163,7 +164,8 @@ impl SettingError {
         }
     }
 
-    /// All of `errors` in one, the first of them before the others; one about the section as a whole when there are none.
+    /// All of `errors` in one, the first of them before the others; one about the section as a whole when there are
+    /// none.
     #[must_use]
     pub fn several(errors: Vec<Self>) -> Self {
         let mut errors = errors.into_iter();

@@ -1,7 +1,7 @@
 //! The contracts of a dialect: what a client and the server say to each other, as a pure state machine.
 //!
-//! In: text that a carrier has received, and notices of the server. Out: [`Reaction`]s. A dialect knows no actor, no clock, no socket,
-//! and not who else is connected.
+//! In: text that a carrier has received, and notices of the server. Out: [`Reaction`]s. A dialect knows no actor, no
+//! clock, no socket, and not who else is connected.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::ending::Ending;
 pub trait Protocol: Send + Sync {
     /// Its name in logs.
     fn name(&self) -> &'static str;
-    /// A name that all protocols share whose [`encode_event`](Self::encode_event) writes the same bytes, so that an event is encoded once for
-    /// all of them. `None`, the default: nobody else writes what this one does.
+    /// A name that all protocols share whose [`encode_event`](Self::encode_event) writes the same bytes, so that an
+    /// event is encoded once for all of them. `None`, the default: nobody else writes what this one does.
     fn encoding(&self) -> Option<&'static str> {
         None
     }

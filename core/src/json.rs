@@ -100,8 +100,8 @@ pub fn write(out: &mut BytesMut, value: &impl Serialize) {
     let _ = serde_json::to_writer(out.writer(), value);
 }
 
-/// What the JSON string `quoted` says. Half of a surrogate pair, which browsers may send and RFC 8259 section 8.2 allows, becomes U+FFFD; what is not a
-/// string at all becomes the empty text.
+/// What the JSON string `quoted` says. Half of a surrogate pair, which browsers may send and RFC 8259 section 8.2
+/// allows, becomes U+FFFD; what is not a string at all becomes the empty text.
 #[must_use]
 pub fn text_of(quoted: &str) -> String {
     if let Ok(text) = serde_json::from_str(quoted) {

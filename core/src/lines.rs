@@ -1,8 +1,8 @@
 //! Cuts bytes into lines.
 //!
-//! In: bytes in whatever pieces they come. Out: lines without their ends, each once, at its end; never more than a bound in memory. Who
-//! reads decides what a line beyond the bound is worth: [`Line::is_cut`] says so, its beginning is there, its rest is skipped. It does no I/O
-//! and knows no encoding.
+//! In: bytes in whatever pieces they come. Out: lines without their ends, each once, at its end; never more than a
+//! bound in memory. Who reads decides what a line beyond the bound is worth: [`Line::is_cut`] says so, its beginning is
+//! there, its rest is skipped. It does no I/O and knows no encoding.
 
 use bytes::Bytes;
 
@@ -23,7 +23,8 @@ pub struct Line {
     pub bytes: Bytes,
     /// The line was longer than the bound: these are the first bytes of it, perhaps with half a character at the end.
     pub is_cut: bool,
-    /// How many bytes of the source it took, with its end and what was cut: adding them up gives the place of the next line.
+    /// How many bytes of the source it took, with its end and what was cut: adding them up gives the place of the next
+    /// line.
     pub length: u64,
 }
 

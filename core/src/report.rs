@@ -1,7 +1,7 @@
 //! What a connector tells about itself.
 //!
-//! In: its state, and each input once: taken or refused. Out: the same, for logs, health and metrics. It holds no text of a message and
-//! no credential.
+//! In: its state, and each input once: taken or refused. Out: the same, for logs, health and metrics. It holds no text
+//! of a message and no credential.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

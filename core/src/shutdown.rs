@@ -23,10 +23,10 @@ impl Shutdown {
         let _ = receiver.wait_for(|stop| *stop).await;
     }
 
-    /// True from the moment that the server wants to stop.
+    /// True from the moment that the server wants to stop, or that its trigger is gone.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
-        *self.0.borrow()
+        *self.0.borrow() || self.0.has_changed().is_err()
     }
 }
 

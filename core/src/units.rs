@@ -1,5 +1,5 @@
-//! What flows in: durations and sizes as people write them. What flows out: `Duration` and a number of bytes, and back again.
-//! Refuses to know: which setting they belong to and what range it allows.
+//! What flows in: durations and sizes as people write them. What flows out: `Duration` and a number of bytes, and back
+//! again. Refuses to know: which setting they belong to and what range it allows.
 
 use std::fmt;
 use std::time::Duration;

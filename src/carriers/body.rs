@@ -27,7 +27,8 @@ impl<H> Wire<H> {
     }
 }
 
-/// Streams a response also to a client of HTTP/1.0, which knows no chunks: the end of the connection is the end of the stream.
+/// Streams a response also to a client of HTTP/1.0, which knows no chunks: the end of the connection is the end of the
+/// stream.
 pub fn suit(version: Version, response: &mut HttpResponse) {
     if version < Version::HTTP_11 {
         let head = response.head_mut();

@@ -1,7 +1,7 @@
 //! Server-sent events (HTML Living Standard, section 9.2).
 //!
-//! In: a request whose client may come in. Out: a response that stays open, with a connection behind it. What the client says comes
-//! in requests of their own.
+//! In: a request whose client may come in. Out: a response that stays open, with a connection behind it. What the
+//! client says comes in requests of their own.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use crate::client::requests::collect::settled;
 use crate::client::{Inbound, Newcomer, Worker};
 use crate::gate::request::token;
 
-/// Spellings of `Last-Event-ID` in queries, compared without regard to case: polyfills and other servers have their own.
+/// Spellings of `Last-Event-ID` in queries, compared without regard to case: polyfills and other servers have their
+/// own.
 const LAST: [&str; 4] = ["last", "lastEventId", "last-event-id", "evs_last_event_id"];
 /// The first line of a stream: how long a browser waits before it comes back.
 #[must_use]
@@ -28,8 +29,8 @@ pub fn retry(time: Duration) -> Bytes {
     format!("retry: {}\n\n", time.as_millis()).into()
 }
 
-/// Answers with a stream, as soon as the connection has what it asks for before anybody speaks: whoever reads the first words is
-/// there for everybody. `held` lives as long as the socket.
+/// Answers with a stream, as soon as the connection has what it asks for before anybody speaks: whoever reads the first
+/// words is there for everybody. `held` lives as long as the socket.
 pub async fn open(mount: &Mount, worker: &Rc<Worker>, newcomer: Newcomer, held: impl Sized + 'static) -> HttpResponse {
     let (alive, gone) = oneshot::channel::<()>();
     let inbound = stream::once(async move {

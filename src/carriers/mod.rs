@@ -1,7 +1,8 @@
 //! How bytes travel.
 //!
-//! In: accepted HTTP requests. Out: a running [`Connection`](crate::client::Connection) and, where the carrier keeps a response open, the body
-//! that is its wire. One file or folder per carrier; each frames what any dialect says, and knows none.
+//! In: accepted HTTP requests. Out: a running [`Connection`](crate::client::Connection) and, where the carrier keeps a
+//! response open, the body that is its wire. One file or folder per carrier; each frames what any dialect says, and
+//! knows none.
 
 use futures_util::{Stream, stream};
 

@@ -1,7 +1,8 @@
 //! What is offered at a path, and what it takes to let a client in there.
 //!
-//! In: protocols, framings, rules, and the bounds of the configuration. Out: [`Mount`]s, on which connections start; [`Routes`] for the HTTP
-//! side; and for the Dispatcher the encoders that mounts name by their number. It knows no dialect and no carrier by name.
+//! In: protocols, framings, rules, and the bounds of the configuration. Out: [`Mount`]s, on which connections start;
+//! [`Routes`] for the HTTP side; and for the Dispatcher the encoders that mounts name by their number. It knows no
+//! dialect and no carrier by name.
 
 use std::any::TypeId;
 use std::rc::Rc;
@@ -110,7 +111,8 @@ impl Mounts {
         self.bounds.ping
     }
 
-    /// A mount for a protocol in this framing, whose events are written by the encoder that `wrap` makes of the protocol.
+    /// A mount for a protocol in this framing, whose events are written by the encoder that `wrap` makes of the
+    /// protocol.
     pub fn mount<E: EncodeEvent + 'static>(
         &mut self,
         protocol: Arc<dyn Protocol>,
@@ -200,8 +202,8 @@ mod tests {
             let offer = kinds::build(&client, &bounds).unwrap_or_else(|wrong| panic!("{name}: {wrong:?}"));
             drop(offer.open(&client.path.unwrap_or_default(), &mut mounts));
         }
-        // The native protocol on sockets, in both forms of a stream, and in SockJS frames; the classic one on sockets and in frames; the
-        // two of Socket.IO in packets; the events of the PHP server.
+        // The native protocol on sockets, in both forms of a stream, and in SockJS frames; the classic one on sockets
+        // and in frames; the two of Socket.IO in packets; the events of the PHP server.
         assert_eq!(mounts.encoders().len(), 9);
     }
 }

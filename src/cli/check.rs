@@ -1,7 +1,7 @@
 //! `turted check`: shows what is in effect.
 //!
-//! In: a configuration without mistakes. Out: the same as TOML on standard output; on the other one, what the next release will not read any
-//! more. Never sees a secret: they come masked.
+//! In: a configuration without mistakes. Out: the same as TOML on standard output; on the other one, what the next
+//! release will not read any more. Never sees a secret: they come masked.
 
 use anyhow::Result;
 

@@ -1,7 +1,7 @@
 //! What stands on one line of standard output.
 //!
-//! In: events and notes, as JSON from the server. Out: lines, for people or for programs, each flushed. Refuses to know where
-//! they come from. Nothing a backend sends can break a line or paint on the terminal (CWE-150).
+//! In: events and notes, as JSON from the server. Out: lines, for people or for programs, each flushed. Refuses to know
+//! where they come from. Nothing a backend sends can break a line or paint on the terminal (CWE-150).
 
 use std::borrow::Cow;
 use std::io::{ErrorKind, Write};

@@ -1,7 +1,8 @@
 //! `turted listen`: prints events as they come.
 //!
-//! In: whose events, and where. Out: one line each on standard output; what happens to the connection is told on standard error.
-//! A wire that breaks is replaced, and the session goes on. Refuses to know messages (`session`) and frames (`wire`).
+//! In: whose events, and where. Out: one line each on standard output; what happens to the connection is told on
+//! standard error. A wire that breaks is replaced, and the session goes on. Refuses to know messages (`session`) and
+//! frames (`wire`).
 
 use std::num::NonZeroU64;
 use std::time::Instant;
@@ -28,8 +29,8 @@ Examples:
 ///
 /// One line per event: 12:00:01 MESSAGE:NEW via channel chat k3f9-42 {"text":"hello"}
 ///
-/// When the connection breaks, it comes back and prints what it missed; standard error tells about it. Without a user and a
-/// channel it hears broadcasts only.
+/// When the connection breaks, it comes back and prints what it missed; standard error tells about it. Without a user
+/// and a channel it hears broadcasts only.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ListenArgs {
@@ -61,7 +62,8 @@ pub struct ListenArgs {
     #[arg(long, value_name = "NAME", requires = "all")]
     event: Option<String>,
 
-    /// Print JSON: the data of one event per line, {"event":…,"payload":…,"via":…,"id":…}; with --all {"note":…,"data":…}
+    /// Print JSON: the data of one event per line, {"event":…,"payload":…,"via":…,"id":…}; with --all
+    /// {"note":…,"data":…}
     #[arg(long)]
     json: bool,
 

@@ -1,7 +1,8 @@
 //! The command line: which commands there are, and what their failures look like.
 //!
-//! In: arguments and the environment. Out: a command that ran, and an exit code: 0 done, 1 failed, 2 wrong arguments or a wrong
-//! configuration, 130 interrupted twice. Only here and below are errors printed. Refuses to know how a server works.
+//! In: arguments and the environment. Out: a command that ran, and an exit code: 0 done, 1 failed, 2 wrong arguments or
+//! a wrong configuration, 130 interrupted twice. Only here and below are errors printed. Refuses to know how a server
+//! works.
 //!
 //! `serve`, `check` and `token` read the configuration; `push`, `listen` and `bench` are clients and read none.
 
@@ -67,14 +68,14 @@ pub struct Cli {
 enum Command {
     /// Run the server until SIGTERM or SIGINT (this is the default)
     ///
-    /// Says on standard output where it listens, and logs to standard error. When asked to stop it lets connectors finish and
-    /// says goodbye to the clients, for at most server.shutdown_timeout; a second SIGINT ends it at once.
+    /// Says on standard output where it listens, and logs to standard error. When asked to stop it lets connectors
+    /// finish and says goodbye to the clients, for at most server.shutdown_timeout; a second SIGINT ends it at once.
     Serve(Settings),
 
     /// Check the configuration and print what is in effect
     ///
-    /// Prints the whole configuration as TOML, secrets masked. Every mistake is shown with file, line and key; then the exit
-    /// code is 2.
+    /// Prints the whole configuration as TOML, secrets masked. Every mistake is shown with file, line and key; then the
+    /// exit code is 2.
     Check(Settings),
 
     // The texts of the others stand with their arguments.

@@ -1,7 +1,7 @@
 //! `turted push`: one event, from the command line.
 //!
-//! In: targets, an event and a payload. Out: the receipt on standard output. The payload is checked here and then sent byte for
-//! byte. Refuses to know the server's limits: it says itself what is too much.
+//! In: targets, an event and a payload. Out: the receipt on standard output. The payload is checked here and then sent
+//! byte for byte. Refuses to know the server's limits: it says itself what is too much.
 
 use std::io::Read;
 

@@ -1,7 +1,7 @@
 //! A server somewhere else, for the commands that are clients.
 //!
-//! In: where it is. Out: an HTTP client that can reach it, and sentences about why it could not. Credentials go where the
-//! command line says and nowhere else: redirects are not followed.
+//! In: where it is. Out: an HTTP client that can reach it, and sentences about why it could not. Credentials go where
+//! the command line says and nowhere else: redirects are not followed.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,11 +1,12 @@
 //! `turted serve`: runs the server until it is asked to stop.
 //!
-//! In: a checked configuration. Out: a few lines that say what is where, and a clean end. Refuses to know how the server is built.
+//! In: a checked configuration. Out: a few lines that say what is where, and a clean end. Refuses to know how the
+//! server is built.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use log::{info, warn};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -31,6 +32,7 @@ pub async fn run(config: Config) -> Result<()> {
     tokio::select! {
         _ = interrupt.recv() => info!("SIGINT: stopping; once more to stop at once"),
         _ = terminate.recv() => info!("SIGTERM: stopping"),
+        part = running.failed() => bail!("{part} has ended by itself; the log says why"),
     }
     tokio::select! {
         () = running.stop() => Ok(()),

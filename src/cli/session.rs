@@ -1,8 +1,8 @@
 //! What a listener says to the server and makes of the answers.
 //!
-//! In: texts of the native protocol, from one wire after the other. Out: steps for whoever holds the wire: say this, print that
-//! event, tell the person, stop. It keeps what a new wire needs to go on where the old one broke. Refuses to know sockets, clocks
-//! and what a line looks like.
+//! In: texts of the native protocol, from one wire after the other. Out: steps for whoever holds the wire: say this,
+//! print that event, tell the person, stop. It keeps what a new wire needs to go on where the old one broke. Refuses to
+//! know sockets, clocks and what a line looks like.
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Where the configuration comes from, as far as the command line says.
 //!
-//! In: flags before and after the command, and the environment. Out: the checked configuration, or every mistake in it under
-//! the name that was used. Refuses to know any key but the two with short names.
+//! In: flags before and after the command, and the environment. Out: the checked configuration, or every mistake in it
+//! under the name that was used. Refuses to know any key but the two with short names.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -79,7 +79,8 @@ impl Settings {
     }
 }
 
-/// The value of a variable. What is set but empty counts as not set, because container files cannot leave a variable out.
+/// The value of a variable. What is set but empty counts as not set, because container files cannot leave a variable
+/// out.
 fn is_set<'a>(name: &str, env: &'a [(String, String)]) -> Option<&'a str> {
     let found = env.iter().find(|(other, value)| other == name && !value.is_empty());
     found.map(|(_, value)| value.as_str())

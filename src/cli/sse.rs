@@ -1,7 +1,7 @@
 //! Reads server-sent events (WHATWG HTML, section 9.2).
 //!
-//! In: bytes, cut anywhere. Out: the name and the data of each event. It knows neither ids nor retry times: whoever watches
-//! cannot resume. The size of one event is bounded.
+//! In: bytes, cut anywhere. Out: the name and the data of each event. It knows neither ids nor retry times: whoever
+//! watches cannot resume. The size of one event is bounded.
 
 /// Bytes of one event, and of one line.
 const LARGEST: usize = 64 * 1024 * 1024;

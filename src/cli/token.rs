@@ -1,7 +1,7 @@
 //! `turted token`: makes the token that a door of the configuration accepts.
 //!
-//! In: a name, and how the door is guarded. Out: the token on standard output, alone, for scripts. Refuses to know how a token
-//! is computed.
+//! In: a name, and how the door is guarded. Out: the token on standard output, alone, for scripts. Refuses to know how
+//! a token is computed.
 
 use anyhow::{Context, Result, anyhow};
 use turted_core::UserName;
@@ -19,8 +19,8 @@ Examples:
 
 /// Print the token with which a user or a backend proves its name
 ///
-/// Works when [auth.clients] (with --backends: [auth.backends]) has the type "token". The token holds for as long as the
-/// secret in the configuration stays the same.
+/// Works when [auth.clients] (with --backends: [auth.backends]) has the type "token". The token holds for as long as
+/// the secret in the configuration stays the same.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct TokenArgs {

@@ -1,7 +1,7 @@
 //! From what people write after `--url` to the URLs of the server's doors.
 //!
-//! In: a base such as `http://127.0.0.1:7117` or `example.com/rt`, or the full URL of one door. Out: the URLs of all of them.
-//! Credentials in a URL are refused and never repeated, because URLs end up in logs and on screens.
+//! In: a base such as `http://127.0.0.1:7117` or `example.com/rt`, or the full URL of one door. Out: the URLs of all of
+//! them. Credentials in a URL are refused and never repeated, because URLs end up in logs and on screens.
 
 use std::fmt;
 
@@ -71,8 +71,8 @@ impl Url {
         self.secure
     }
 
-    /// Where to POST. A path that ends with `/push` or with a slash is taken for the door itself, any other for the folder
-    /// in which the server lives.
+    /// Where to POST. A path that ends with `/push` or with a slash is taken for the door itself, any other for the
+    /// folder in which the server lives.
     pub fn push(&self) -> String {
         let is_door = !self.socket && self.path != "/" && (self.path.ends_with('/') || self.path.ends_with("/push"));
         match is_door {

@@ -1,7 +1,7 @@
 //! `turted listen --all`: prints everything that happens on a server.
 //!
-//! In: the URL of the observer stream, and the token of a backend. Out: one line per note on standard output. The stream cannot
-//! be resumed: after a break it begins anew, and standard error says so.
+//! In: the URL of the observer stream, and the token of a backend. Out: one line per note on standard output. The
+//! stream cannot be resumed: after a break it begins anew, and standard error says so.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! A WebSocket as `listen` wants it: texts in both directions.
 //!
-//! In: a URL. Out: whole texts, and why they stop. Pings are answered, pieces are put together, silence is noticed. Refuses to
-//! know what the texts say.
+//! In: a URL. Out: whole texts, and why they stop. Pings are answered, pieces are put together, silence is noticed.
+//! Refuses to know what the texts say.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The actor of one client.
 //!
-//! In: messages of its carrier. Out: turns, one after the other; signs of life; an end. It sees to it that its seat is given up exactly once.
-//! What a wish takes is in [`wishes`](super::wishes).
+//! In: messages of its carrier. Out: turns, one after the other; signs of life; an end. It sees to it that its seat is
+//! given up exactly once. What a wish takes is in [`wishes`](super::wishes).
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,7 +38,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Starts a connection: it speaks first, asks for a seat, and then hears what its carrier reads. `encoder` is the number of its encoder.
+    /// Starts a connection: it speaks first, asks for a seat, and then hears what its carrier reads. `encoder` is the
+    /// number of its encoder.
     pub fn open(
         worker: &Rc<Worker>,
         voice: &Rc<Voice>,
@@ -295,8 +296,8 @@ impl Connection {
             tag: None,
             request: Request::Gone(ending),
         };
-        // At once, if there is room: the client's next wire may be quick. Otherwise a task waits, which outlives this actor: a seat must
-        // not stay behind.
+        // At once, if there is room: the client's next wire may be quick. Otherwise a task waits, which outlives this
+        // actor: a seat must not stay behind.
         if let Err(SendError::Full(gone)) = self.worker.dispatcher.try_send(gone) {
             let dispatcher = self.worker.dispatcher.clone();
             actix::spawn(async move {

@@ -3,12 +3,15 @@
 //! In: one message per turn of the Dispatcher. Out: frames in outboxes, without a message, an allocation or a lock per
 //! client. It owns the voices and gives a lane's number to another only when the Dispatcher has retired it.
 
+use std::any::Any;
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::{Actor, Context, Handler, Message};
+use log::error;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use slab::Slab;
@@ -58,16 +61,45 @@ pub struct Courier {
     voices: Rc<Voices>,
     backlog: Arc<AtomicUsize>,
     meters: Meters,
+    _held: Box<dyn Any>,
 }
 
 impl Courier {
-    /// A courier for these voices; it counts `backlog` down for each message that it has carried out.
+    /// A courier for these voices; it counts `backlog` down for each message that it has carried out. `held` lives as
+    /// long as it does.
     #[must_use]
-    pub fn new(voices: Rc<Voices>, backlog: Arc<AtomicUsize>, meters: Meters) -> Self {
+    pub fn new(voices: Rc<Voices>, backlog: Arc<AtomicUsize>, meters: Meters, held: impl Any) -> Self {
         Self {
             voices,
             backlog,
             meters,
+            _held: Box::new(held),
+        }
+    }
+
+    fn carry_out(&self, parcel: Parcel) {
+        match parcel {
+            Parcel::Frame { frame, lanes } => {
+                let dropped = self.voices.deliver(&frame, &lanes);
+                if dropped > 0 {
+                    self.meters.dropped.inc_by(dropped);
+                }
+            }
+            Parcel::Tell { lane, notice, tag } => self.with(lane, |voice| voice.tell(&notice, &tag)),
+            Parcel::Clear { lane } => self.with(lane, Voice::clear),
+            Parcel::End { lane, ending } => self.with(lane, |voice| voice.end(ending)),
+            Parcel::Retire { lane } => self.voices.retire(lane),
+        }
+    }
+
+    /// What goes wrong with one client ends that client, and nobody else.
+    fn with(&self, lane: u32, act: impl FnOnce(&Voice)) {
+        let Some(voice) = self.voices.get(lane) else {
+            return;
+        };
+        if catch_unwind(AssertUnwindSafe(|| act(&voice))).is_err() {
+            error!("a carrier panicked and its client is ended");
+            voice.break_off();
         }
     }
 }
@@ -81,32 +113,7 @@ impl Handler<Carry> for Courier {
 
     fn handle(&mut self, carry: Carry, _: &mut Self::Context) {
         self.backlog.fetch_sub(1, Ordering::Relaxed);
-        for parcel in carry.parcels {
-            match parcel {
-                Parcel::Frame { frame, lanes } => {
-                    let dropped = self.voices.deliver(&frame, &lanes);
-                    if dropped > 0 {
-                        self.meters.dropped.inc_by(dropped);
-                    }
-                }
-                Parcel::Tell { lane, notice, tag } => {
-                    if let Some(voice) = self.voices.get(lane) {
-                        voice.tell(&notice, &tag);
-                    }
-                }
-                Parcel::Clear { lane } => {
-                    if let Some(voice) = self.voices.get(lane) {
-                        voice.clear();
-                    }
-                }
-                Parcel::End { lane, ending } => {
-                    if let Some(voice) = self.voices.get(lane) {
-                        voice.end(ending);
-                    }
-                }
-                Parcel::Retire { lane } => self.voices.retire(lane),
-            }
-        }
+        carry.parcels.into_iter().for_each(|parcel| self.carry_out(parcel));
         if let Some(at) = carry.at {
             self.meters.latency.observe(at.elapsed().as_secs_f64());
         }
@@ -122,4 +129,83 @@ impl Handler<Fence> for Courier {
     type Result = ();
 
     fn handle(&mut self, _: Fence, _: &mut Self::Context) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::voice::{Framing, WhenFull};
+    use super::super::{OutboxBounds, quiet::Quiet};
+    use super::*;
+    use bytes::Bytes;
+    use turted_core::{Conversation, Ending, Notice, Reaction, Rejection, Welcome};
+
+    /// Says every notice.
+    struct Talkative;
+
+    impl Conversation for Talkative {
+        fn welcome(&mut self, _: &Welcome, _: &mut Vec<Reaction>) {}
+        fn receive(&mut self, _: &str, _: &mut Vec<Reaction>) {}
+        fn refuse(&mut self, _: &str, _: &Rejection, _: &mut Vec<Reaction>) {}
+        fn notify(&mut self, _: &Notice, _: &turted_core::Tag, out: &mut Vec<Reaction>) {
+            out.push(Reaction::Send(Bytes::from_static(b"told")));
+        }
+        fn farewell(&mut self, _: Ending, _: &mut Vec<Reaction>) {}
+    }
+
+    /// A carrier that cannot write a message.
+    struct Broken;
+
+    impl Framing for Broken {
+        fn message(&self, _: &[u8]) -> Bytes {
+            panic!("a carrier may be wrong")
+        }
+        fn ping(&self) -> Option<Bytes> {
+            None
+        }
+        fn close(&self, _: Ending) -> Option<Bytes> {
+            None
+        }
+    }
+
+    fn voice(conversation: Box<dyn Conversation>) -> Rc<Voice> {
+        let bounds = OutboxBounds {
+            bytes: 1000,
+            frames: 10,
+        };
+        Rc::new(Voice::new(conversation, &Broken, bounds, WhenFull::Close))
+    }
+
+    #[actix_web::test]
+    async fn a_panic_ends_the_client_it_is_about_and_the_courier_goes_on() {
+        let (voices, backlog) = (Rc::new(Voices::default()), Arc::new(AtomicUsize::new(2)));
+        let (wrong, well) = (voice(Box::new(Talkative)), voice(Box::new(Quiet)));
+        let lanes = [voices.insert(Rc::clone(&wrong)), voices.insert(Rc::clone(&well))];
+        let meters = Meters {
+            latency: Histogram::new([1.0]),
+            dropped: Counter::default(),
+        };
+        let courier = Courier::new(Rc::clone(&voices), Arc::clone(&backlog), meters, ()).start();
+        let notice = Notice::Missed { since: "e-1".into() };
+        let frame = Bytes::from_static(b"an event");
+        for parcels in [
+            vec![
+                Parcel::Tell {
+                    lane: lanes[0],
+                    notice,
+                    tag: None,
+                },
+                Parcel::Frame {
+                    frame: frame.clone(),
+                    lanes: lanes.to_vec(),
+                },
+            ],
+            vec![Parcel::Retire { lane: lanes[0] }],
+        ] {
+            courier.send(Carry { parcels, at: None }).await.unwrap();
+        }
+        assert_eq!(wrong.ended(), Some(Ending::Internal));
+        assert!(wrong.is_empty() && well.ended().is_none() && !well.is_empty());
+        assert_eq!(backlog.load(Ordering::Relaxed), 0);
+        assert!(voices.get(lanes[0]).is_none() && voices.get(lanes[1]).is_some());
+    }
 }

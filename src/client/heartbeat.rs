@@ -1,6 +1,7 @@
 //! Signs of life: when to ask for one, and when there was none for too long.
 //!
-//! In: the moments at which something was heard. Out: what to do next, and when to look again. It has no clock and no wire.
+//! In: the moments at which something was heard. Out: what to do next, and when to look again. It has no clock and no
+//! wire.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,8 @@ use std::time::{Duration, Instant};
 pub struct Heartbeat {
     /// How often the server says something by itself; `None` when the client is the one that does.
     pub every: Option<Duration>,
-    /// How long the client may be silent: after the server's question, or since its last word when the server asks nothing. `None` when
-    /// it need not answer: then only its socket tells that it is gone.
+    /// How long the client may be silent: after the server's question, or since its last word when the server asks
+    /// nothing. `None` when it need not answer: then only its socket tells that it is gone.
     pub patience: Option<Duration>,
 }
 
@@ -87,7 +88,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Plays a client that answers every question after `delay`, or never; gives the seconds of the questions, and of its end.
+    /// Plays a client that answers every question after `delay`, or never; gives the seconds of the questions, and of
+    /// its end.
     fn play(rules: Heartbeat, delay: Option<Duration>) -> (Vec<u64>, Option<u64>) {
         let start = Instant::now();
         let (mut heart, mut heard) = (Heart::new(rules, start), start);

@@ -1,8 +1,8 @@
 //! One client: its identity, its outbox, the reasons it can end.
 //!
 //! In: messages of a transport, frames and notices from the Dispatcher. Out: frames into the outbox, requests to the
-//! Dispatcher. [`actor`] is the client's actor, [`voice`] the way to its wire, [`courier`] carries for all clients of a worker. How bytes
-//! travel is a transport's business.
+//! Dispatcher. [`actor`] is the client's actor, [`voice`] the way to its wire, [`courier`] carries for all clients of a
+//! worker. How bytes travel is a transport's business.
 
 pub mod actor;
 pub mod courier;

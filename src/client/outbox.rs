@@ -1,7 +1,7 @@
 //! The bounded queue of frames for one client.
 //!
-//! In: frames. Out: chunks for the wire, everything queued in as few as possible. It never waits: a full outbox says so, and
-//! its owner decides. It holds shared frames, so that an event for many costs each only a pointer.
+//! In: frames. Out: chunks for the wire, everything queued in as few as possible. It never waits: a full outbox says
+//! so, and its owner decides. It holds shared frames, so that an event for many costs each only a pointer.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};

@@ -4,7 +4,8 @@
 
 use std::time::Instant;
 
-/// A bucket of messages. Its size and how fast it is refilled are the same for all clients, so that each of them carries only what is left.
+/// A bucket of messages. Its size and how fast it is refilled are the same for all clients, so that each of them
+/// carries only what is left.
 #[derive(Debug)]
 pub struct Pace {
     left: f64,

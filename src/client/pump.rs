@@ -1,7 +1,7 @@
 //! What reads the client's socket.
 //!
-//! In: the messages of a carrier. Out: the same to the connection, until something waits for its turn there: then the socket is left unread,
-//! which is how a client that asks faster than it is answered is slowed down.
+//! In: the messages of a carrier. Out: the same to the connection, until something waits for its turn there: then the
+//! socket is left unread, which is how a client that asks faster than it is answered is slowed down.
 
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};

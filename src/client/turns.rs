@@ -1,7 +1,8 @@
 //! What waits for its turn with one client: its messages, and what they want.
 //!
-//! In: messages as they come, and the wishes in each of them. Out: one at a time, in order. While a wish is in work nothing comes out; the
-//! wishes of a message come before the message behind it. A plain queue: it knows no actor, and not how a wish is granted.
+//! In: messages as they come, and the wishes in each of them. Out: one at a time, in order. While a wish is in work
+//! nothing comes out; the wishes of a message come before the message behind it. A plain queue: it knows no actor, and
+//! not how a wish is granted.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! What speaks to one client: its conversation, the framing and the outbox. Shared by the client's actor, its courier and its carrier, which all
-//! live on one worker thread.
+//! What speaks to one client: its conversation, the framing and the outbox. Shared by the client's actor, its courier
+//! and its carrier, which all live on one worker thread.
 //!
-//! In: frames that are ready, notices and endings that the client's conversation must still put into words. Out: an outbox in
-//! the right order. It does not know who else is connected.
+//! In: frames that are ready, notices and endings that the client's conversation must still put into words. Out: an
+//! outbox in the right order. It does not know who else is connected.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -28,7 +28,8 @@ pub trait Framing: Sync {
     fn binary(&self, _data: &[u8]) -> Option<Bytes> {
         None
     }
-    /// What goes out now and then while nothing else does, if anything: a question for a sign of life, or a comment for proxies.
+    /// What goes out now and then while nothing else does, if anything: a question for a sign of life, or a comment for
+    /// proxies.
     fn ping(&self) -> Option<Bytes>;
     /// The transport's own goodbye, if it has one.
     fn close(&self, ending: Ending) -> Option<Bytes>;
@@ -146,8 +147,8 @@ impl Voice {
         }
     }
 
-    /// The next message of the conversation goes here instead of to the wire, unless [`answered`](Self::answered) comes before. One
-    /// command is looked at after the other, so there is one answer at a time.
+    /// The next message of the conversation goes here instead of to the wire, unless [`answered`](Self::answered) comes
+    /// before. One command is looked at after the other, so there is one answer at a time.
     pub fn answer_to(&self, to: oneshot::Sender<Bytes>) {
         self.answer.replace(Some(Box::new(Answer { to, text: None })));
     }
@@ -238,6 +239,13 @@ impl Voice {
             }
         }
         self.poke(Poke::Ended(ending));
+    }
+
+    /// Ends without another word, because there is nobody left who could say one.
+    pub fn break_off(&self) {
+        self.conversation.replace(Box::new(Quiet));
+        self.ended.set(Some(Ending::Internal));
+        self.poke(Poke::Ended(Ending::Internal));
     }
 
     fn poke(&self, poke: Poke) {

@@ -1,7 +1,7 @@
 //! What it takes to grant a wish.
 //!
-//! In: an intent, when it has its turn. Out: the Dispatcher's answer through the voice, in the order of the questions. A wish has a time limit;
-//! while it is in work the heartbeat, the end, and everything else of the connection go on.
+//! In: an intent, when it has its turn. Out: the Dispatcher's answer through the voice, in the order of the questions.
+//! A wish has a time limit; while it is in work the heartbeat, the end, and everything else of the connection go on.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! What flows in: `[auth.clients]` and `[auth.backends]`. What flows out: for each of the two doors the method that guards it,
-//! with its secrets. Refuses to know: how a method verifies anybody.
+//! What flows in: `[auth.clients]` and `[auth.backends]`. What flows out: for each of the two doors the method that
+//! guards it, with its secrets. Refuses to know: how a method verifies anybody.
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};

@@ -1,5 +1,5 @@
-//! What flows in: locks for the two doors, sound and unsound, and secrets in right and wrong places. What flows out: the lines a
-//! person would see, none of which holds a secret. Refuses to know: how a lock works.
+//! What flows in: locks for the two doors, sound and unsound, and secrets in right and wrong places. What flows out:
+//! the lines a person would see, none of which holds a secret. Refuses to know: how a lock works.
 
 use super::tests::{check, load};
 use super::{Hash, Method, Secret};

@@ -1,5 +1,5 @@
-//! What flows in: a configuration whose types are right. What flows out: the values that cannot work, alone or together.
-//! Refuses to know: TOML; it asks the tree only where a key was written.
+//! What flows in: a configuration whose types are right. What flows out: the values that cannot work, alone or
+//! together. Refuses to know: TOML; it asks the tree only where a key was written.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -191,7 +191,8 @@ fn limits(limits: &sections::Limits, report: &mut Report<'_>) {
 }
 
 impl Config {
-    /// What is wrong with taking events in on `listen`: the only guard of an open back door is that nobody else can reach it (CWE-306).
+    /// What is wrong with taking events in on `listen`: the only guard of an open back door is that nobody else can
+    /// reach it (CWE-306).
     #[must_use]
     pub fn open_door(&self, listen: SocketAddr) -> Option<String> {
         let open = self.auth.backends == Method::AcceptAll && !self.auth.backends_anywhere;

@@ -1,5 +1,5 @@
-//! What flows in: tables `[clients.<name>]`. What flows out: for each of them the path at which clients find it, and a section that whoever is of
-//! its type reads. Refuses to know: how any of it is spoken.
+//! What flows in: tables `[clients.<name>]`. What flows out: for each of them the path at which clients find it, and a
+//! section that whoever is of its type reads. Refuses to know: how any of it is spoken.
 
 use std::collections::BTreeMap;
 

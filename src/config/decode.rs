@@ -1,5 +1,5 @@
-//! What flows in: a table and the type it should become. What flows out: the value and **every** mistake on the way to it: the
-//! offending entry is noted, taken out, and the rest tried again. Refuses to know: any particular setting.
+//! What flows in: a table and the type it should become. What flows out: the value and **every** mistake on the way to
+//! it: the offending entry is noted, taken out, and the rest tried again. Refuses to know: any particular setting.
 
 use std::collections::HashSet;
 
@@ -25,7 +25,8 @@ pub(super) fn decode<T: DeserializeOwned>(node: &Node, key: &str) -> Decoded<T> 
     let mut node = node.clone();
     let mut problems: Vec<Problem> = Vec::new();
     let mut removed = HashSet::new();
-    // Values of the environment or a flag which are being tried as plain text, with the complaint about their TOML reading.
+    // Values of the environment or a flag which are being tried as plain text, with the complaint about their TOML
+    // reading.
     let mut respelled: Vec<(Vec<Step>, Problem)> = Vec::new();
     loop {
         let miss = match T::deserialize(&node) {
@@ -101,8 +102,8 @@ fn walk<'a>(root: &'a Node, path: &[Step]) -> &'a Node {
         .unwrap_or_else(|last| last)
 }
 
-/// Finds the value on the way that came from the environment or a flag in another form than text, and makes it the text it
-/// was; gives the length of the way to it.
+/// Finds the value on the way that came from the environment or a flag in another form than text, and makes it the text
+/// it was; gives the length of the way to it.
 fn spelled_along(root: &mut Node, path: &[Step]) -> Option<usize> {
     let mut node = root;
     for (depth, step) in path.iter().enumerate() {

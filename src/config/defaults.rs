@@ -1,6 +1,6 @@
-//! What flows in: the tables of `[clients]` and `[connectors]` as they were written. What flows out: the same over what is there when nobody
-//! says anything: a section of the same name and type changes only what it names, and one of another type takes its place. Refuses to know: what
-//! any type is.
+//! What flows in: the tables of `[clients]` and `[connectors]` as they were written. What flows out: the same over what
+//! is there when nobody says anything: a section of the same name and type changes only what it names, and one of
+//! another type takes its place. Refuses to know: what any type is.
 
 use super::problem::Place;
 use super::tree::{Node, Value, value};

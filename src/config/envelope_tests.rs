@@ -1,5 +1,5 @@
-//! What flows in: mistakes inside `[connectors.<name>.envelope]`, which every type of connector has. What flows out: the lines a person
-//! would see. Refuses to know: how a mapping works.
+//! What flows in: mistakes inside `[connectors.<name>.envelope]`, which every type of connector has. What flows out:
+//! the lines a person would see. Refuses to know: how a mapping works.
 
 use std::sync::Arc;
 

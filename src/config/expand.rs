@@ -1,13 +1,14 @@
 //! What flows in: texts that may hold `${NAME}`. What flows out: the same with the environment's values in their place.
-//! Refuses to know: what the texts are for. Values that came from an environment variable are left as they are: a password
-//! which happens to hold `${` is still that password.
+//! Refuses to know: what the texts are for. Values that came from an environment variable are left as they are: a
+//! password which happens to hold `${` is still that password.
 
 use std::collections::HashMap;
 
 use super::problem::{Place, Problem, join_key};
 use super::tree::{Node, Value};
 
-/// Replaces `${NAME}` in every text of the tree below `key`; `$${` stands for a plain `${`. Notes each variable that is not set.
+/// Replaces `${NAME}` in every text of the tree below `key`; `$${` stands for a plain `${`. Notes each variable that is
+/// not set.
 pub(super) fn expand(node: &mut Node, key: &str, env: &HashMap<&str, &str>, problems: &mut Vec<Problem>) {
     let from_env = matches!(node.place, Place::Env(_));
     match &mut node.value {

@@ -1,5 +1,6 @@
-//! What flows in: the keys that `[clients]` had in version 0.1, each a value of its own. What flows out: the sections that say the same, and for
-//! each such key a hint what to write instead. Refuses to know: what the keys mean beyond that. It goes with the next release.
+//! What flows in: the keys that `[clients]` had in version 0.1, each a value of its own. What flows out: the sections
+//! that say the same, and for each such key a hint what to write instead. Refuses to know: what the keys mean beyond
+//! that. It goes with the next release.
 
 use super::problem::{Place, Problem, join_key};
 use super::tree::{Node, Value};

@@ -1,5 +1,5 @@
-//! What flows in: configurations by somebody who slipped on the keyboard, or by nobody at all. What flows out: an answer, every
-//! time, never a panic, and never a secret. Refuses to know: which answer.
+//! What flows in: configurations by somebody who slipped on the keyboard, or by nobody at all. What flows out: an
+//! answer, every time, never a panic, and never a secret. Refuses to know: which answer.
 
 use proptest::prelude::*;
 

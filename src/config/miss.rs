@@ -1,5 +1,6 @@
-//! What flows in: what serde has to say when a value does not become the type that was asked for. What flows out: the way to
-//! the offending entry and a sentence in plain language that never repeats the value. Refuses to know: where it was written.
+//! What flows in: what serde has to say when a value does not become the type that was asked for. What flows out: the
+//! way to the offending entry and a sentence in plain language that never repeats the value. Refuses to know: where it
+//! was written.
 
 use std::fmt;
 

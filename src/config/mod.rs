@@ -1,6 +1,6 @@
-//! What flows in: `turted.toml`, the environment (`TURTED_SECTION__KEY`) and flags (`--set section.key=value`), each over the
-//! one before. What flows out: a [`Config`] of plain values that are checked, or **all** the mistakes at once, with file, line
-//! and key. Refuses to know: any other room; they turn these structs into their own.
+//! What flows in: `turted.toml`, the environment (`TURTED_SECTION__KEY`) and flags (`--set section.key=value`), each
+//! over the one before. What flows out: a [`Config`] of plain values that are checked, or **all** the mistakes at once,
+//! with file, line and key. Refuses to know: any other room; they turn these structs into their own.
 
 mod auth;
 #[cfg(test)]
@@ -90,16 +90,16 @@ const SECTIONS: [&str; 8] = [
 pub struct Sources {
     /// A file that was asked for and must exist. `None`: [`FILE`] in the current folder, if it is there.
     pub file: Option<PathBuf>,
-    /// The environment: `TURTED_SECTION__KEY` sets a key (two underscores between the levels), and any other variable may be
-    /// named in the file as `${NAME}`.
+    /// The environment: `TURTED_SECTION__KEY` sets a key (two underscores between the levels), and any other variable
+    /// may be named in the file as `${NAME}`.
     pub env: Vec<(String, String)>,
     /// `section.key=value`, one per `--set` flag.
     pub sets: Vec<String>,
 }
 
 impl Config {
-    /// Reads, merges and checks. `registries` say whether the type of a section is known and its settings are sound; they are asked once for
-    /// each of them.
+    /// Reads, merges and checks. `registries` say whether the type of a section is known and its settings are sound;
+    /// they are asked once for each of them.
     ///
     /// # Errors
     /// All mistakes that can be told apart, in reading order.

@@ -1,5 +1,6 @@
-//! What flows in: the tree of the file, environment variables (`TURTED_LIMITS__PING=20s`) and flags (`--set limits.ping=20s`).
-//! What flows out: one tree, the later ones over the earlier. Refuses to know: which keys exist and which types they want.
+//! What flows in: the tree of the file, environment variables (`TURTED_LIMITS__PING=20s`) and flags (`--set
+//! limits.ping=20s`). What flows out: one tree, the later ones over the earlier. Refuses to know: which keys exist and
+//! which types they want.
 
 use std::sync::Arc;
 
@@ -9,8 +10,9 @@ use super::tree::{Node, value};
 /// Deeper than any setting is.
 const DEEPEST: usize = 16;
 
-/// Lays the variables `TURTED_<SECTION>__<KEY>` over the tree. Two underscores part the levels, case does not matter, and a
-/// single underscore also finds a key written with `-`. Names without two underscores belong to others and are passed over.
+/// Lays the variables `TURTED_<SECTION>__<KEY>` over the tree. Two underscores part the levels, case does not matter,
+/// and a single underscore also finds a key written with `-`. Names without two underscores belong to others and are
+/// passed over.
 pub(super) fn lay_environment(root: &mut Node, env: &[(String, String)], problems: &mut Vec<Problem>) {
     let mut found: Vec<(Vec<String>, &str, &str)> = Vec::new();
     for (name, text) in env {

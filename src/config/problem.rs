@@ -1,10 +1,11 @@
-//! What flows in: something a person wrote and the reason it cannot stand. What flows out: one line per mistake that names the
-//! place, the key and the way out. Refuses to know: TOML, serde and what any key means.
+//! What flows in: something a person wrote and the reason it cannot stand. What flows out: one line per mistake that
+//! names the place, the key and the way out. Refuses to know: TOML, serde and what any key means.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Where a value was written. Ordered as a reader meets them: the file from top to bottom, then the environment, then the flags.
+/// Where a value was written. Ordered as a reader meets them: the file from top to bottom, then the environment, then
+/// the flags.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Place {
@@ -93,8 +94,8 @@ fn lines(problems: &[Problem]) -> String {
     problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// `parent.child`, with quotes around a child that TOML would want quoted. Control characters come out escaped, so that a
-/// key cannot paint on the terminal which shows it.
+/// `parent.child`, with quotes around a child that TOML would want quoted. Control characters come out escaped, so that
+/// a key cannot paint on the terminal which shows it.
 pub(super) fn join_key(parent: &str, child: &str) -> String {
     let bare = !child.is_empty()
         && child

@@ -1,5 +1,5 @@
-//! What flows in: a node of the tree. What flows out: serde's view of it, with errors that know the way to the entry they are
-//! about. Refuses to know: what becomes of the errors.
+//! What flows in: a node of the tree. What flows out: serde's view of it, with errors that know the way to the entry
+//! they are about. Refuses to know: what becomes of the errors.
 
 use std::collections::btree_map;
 

@@ -1,5 +1,5 @@
-//! What flows in: passwords and keys. What flows out: the same, to the one who asks with `expose`, and asterisks to everybody
-//! else. Refuses to know: what a secret opens.
+//! What flows in: passwords and keys. What flows out: the same, to the one who asks with `expose`, and asterisks to
+//! everybody else. Refuses to know: what a secret opens.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize, Serializer};
 /// What stands in for a secret wherever the configuration is shown.
 pub const MASK: &str = "********";
 
-/// A text that is never printed: `Debug` and `Serialize` give asterisks. Never empty when it comes from a configuration.
+/// A text that is never printed: `Debug` and `Serialize` give asterisks. Never empty when it comes from a
+/// configuration.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

@@ -1,5 +1,6 @@
-//! What flows in: tables `[<room>.<name>]`, of connectors and of what clients may speak. What flows out: for each its name, its type and its
-//! settings, which whoever is of that type reads itself with [`Section::parse`]. Refuses to know: any type.
+//! What flows in: tables `[<room>.<name>]`, of connectors and of what clients may speak. What flows out: for each its
+//! name, its type and its settings, which whoever is of that type reads itself with [`Section::parse`]. Refuses to
+//! know: any type.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,7 +45,8 @@ impl Section {
         }
     }
 
-    /// A problem with one of the settings (a plain key, dotted for one in an inner table), for what types alone cannot check.
+    /// A problem with one of the settings (a plain key, dotted for one in an inner table), for what types alone cannot
+    /// check.
     pub fn problem(&self, key: &str, message: impl Into<String>) -> Problem {
         let full = key
             .split('.')
@@ -149,8 +151,8 @@ impl fmt::Debug for Section {
 }
 
 impl Serialize for Section {
-    /// As the file would say it. Shown masked: texts under names that sound like a secret, passwords in URLs; a text that held
-    /// `${NAME}` is shown with it.
+    /// As the file would say it. Shown masked: texts under names that sound like a secret, passwords in URLs; a text
+    /// that held `${NAME}` is shown with it.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut shown = toml::Table::new();
         shown.insert("type".to_owned(), toml::Value::from(self.kind.as_str()));

@@ -1,5 +1,6 @@
-//! What flows in: the tables `[server]`, `[tls]`, `[limits]`, `[history]` and `[observe]`. What flows out: plain structs, with
-//! every default beside its field. Refuses to know: what the rooms make of them; ranges are checked in `checks.rs`.
+//! What flows in: the tables `[server]`, `[tls]`, `[limits]`, `[history]` and `[observe]`. What flows out: plain
+//! structs, with every default beside its field. Refuses to know: what the rooms make of them; ranges are checked in
+//! `checks.rs`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -27,12 +28,14 @@ pub struct Server {
     pub static_dir: Option<PathBuf>,
     /// Serve the built-in demo pages. Default true.
     pub demo: bool,
-    /// Web origins that may connect besides this host and loopback: `https://app.example.com`, `https://*.example.com` or `*`.
+    /// Web origins that may connect besides this host and loopback: `https://app.example.com`, `https://*.example.com`
+    /// or `*`.
     pub origins: Vec<String>,
     /// How long a shutdown may take before what is left is cut off. Default 10 s.
     #[serde(with = "duration")]
     pub shutdown_timeout: Duration,
-    /// `error`, `warn`, `info`, `debug`, `trace`, `off`, or a filter such as `info,turted::connection=debug`. Default `info`.
+    /// `error`, `warn`, `info`, `debug`, `trace`, `off`, or a filter such as `info,turted::connection=debug`. Default
+    /// `info`.
     pub loglevel: String,
 }
 
@@ -134,7 +137,8 @@ impl Default for Limits {
     }
 }
 
-/// `[history]`: how far back a client that lost its wire can catch up. The first bound reached counts; any zero turns it off.
+/// `[history]`: how far back a client that lost its wire can catch up. The first bound reached counts; any zero turns
+/// it off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct History {

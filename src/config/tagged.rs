@@ -1,4 +1,5 @@
-//! What flows in: a table with a `type`. What flows out: the type, and the table without it. Refuses to know: which types exist.
+//! What flows in: a table with a `type`. What flows out: the type, and the table without it. Refuses to know: which
+//! types exist.
 
 use super::problem::{Place, Problem, join_key};
 use super::tree::{Node, Value};

@@ -1,5 +1,5 @@
-//! What flows in: a file, variables and flags, right and wrong. What flows out: the lines a person would see. Refuses to know:
-//! how they come about.
+//! What flows in: a file, variables and flags, right and wrong. What flows out: the lines a person would see. Refuses
+//! to know: how they come about.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
-//! What flows in: TOML text. What flows out: a tree of owned values, each of which remembers where it was written, so that
-//! file, environment and flags can be laid over each other without losing that. Refuses to know: which keys mean something.
+//! What flows in: TOML text. What flows out: a tree of owned values, each of which remembers where it was written, so
+//! that file, environment and flags can be laid over each other without losing that. Refuses to know: which keys mean
+//! something.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

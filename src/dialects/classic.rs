@@ -1,7 +1,8 @@
 //! The dialect of TURTED 1.x and 2.x: `{"type":…,"data":…}`, where an event has its own name as its type.
 //!
-//! In: `ident join leave echo message ping`, in any case. Out: events as `{"type":<event>,"data":<payload>,"via":…}`, and, which the ancestor did
-//! not say, `OK` and `ERROR` as events of these names: its clients ignore names that nobody asked for. It has no resumption.
+//! In: `ident join leave echo message ping`, in any case. Out: events as `{"type":<event>,"data":<payload>,"via":…}`,
+//! and, which the ancestor did not say, `OK` and `ERROR` as events of these names: its clients ignore names that nobody
+//! asked for. It has no resumption.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Deserialize;

@@ -1,7 +1,7 @@
 //! The commands that all dialects share: IDENT, JOIN, LEAVE, ECHO, PING, and RESUME.
 //!
-//! In: a message `{"type":…,"data":…,"ref":…}`, or a word and its data. Out: a [`Command`] with its tag, or a rejection with the tag as
-//! far as it could be read. It decides nothing.
+//! In: a message `{"type":…,"data":…,"ref":…}`, or a word and its data. Out: a [`Command`] with its tag, or a rejection
+//! with the tag as far as it could be read. It decides nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

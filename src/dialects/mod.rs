@@ -1,13 +1,15 @@
 //! What is said: a folder or a file per dialect, each with everything that only it knows.
 //!
-//! In: messages that a carrier has received, and notices of the server. Out: intents and answers. The contracts are in `core`;
-//! carriers carry what is said here without knowing it.
+//! In: messages that a carrier has received, and notices of the server. Out: intents and answers. The contracts are in
+//! `core`; carriers carry what is said here without knowing it.
 
 pub mod classic;
 pub mod command;
 pub mod kinds;
 pub mod native;
 pub mod php;
+#[cfg(test)]
+pub mod sample;
 pub mod socketio;
 pub mod sockjs;
 #[cfg(test)]

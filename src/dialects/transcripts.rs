@@ -1,7 +1,8 @@
-//! Plays the golden conversations of every dialect against the bare protocol, with the simplest Dispatcher that could be.
+//! Plays the golden conversations of every dialect against the bare protocol, with the simplest Dispatcher that could
+//! be.
 //!
-//! In: the stories of `tests/transcripts`. What the server does becomes lines of the same form, and they must be the lines of the
-//! story. Sockets, transports and times are not here.
+//! In: the stories of `tests/transcripts`. What the server does becomes lines of the same form, and they must be the
+//! lines of the story. Sockets, transports and times are not here.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

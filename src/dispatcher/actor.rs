@@ -34,16 +34,18 @@ pub struct Dispatcher {
     desk: Desk,
     census: Arc<Census>,
     couriers: Vec<Option<Courier>>,
+    _held: Box<dyn Send>,
 }
 
 impl Dispatcher {
-    /// A dispatcher around `desk`.
+    /// A dispatcher around `desk`; `held` lives as long as it does.
     #[must_use]
-    pub fn new(desk: Desk, census: Arc<Census>) -> Self {
+    pub fn new(desk: Desk, census: Arc<Census>, held: impl Send + 'static) -> Self {
         Self {
             desk,
             census,
             couriers: Vec::new(),
+            _held: Box::new(held),
         }
     }
 
@@ -58,8 +60,8 @@ impl Dispatcher {
                 continue;
             };
             courier.backlog.fetch_add(1, Ordering::Relaxed);
-            // Bounded by admission: pushes are refused while a courier is behind, and a connection waits for each of its
-            // requests. Dropping a parcel here instead would lose an accepted event.
+            // Bounded by admission: pushes are refused while a courier is behind, and a connection waits for each of
+            // its requests. Dropping a parcel here instead would lose an accepted event.
             #[allow(clippy::disallowed_methods)]
             courier.mailbox.do_send(Carry { parcels, at });
         }

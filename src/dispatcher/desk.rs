@@ -1,11 +1,15 @@
 //! The Dispatcher's logic: numbers dispatches, keeps the log, answers connections.
 //!
-//! In: one request at a time, with the time of day. Out: parcels per courier, collected until [`Desk::take_parcels`], and
-//! notes for the observer. It has no mailbox, no clock and no socket, so that a test can play any history against it.
+//! In: one request at a time, with the time of day. Out: parcels per courier, collected until [`Desk::take_parcels`],
+//! and notes for the observer. It has no mailbox, no clock and no socket, so that a test can play any history against
+//! it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
+use log::error;
 use turted_core::{
     ChannelName, Delivery, Dispatch, EncodeEvent, Ending, Epoch, Note, Notice, Observer, Receipt, Rejection, Tag,
     UserName,
@@ -131,23 +135,28 @@ impl Desk {
         let id = self.settings.epoch.id(sequence);
         let fanout = self.membership.fan_out(sequence, &dispatch);
         // Groups come in the order of the targets: what was encoded for one is of no use to the next.
-        let (mut target, mut encoded) = (0, Vec::<(EncoderId, bytes::Bytes)>::new());
+        let (mut target, mut encoded) = (0, Vec::<(EncoderId, Bytes)>::new());
         for group in fanout.groups {
             if target != group.target {
                 target = group.target;
                 encoded.clear();
             }
             let known = encoded.iter().find(|(encoder, _)| *encoder == group.encoder);
-            let frame = known.map(|(_, frame)| frame.clone()).unwrap_or_else(|| {
-                let frame = self.settings.encoders[group.encoder].encode(&Delivery {
+            let frame = known.map(|(_, frame)| frame.clone()).or_else(|| {
+                let delivery = Delivery {
                     id: &id,
                     event: &dispatch.event,
                     payload: &dispatch.payload,
                     via: &dispatch.targets[target],
-                });
+                };
+                let frame = self.encode(group.encoder, &delivery)?;
                 encoded.push((group.encoder, frame.clone()));
-                frame
+                Some(frame)
             });
+            let Some(frame) = frame else {
+                self.break_off(group.courier, group.lanes);
+                continue;
+            };
             self.parcel(
                 group.courier,
                 Parcel::Frame {
@@ -269,6 +278,27 @@ impl Desk {
         });
         if ending.resumable() {
             self.parking.park(seat.standing, now);
+        }
+    }
+
+    /// `None` when the dialect panicked.
+    fn encode(&self, encoder: EncoderId, delivery: &Delivery<'_>) -> Option<Bytes> {
+        let encoder = &self.settings.encoders[encoder];
+        let encoded = catch_unwind(AssertUnwindSafe(|| encoder.encode(delivery)));
+        if encoded.is_err() {
+            error!(
+                "the encoding of {} panicked; the clients that it was for are ended",
+                delivery.id
+            );
+        }
+        encoded.ok()
+    }
+
+    /// Whoever cannot be told an event must not believe that there was none.
+    fn break_off(&mut self, courier: CourierId, lanes: Vec<u32>) {
+        for lane in lanes {
+            let ending = Ending::Internal;
+            self.parcel(courier, Parcel::End { lane, ending });
         }
     }
 

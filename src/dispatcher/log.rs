@@ -1,7 +1,7 @@
 //! The log of recent dispatches, in their total order.
 //!
-//! In: every dispatch. Out: those after a given sequence number, or the word that the log does not reach back so far. It is
-//! bounded by age, count and bytes, and holds no per-connection state.
+//! In: every dispatch. Out: those after a given sequence number, or the word that the log does not reach back so far.
+//! It is bounded by age, count and bytes, and holds no per-connection state.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Who is here, as whom, and in which channels.
 //!
-//! In: seats taken and left, users and channels gained and lost. Out: for a dispatch the lanes it reaches, each once. A plain
-//! struct without clock or runtime; the marks that a fan-out touches lie close together, everything else elsewhere.
+//! In: seats taken and left, users and channels gained and lost. Out: for a dispatch the lanes it reaches, each once. A
+//! plain struct without clock or runtime; the marks that a fan-out touches lie close together, everything else
+//! elsewhere.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -258,8 +259,8 @@ impl Membership {
         true
     }
 
-    /// Resolves the targets of a dispatch. Each connection appears once, under the first target that matches it; nothing is
-    /// collected in sets: a connection remembers the number of the last dispatch that reached it.
+    /// Resolves the targets of a dispatch. Each connection appears once, under the first target that matches it;
+    /// nothing is collected in sets: a connection remembers the number of the last dispatch that reached it.
     pub fn fan_out(&mut self, sequence: u64, dispatch: &Dispatch) -> Fanout {
         let excluded = self.mark_excluded(sequence, &dispatch.exclude);
         let mut fanout = Fanout::default();
@@ -292,7 +293,8 @@ impl Membership {
         (self.seats.len(), self.users.len(), self.channels.len())
     }
 
-    /// Whoever is excluded counts as reached already, for as long as this dispatch takes. Gives back what was there before.
+    /// Whoever is excluded counts as reached already, for as long as this dispatch takes. Gives back what was there
+    /// before.
     fn mark_excluded(&mut self, sequence: u64, exclude: &Exclude) -> Vec<(u32, u64)> {
         let connections = exclude.connections.iter().filter_map(|name| self.connections.get(name));
         let users = exclude.users.iter().filter_map(|name| self.users.get(name)).flatten();

@@ -76,8 +76,8 @@ pub enum Request {
         /// The last id seen.
         last: Option<Arc<str>>,
     },
-    /// Continue an earlier connection, or else be somebody and somewhere from the first moment; and hear what came after an event that was
-    /// seen before.
+    /// Continue an earlier connection, or else be somebody and somewhere from the first moment; and hear what came
+    /// after an event that was seen before.
     Arrive(Arrival),
     /// Hear again what came after this id (after it opened, if it is empty), whatever was on its way already.
     Since(Arc<str>),

@@ -1,8 +1,8 @@
 //! The centre: who is connected, which user, which channels; one dispatch at a time.
 //!
 //! In: requests of connections and dispatches of connectors, one after the other. Out: parcels for the couriers, notes
-//! for the observers. [`desk::Desk`] is the whole logic as a plain struct; [`actor`] only carries messages to it. Nothing here knows
-//! how a frame is written or what a socket is.
+//! for the observers. [`desk::Desk`] is the whole logic as a plain struct; [`actor`] only carries messages to it.
+//! Nothing here knows how a frame is written or what a socket is.
 
 pub mod actor;
 pub mod census;

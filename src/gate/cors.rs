@@ -1,7 +1,7 @@
 //! What a browser lets a foreign page see.
 //!
-//! In: a request and our answer. Out: the answer with the headers of the Fetch standard ("HTTP-CORS protocol"). Whether the origin may call
-//! at all was decided before.
+//! In: a request and our answer. Out: the answer with the headers of the Fetch standard ("HTTP-CORS protocol"). Whether
+//! the origin may call at all was decided before.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,7 +1,7 @@
 //! Connectors' doors on the server's port.
 //!
-//! In: requests below an endpoint's prefix. Out: what its door answers, with the CORS headers that its origin deserves. Origin
-//! rules, preflights, body limits and slow bodies are settled here, once for all connectors.
+//! In: requests below an endpoint's prefix. Out: what its door answers, with the CORS headers that its origin deserves.
+//! Origin rules, preflights, body limits and slow bodies are settled here, once for all connectors.
 
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};

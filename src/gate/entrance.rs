@@ -1,7 +1,7 @@
 //! What every client passes, whatever it speaks.
 //!
-//! In: a request. Out: what a connection needs, or a refusal with a sentence: 403 for foreign pages, 429 and 503 when there is no room.
-//! How the refusal looks is the caller's: as text for sockets, as JSON for requests.
+//! In: a request. Out: what a connection needs, or a refusal with a sentence: 403 for foreign pages, 429 and 503 when
+//! there is no room. How the refusal looks is the caller's: as text for sockets, as JSON for requests.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -45,8 +45,8 @@ pub fn check_origin(request: &HttpRequest, shared: &Shared) -> Result<(), Refuse
     Err(Refused::new(StatusCode::FORBIDDEN, "bad_origin", why))
 }
 
-/// As [`check_origin`], for scripts and frames: they come without an origin, but browsers say which page they are for. A page may forbid
-/// them to say so; what does not say it is refused (CWE-1385), unless every origin is allowed.
+/// As [`check_origin`], for scripts and frames: they come without an origin, but browsers say which page they are for.
+/// A page may forbid them to say so; what does not say it is refused (CWE-1385), unless every origin is allowed.
 pub fn check_referer(request: &HttpRequest, shared: &Shared) -> Result<(), Refused> {
     let text = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let page = text(header::REFERER).and_then(|url| {

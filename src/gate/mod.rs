@@ -1,7 +1,8 @@
 //! What every request passes, whoever it is from: origins, admission, bodies, who asks.
 //!
-//! In: requests. Out: what a door needs to answer them, or a refusal with a sentence. [`Shared`] is the same for every worker; what
-//! belongs to one worker thread is its [`Worker`](crate::client::Worker). It knows no dialect and no carrier.
+//! In: requests. Out: what a door needs to answer them, or a refusal with a sentence. [`Shared`] is the same for every
+//! worker; what belongs to one worker thread is its [`Worker`](crate::client::Worker). It knows no dialect and no
+//! carrier.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! Which web pages may talk to the server.
 //!
-//! In: the `Origin` and `Host` of a request. Out: yes or no. Browsers send `Origin`; other programs need not, and are let
-//! through: this rule protects users from foreign pages (CWE-1385, cross-site WebSocket hijacking), not the server from programs.
+//! In: the `Origin` and `Host` of a request. Out: yes or no. Browsers send `Origin`; other programs need not, and are
+//! let through: this rule protects users from foreign pages (CWE-1385, cross-site WebSocket hijacking), not the server
+//! from programs.
 
 /// The allow-list. The page's own host and loopback hosts are always allowed.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,7 @@
 //! What doors ask of a request, and answers that a page may read.
 //!
-//! In: queries and headers. Out: their values, the worker that the request came to, answers as JSON. It decides nothing.
+//! In: queries and headers. Out: their values, the worker that the request came to, answers as JSON. It decides
+//! nothing.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Bodies of requests that nobody reads to their end.
 //!
-//! In: requests whose body does not tell its length. Out: the same, answered in such a way that the rest of the body costs little: actix-http
-//! skips such a body for as long as it comes, once nobody holds it any more (CWE-400). Held until the answer is on its way, it is cut off a
-//! moment later.
+//! In: requests whose body does not tell its length. Out: the same, answered in such a way that the rest of the body
+//! costs little: actix-http skips such a body for as long as it comes, once nobody holds it any more (CWE-400). Held
+//! until the answer is on its way, it is cut off a moment later.
 
 use std::cell::RefCell;
 use std::pin::Pin;

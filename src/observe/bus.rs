@@ -1,7 +1,7 @@
 //! The observer bus.
 //!
-//! In: each note once. Out: the same note to every observer, each on a thread of its own behind a bounded queue. An observer
-//! that is slow loses notes (counted), one that panics is logged and goes on; nobody else notices either.
+//! In: each note once. Out: the same note to every observer, each on a thread of its own behind a bounded queue. An
+//! observer that is slow loses notes (counted), one that panics is logged and goes on; nobody else notices either.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,7 +1,7 @@
 //! Those who watch.
 //!
-//! In: notes of the Dispatcher. Out: whatever an observer makes of them: log lines, metrics, a stream, a function of the
-//! program that embeds the server. No observer can veto, delay or stop a dispatch.
+//! In: notes of the Dispatcher. Out: whatever an observer makes of them: log lines, metrics, a stream, a function of
+//! the program that embeds the server. No observer can veto, delay or stop a dispatch.
 
 pub mod bus;
 pub mod log;

@@ -1,6 +1,7 @@
 //! The browser client and the demo pages.
 //!
-//! In: GET requests that no other route took. Out: files that are part of the program, or those of a folder that the operator chose.
+//! In: GET requests that no other route took. Out: files that are part of the program, or those of a folder that the
+//! operator chose.
 
 use std::path::PathBuf;
 
@@ -20,7 +21,8 @@ pub enum Pages {
     Folder(PathBuf),
 }
 
-/// Everything that a page may do: no foreign resources, no inline scripts; sockets to anywhere, since the server may be elsewhere.
+/// Everything that a page may do: no foreign resources, no inline scripts; sockets to anywhere, since the server may be
+/// elsewhere.
 const POLICY: &str =
     "default-src 'self'; connect-src 'self' ws: wss: http: https:; frame-ancestors 'none'; base-uri 'none'";
 
@@ -83,8 +85,9 @@ impl Pages {
     }
 }
 
-/// What goes with the operator's own pages: browsers take the type of a file as it is told, and tell other origins where a visitor comes from,
-/// but no path and no query. No `Content-Security-Policy`: only who wrote the pages knows what they load, and can say it in them.
+/// What goes with the operator's own pages: browsers take the type of a file as it is told, and tell other origins
+/// where a visitor comes from, but no path and no query. No `Content-Security-Policy`: only who wrote the pages knows
+/// what they load, and can say it in them.
 fn theirs() -> DefaultHeaders {
     DefaultHeaders::new()
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))

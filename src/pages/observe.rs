@@ -1,7 +1,7 @@
 //! `GET /observe`: everything that happens, as server-sent events, for backends and people who watch.
 //!
-//! In: notes from the bus. Out: `event: dispatched` and its siblings with JSON data. A viewer that reads too slowly loses notes; it
-//! never slows anything down.
+//! In: notes from the bus. Out: `event: dispatched` and its siblings with JSON data. A viewer that reads too slowly
+//! loses notes; it never slows anything down.
 
 use std::fmt::Write as _;
 use std::time::Duration;

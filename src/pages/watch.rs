@@ -1,7 +1,7 @@
 //! Health and numbers for those who run the server.
 //!
-//! In: GET requests. Out: `/health/live` (the process answers), `/health/ready` (it takes clients; with the state of each
-//! connector), `/metrics`.
+//! In: GET requests. Out: `/health/live` (the process answers), `/health/ready` (it takes clients; with the state of
+//! each connector), `/metrics`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Listens, and gives every worker thread its courier.
 //!
-//! In: bounds and addresses. Out: a running HTTP server. Here sockets get their time-outs: a peer that stops reading loses its
-//! socket even when nobody writes to it.
+//! In: bounds and addresses. Out: a running HTTP server. Here sockets get their time-outs: a peer that stops reading
+//! loses its socket even when nobody writes to it.
 
 use std::any::Any;
 use std::net::{SocketAddr, TcpListener};
@@ -26,6 +26,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use turted_core::Authenticator;
 
 use super::ServeError;
+use super::vital::Vitals;
 use crate::client::Worker;
 use crate::client::courier::Meters;
 use crate::client::{Courier, Register, Voices};
@@ -41,7 +42,7 @@ const LINGER: Duration = Duration::from_secs(3);
 /// An idle HTTP connection is kept for the next push; longer than common clients keep theirs.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client's wish may be in work before it gets another answer.
-const WISH: Duration = Duration::from_secs(10);
+const WISH: Duration = Duration::from_secs(5);
 /// Handshakes that may wait for a worker.
 const ACCEPT_BACKLOG: i32 = 4096;
 
@@ -54,6 +55,7 @@ pub struct Workshop {
     clients: Arc<dyn Authenticator>,
     meters: Meters,
     pace: (u32, u32),
+    vitals: Arc<Vitals>,
     couriers: Arc<AtomicUsize>,
     register: Arc<Register>,
 }
@@ -66,6 +68,7 @@ impl Workshop {
         dispatcher: Addr<Dispatcher>,
         clients: Arc<dyn Authenticator>,
         meters: Meters,
+        vitals: Arc<Vitals>,
     ) -> Self {
         Self {
             shared,
@@ -74,6 +77,7 @@ impl Workshop {
             clients,
             meters,
             pace: (config.limits.messages_per_second, config.limits.messages_burst),
+            vitals,
             couriers: Arc::default(),
             register: Arc::default(),
         }
@@ -82,7 +86,13 @@ impl Workshop {
     /// Starts this thread's courier and reports it, before the thread accepts anybody.
     fn worker(&self) -> Rc<Worker> {
         let (voices, backlog) = (Rc::new(Voices::default()), Arc::new(AtomicUsize::new(0)));
-        let courier = Courier::new(Rc::clone(&voices), Arc::clone(&backlog), self.meters.clone()).start();
+        let courier = Courier::new(
+            Rc::clone(&voices),
+            Arc::clone(&backlog),
+            self.meters.clone(),
+            self.vitals.guard("the courier of a worker"),
+        )
+        .start();
         let id = self.couriers.fetch_add(1, Ordering::Relaxed);
         let mut enlist = Enlist {
             id,
@@ -122,8 +132,8 @@ type Listening = (
 
 /// Binds the address and starts the workers.
 ///
-/// What `actix_web::HttpServer` does, except that the future of a connection is boxed and that without TLS there is no HTTP/2 in
-/// it: `HttpServer` keeps room for an HTTP/2 handshake in every connection, twice, which is 2 KiB per client.
+/// What `actix_web::HttpServer` does, except that the future of a connection is boxed and that without TLS there is no
+/// HTTP/2 in it: `HttpServer` keeps room for an HTTP/2 handshake in every connection, twice, which is 2 KiB per client.
 pub fn listen(config: &Config, workshop: Workshop) -> Result<Listening, ServeError> {
     let app = move || {
         let (shared, site, worker) = (

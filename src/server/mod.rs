@@ -1,7 +1,7 @@
 //! Puts the server together and takes it apart again.
 //!
-//! In: a configuration, and connectors of the embedding program. Out: a [`Running`] server. It holds no logic of its own: it
-//! gives each room what it needs to know.
+//! In: a configuration, and connectors of the embedding program. Out: a [`Running`] server. It holds no logic of its
+//! own: it gives each room what it needs to know.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +10,9 @@ use actix::{Actor, Addr, Arbiter};
 use actix_web::dev::ServerHandle;
 use log::{info, warn};
 use turted_core::shutdown::Trigger;
-use turted_core::{ConnectorContext, EncodeEvent, Ending, Epoch, Inbox, Observer, PushConnector, Report, Shutdown};
+use turted_core::{
+    Authenticator, ConnectorContext, EncodeEvent, Ending, Epoch, Inbox, Observer, PushConnector, Report, Shutdown,
+};
 
 use crate::carriers::{Mounts, Offer};
 use crate::config::{Config, ConfigError, Problem, Registries, Sources};
@@ -30,11 +32,13 @@ use crate::supervisor::Supervisor;
 mod authenticators;
 mod entrances;
 mod listen;
+mod vital;
 
 use authenticators::authenticator;
 #[cfg(feature = "cli")]
 pub use authenticators::token;
 use entrances::{Entrance, bounds, configured};
+use vital::Vitals;
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +67,7 @@ pub struct Builder {
     config: Config,
     connectors: Vec<(Arc<str>, Box<dyn PushConnector>)>,
     offers: Vec<Entrance>,
+    clients: Option<Arc<dyn Authenticator>>,
 }
 
 impl Builder {
@@ -84,6 +89,13 @@ impl Builder {
     #[must_use]
     pub fn offer(mut self, path: &str, offer: impl Offer + 'static) -> Self {
         self.offers.push((path.to_owned(), Box::new(offer)));
+        self
+    }
+
+    /// Lets this confirm who clients are, instead of what `[auth.clients]` names.
+    #[must_use]
+    pub fn clients(mut self, authenticator: impl Authenticator + 'static) -> Self {
+        self.clients = Some(Arc::new(authenticator));
         self
     }
 
@@ -127,6 +139,7 @@ impl Builder {
             config: self.config,
             connectors,
             offers,
+            clients: self.clients,
             census,
             metrics,
             bus,
@@ -139,6 +152,7 @@ pub struct Server {
     config: Config,
     connectors: Vec<(Arc<str>, Box<dyn PushConnector>)>,
     offers: Vec<Entrance>,
+    clients: Option<Arc<dyn Authenticator>>,
     census: Arc<Census>,
     metrics: Arc<Metrics>,
     bus: Arc<Bus>,
@@ -185,7 +199,10 @@ impl Server {
         let observer = Arc::clone(&self.bus) as Arc<dyn Observer>;
         let desk = Desk::new(desk_settings(&config, encoders, observer)?);
         let census = Arc::clone(&self.census);
-        let dispatcher = Dispatcher::start_in_arbiter(&Arbiter::new().handle(), move |_| Dispatcher::new(desk, census));
+        let vitals = Arc::new(Vitals::new(shutdown.clone()));
+        let held = vitals.guard("the dispatcher");
+        let dispatcher =
+            Dispatcher::start_in_arbiter(&Arbiter::new().handle(), move |_| Dispatcher::new(desk, census, held));
         let intake = DispatcherInbox::new(dispatcher.clone(), shutdown.clone());
         let inbox = Inbox::new(Arc::new(intake));
         let backends = authenticator(&config.auth.backends, limits);
@@ -252,7 +269,9 @@ impl Server {
                 (None, false) => Pages::None,
             },
         });
-        let clients = authenticator(&config.auth.clients, limits);
+        let clients = self
+            .clients
+            .unwrap_or_else(|| authenticator(&config.auth.clients, limits));
         let workshop = listen::Workshop::new(
             &config,
             shared,
@@ -260,6 +279,7 @@ impl Server {
             dispatcher.clone(),
             clients,
             self.metrics.meters(),
+            Arc::clone(&vitals),
         );
         let (addresses, http, ended) = listen::listen(&config, workshop)?;
         Ok(Running {
@@ -270,6 +290,7 @@ impl Server {
             dispatcher,
             inbox,
             bus: self.bus,
+            vitals,
             trigger,
             patience: config.server.shutdown_timeout,
         })
@@ -296,6 +317,7 @@ pub struct Running {
     dispatcher: Addr<Dispatcher>,
     inbox: Inbox,
     bus: Arc<Bus>,
+    vitals: Arc<Vitals>,
     trigger: Trigger,
     patience: std::time::Duration,
 }
@@ -325,8 +347,14 @@ impl Running {
         &self.bus
     }
 
-    /// Stops: takes nobody in, lets connectors go, says goodbye to every client after its last event, and waits until that is written,
-    /// at most for `server.shutdown_timeout`.
+    /// Resolves when a part has ended without which the server is none, and says which; never while all is well. What
+    /// is left can only be stopped.
+    pub async fn failed(&self) -> &'static str {
+        self.vitals.ended().await
+    }
+
+    /// Stops: takes nobody in, lets connectors go, says goodbye to every client after its last event, and waits until
+    /// that is written, at most for `server.shutdown_timeout`.
     pub async fn stop(self) {
         info!("shutting down");
         self.trigger.fire();

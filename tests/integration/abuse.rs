@@ -1,4 +1,5 @@
-//! Malformed, hostile and broken peers: each is answered or dropped, and the next one is served as if nothing had happened.
+//! Malformed, hostile and broken peers: each is answered or dropped, and the next one is served as if nothing had
+//! happened.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

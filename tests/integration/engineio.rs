@@ -11,7 +11,8 @@ fn event(payload: Value, via: Value) -> Value {
     json!({"event": "E", "payload": payload, "via": via})
 }
 
-/// The answer to an ECHO of a text. Clients that can be recovered take a string at the end for an id; `null` keeps them from it.
+/// The answer to an ECHO of a text. Clients that can be recovered take a string at the end for an id; `null` keeps them
+/// from it.
 fn echo(text: &str, query: &str) -> Value {
     if query.contains("EIO=4") {
         json!(["ECHO", text, null])

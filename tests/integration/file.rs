@@ -1,7 +1,9 @@
-//! The connector `file` in the real server: logs that are written at full speed, rotated in both ways, and a server that is killed meanwhile.
+//! The connector `file` in the real server: logs that are written at full speed, rotated in both ways, and a server
+//! that is killed meanwhile.
 //!
-//! What can be promised is asserted here. Every line arrives, in order; after a kill those come again whose position was not saved. With
-//! `copytruncate` what was not read when the file is cut is in no file any more, so the writer waits there (and only there) until it was read.
+//! What can be promised is asserted here. Every line arrives, in order; after a kill those come again whose position
+//! was not saved. With `copytruncate` what was not read when the file is cut is in no file any more, so the writer
+//! waits there (and only there) until it was read.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -63,7 +65,8 @@ impl Logs {
         std::fs::remove_file(self.path("shown")).unwrap();
     }
 
-    /// No line from this number on has a saved position. It may be too high: records of what was truncated count as well.
+    /// No line from this number on has a saved position. It may be too high: records of what was truncated count as
+    /// well.
     fn saved(&self) -> usize {
         let book: Value = serde_json::from_slice(&std::fs::read(self.path("state.json")).unwrap()).unwrap();
         let files = std::fs::read_dir(self.path("real"))
@@ -220,7 +223,8 @@ async fn an_orderly_restart_repeats_nothing() {
     );
 }
 
-/// Counts lines that arrive, without looking at them: each holds one sign that is nowhere else. `~` stands in frames, before their length.
+/// Counts lines that arrive, without looking at them: each holds one sign that is nowhere else. `~` stands in frames,
+/// before their length.
 async fn count(mut wire: tokio::net::TcpStream, lines: usize) {
     let (mut buffer, mut seen) = (vec![0; 256 * 1024], 0);
     while seen < lines {

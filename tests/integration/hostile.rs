@@ -1,4 +1,5 @@
-//! Peers that guess, push in, send too much, or never come to an end: each is stopped, and the others hear what they should.
+//! Peers that guess, push in, send too much, or never come to an end: each is stopped, and the others hear what they
+//! should.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

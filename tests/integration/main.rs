@@ -1,7 +1,9 @@
-//! Stories about the real binary: every test starts its own `turted serve` on a free port and speaks to it over sockets.
+//! Stories about the real binary: every test starts its own `turted serve` on a free port and speaks to it over
+//! sockets.
 //!
-//! In: what backends, clients and people send. Out: what they must hear, and that a server which was abused still serves
-//! the next one. No test sleeps: it waits for an answer, and to assert silence it waits for a later event (`Client::heard`).
+//! In: what backends, clients and people send. Out: what they must hear, and that a server which was abused still
+//! serves the next one. No test sleeps: it waits for an answer, and to assert silence it waits for a later event
+//! (`Client::heard`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -35,3 +37,4 @@ mod tcp;
 mod tls;
 mod transcripts;
 mod wires;
+mod wishes;

@@ -35,7 +35,8 @@ impl Stream {
             .expect("the stream is open")
     }
 
-    /// The data of the next event that mentions `word`; the sizes of chunks stand on lines of their own and are passed over.
+    /// The data of the next event that mentions `word`; the sizes of chunks stand on lines of their own and are passed
+    /// over.
     async fn mention(&mut self, word: &str) -> Value {
         loop {
             if let Some(data) = self

@@ -1,4 +1,5 @@
-//! Packets and bodies that break the rules of Socket.IO, Engine.IO and SockJS: each ends at most its own session, and none the process.
+//! Packets and bodies that break the rules of Socket.IO, Engine.IO and SockJS: each ends at most its own session, and
+//! none the process.
 
 use tokio_tungstenite::tungstenite::Message;
 

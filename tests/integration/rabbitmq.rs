@@ -1,7 +1,7 @@
 //! RabbitMQ in front of the real server: what backends publish reaches clients, whoever is restarted meanwhile.
 //!
-//! In: a broker and backends that publish with confirms. Out: every message at a client, malformed ones in the dead-letter queue, and the truth
-//! about the state in health and metrics.
+//! In: a broker and backends that publish with confirms. Out: every message at a client, malformed ones in the
+//! dead-letter queue, and the truth about the state in health and metrics.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -25,8 +25,8 @@ const WINDOW: usize = 200;
 /// Long enough for brokers that start on a busy machine.
 const LONG: Duration = Duration::from_secs(120);
 
-/// A connector of `broker`, to the channel `orders`. A dead letter survives the death of the broker only with this strategy; the pings
-/// keep a client that waits from losing its patience.
+/// A connector of `broker`, to the channel `orders`. A dead letter survives the death of the broker only with this
+/// strategy; the pings keep a client that waits from losing its patience.
 fn settings(broker: &Broker) -> String {
     format!(
         r#"

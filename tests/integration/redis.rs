@@ -1,9 +1,10 @@
 //! From Redis to a client: what arrives when the server is killed and when Redis is, while messages keep coming.
 //!
-//! The promises. **Streams**: every entry that Redis accepted is dispatched at least once; as long as the server lives, none of them reaches a
-//! client twice, and they keep their order. An entry is acknowledged when it is queued to the clients, so that a kill can take with it what is acknowledged
-//! and has not left the server yet: the last moment, and nothing else. **Pub/Sub**: what is published while the server is subscribed arrives once and in
-//! order; what is published while one of the two is away is lost, and nothing arrives twice.
+//! The promises. **Streams**: every entry that Redis accepted is dispatched at least once; as long as the server lives,
+//! none of them reaches a client twice, and they keep their order. An entry is acknowledged when it is queued to the
+//! clients, so that a kill can take with it what is acknowledged and has not left the server yet: the last moment, and
+//! nothing else. **Pub/Sub**: what is published while the server is subscribed arrives once and in order; what is
+//! published while one of the two is away is lost, and nothing arrives twice.
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

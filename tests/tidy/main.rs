@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod circles;
 mod paths;
 mod rooms;
 mod source;
@@ -17,6 +18,9 @@ use source::{Source, rust_files};
 
 /// Longest Rust file, in lines. A longer one holds two ideas.
 const LINES: usize = 500;
+
+/// Longest line, in characters; comments too.
+const COLUMNS: usize = 120;
 
 /// Words that mark unfinished work; split, so that this file does not find itself.
 const UNFINISHED: [&str; 5] = [
@@ -124,6 +128,33 @@ fn every_room_knows_only_what_it_may() {
 }
 
 #[test]
+fn what_is_said_is_pure_and_only_doors_know_requests() {
+    let mut complaints = Vec::new();
+    for file in rust_files() {
+        let code = file.production_code();
+        let is_pure = file.name.starts_with("src/dialects/")
+            && [
+                "Protocol for ",
+                "Conversation for ",
+                "EncodeEvent for ",
+                "Application for ",
+            ]
+            .iter()
+            .any(|contract| code.text.contains(contract));
+        for word in rooms::IMPURE
+            .iter()
+            .filter(|word| is_pure && paths::mentions(&code.text, word))
+        {
+            complaints.push(format!(
+                "{}: {word} (a dialect's words know no actix, clock or socket)",
+                file.name
+            ));
+        }
+    }
+    none(complaints);
+}
+
+#[test]
 fn every_room_of_the_table_exists() {
     let missing = |room: &&rooms::Room| !root().join(room.folder).exists();
     none(
@@ -133,6 +164,31 @@ fn every_room_of_the_table_exists() {
             .map(|room| format!("{} is in the table only", room.folder))
             .collect(),
     );
+}
+
+#[test]
+fn every_folder_of_the_server_has_a_row() {
+    let folders = fs::read_dir(root().join("src"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let rooms = folders.filter(|path| path.is_dir());
+    let named = rooms.map(|path| format!("src/{}/", path.file_name().unwrap().to_string_lossy()));
+    let lacking = named.filter(|name| !rooms::ROOMS.iter().any(|room| room.folder == name));
+    none(lacking.map(|name| format!("{name}: no row in rooms.rs")).collect());
+}
+
+#[test]
+fn every_comment_fits() {
+    let mut complaints = Vec::new();
+    for file in rust_files() {
+        for (number, line) in file.text.lines().enumerate() {
+            // The formatter sees to the code, and leaves texts as long as they are.
+            if line.chars().count() > COLUMNS && line.trim_start().starts_with("//") {
+                complaints.push(format!("{}:{}: more than {COLUMNS} columns", file.name, number + 1));
+            }
+        }
+    }
+    none(complaints);
 }
 
 #[test]

@@ -18,6 +18,19 @@ pub struct Room {
     pub because: &'static str,
 }
 
+/// What a file never names that implements what is said.
+pub const IMPURE: &[&str] = &[
+    "actix",
+    "actix_web",
+    "actix_rt",
+    "actix_ws",
+    "actix_http",
+    "tokio",
+    "Instant::now",
+    "SystemTime::now",
+    "std::net",
+];
+
 /// Not held to the rules of core: it stands in for the server in the tests of connectors.
 pub const TESTKIT: &str = "core/src/testkit/";
 

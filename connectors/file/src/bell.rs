@@ -1,7 +1,7 @@
 //! Wakes the thread that reads.
 //!
-//! In: what changed, from the watcher; room, from whoever takes the lines; the wish to stop. Out: one [`Wake`] with all of it. Bounded: what
-//! is too much to name is "everything".
+//! In: what changed, from the watcher; room, from whoever takes the lines; the wish to stop. Out: one [`Wake`] with all
+//! of it. Bounded: what is too much to name is "everything".
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

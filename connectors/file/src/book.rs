@@ -1,7 +1,8 @@
 //! Which file was read how far.
 //!
-//! In: files that are opened, and lines that have their receipts. Out: where to go on when a file is met again, by whatever name, in
-//! this process or the next. It does no I/O: whoever calls looks at the files and saves [`Book::json`].
+//! In: files that are opened, and lines that have their receipts. Out: where to go on when a file is met again, by
+//! whatever name, in this process or the next. It does no I/O: whoever calls looks at the files and saves
+//! [`Book::json`].
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -119,9 +120,9 @@ impl Book {
         (self.insert(record.clone()), record)
     }
 
-    /// Opens the record of a file that was met before, and gives the place where to go on. `length` is that of the file, `head`
-    /// its first bytes. Where files get new numbers (by `rsync`, on some network file systems) a file of the same name that begins the
-    /// same way and goes on is taken for the same.
+    /// Opens the record of a file that was met before, and gives the place where to go on. `length` is that of the
+    /// file, `head` its first bytes. Where files get new numbers (by `rsync`, on some network file systems) a file of
+    /// the same name that begins the same way and goes on is taken for the same.
     pub fn resume(&mut self, path: &Path, identity: Identity, head: &[u8], length: u64) -> Option<(RecordId, Record)> {
         let may_be = |record: &Record| !record.is_open && record.offset <= length && record.head.fits(head);
         let same_file =
@@ -193,8 +194,8 @@ impl Book {
         self.records.values().filter(move |record| record.path == path)
     }
 
-    /// True when the file of this name, which begins with `head`, is a copy that a rotation (`copytruncate`) made of one that
-    /// was read itself.
+    /// True when the file of this name, which begins with `head`, is a copy that a rotation (`copytruncate`) made of
+    /// one that was read itself.
     #[must_use]
     pub fn is_copy(&self, path: &Path, head: &[u8]) -> bool {
         let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());

@@ -23,40 +23,44 @@ const NET: u32 = 5;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FileConfig {
-    /// The files to follow: paths and patterns (`*`, `?`, `[a-z]`, `**`), e.g. `["/var/log/app/*.log"]`. A file that matches later joins.
-    /// Required.
+    /// The files to follow: paths and patterns (`*`, `?`, `[a-z]`, `**`), e.g. `["/var/log/app/*.log"]`. A file that
+    /// matches later joins. Required.
     pub paths: Vec<String>,
-    /// Where to begin in a file that is there at the start and has no saved position: `end` or `beginning`. Files that appear later are
-    /// always read from their beginning. Default `end`.
+    /// Where to begin in a file that is there at the start and has no saved position: `end` or `beginning`. Files that
+    /// appear later are always read from their beginning. Default `end`.
     pub start: Start,
-    /// A file in which positions are kept, so that a restart goes on where the last run ended. One for each section. Default none.
+    /// A file in which positions are kept, so that a restart goes on where the last run ended. One for each section.
+    /// Default none.
     pub state_file: Option<PathBuf>,
-    /// Longest line in bytes, its end not counted; of a longer one the beginning is taken, and marked. 64 B to 16 MiB, and no more than
-    /// `limits.push_bytes`. Default 64 KiB.
+    /// Longest line in bytes, its end not counted; of a longer one the beginning is taken, and marked. 64 B to 16 MiB,
+    /// and no more than `limits.push_bytes`. Default 64 KiB.
     #[serde(deserialize_with = "size::deserialize")]
     pub max_line: usize,
     /// Take a line that has no end after this long, and mark it. Default never.
     #[serde(deserialize_with = "some_duration")]
     pub partial_after: Option<Duration>,
-    /// How changes are noticed: `notify` asks the system to tell, `poll` looks; for network file systems. Default `notify`.
+    /// How changes are noticed: `notify` asks the system to tell, `poll` looks; for network file systems. Default
+    /// `notify`.
     pub watch: Watch,
-    /// How often to look with `poll`; with `notify` every fifth of these, for what the system did not tell. 10 ms to 1 h. Default 1 s.
+    /// How often to look with `poll`; with `notify` every fifth of these, for what the system did not tell. 10 ms to 1
+    /// h. Default 1 s.
     #[serde(deserialize_with = "duration::deserialize")]
     pub poll: Duration,
-    /// How many files are followed at most, 1 to 100,000; those beyond are told in the log. Files that were rotated away and are still read
-    /// come on top, up to 100 for each name. Default 1000.
+    /// How many files are followed at most, 1 to 100,000; those beyond are told in the log. Files that were rotated
+    /// away and are still read come on top, up to 100 for each name. Default 1000.
     pub max_files: usize,
-    /// Only lines in which this regular expression is found; its named groups become members of the payload. Others are passed
-    /// over and not counted. Default all.
+    /// Only lines in which this regular expression is found; its named groups become members of the payload. Others are
+    /// passed over and not counted. Default all.
     #[serde(rename = "match")]
     pub wanted: Option<String>,
     /// No lines in which this regular expression is found. Default none.
     pub exclude: Option<String>,
     /// What a line is: `text`, `json` or `logfmt`. Default `text`.
     pub format: Format,
-    /// How a line becomes an event: `"turted"` for lines that are pushes, or a mapping, which has `{file.path}`, `{file.name}`, `{file.dir}`,
-    /// `{line}`, `{match.<group>}`, the marks `{line.cut}`, `{line.replaced}`, `{line.partial}`, with `format = "logfmt"` `{field.<key>}` and
-    /// `{fields}`. Default `event = "LOG:LINE"`, `channels = "log"`.
+    /// How a line becomes an event: `"turted"` for lines that are pushes, or a mapping, which has `{file.path}`,
+    /// `{file.name}`, `{file.dir}`, `{line}`, `{match.<group>}`, the marks `{line.cut}`, `{line.replaced}`,
+    /// `{line.partial}`, with `format = "logfmt"` `{field.<key>}` and `{fields}`. Default `event = "LOG:LINE"`,
+    /// `channels = "log"`.
     pub envelope: Option<Envelope>,
 }
 

@@ -1,7 +1,7 @@
 //! Takes batches, gives their lines to the server, and notes how far that went.
 //!
-//! In: batches. Out: messages, one after the other: a line waits for the receipt of the one before. A position is noted only after the
-//! receipt, and saved now and then. It reads no file that is followed.
+//! In: batches. Out: messages, one after the other: a line waits for the receipt of the one before. A position is noted
+//! only after the receipt, and saved now and then. It reads no file that is followed.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 

@@ -1,7 +1,7 @@
 //! Tells one content of a file from another.
 //!
-//! In: the first bytes of a file. Out: their length and checksum, small enough to be kept for every file. It knows as many bytes as were
-//! there when it was taken, so that a short file which grows keeps its identity.
+//! In: the first bytes of a file. Out: their length and checksum, small enough to be kept for every file. It knows as
+//! many bytes as were there when it was taken, so that a short file which grows keeps its identity.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,8 @@
 //! The thread that looks for files and reads them.
 //!
-//! In: rings of the [`Bell`]. Out: batches, as long as there is room for them; without room it goes on looking, so that a file which is rotated
-//! meanwhile is held open. A thread, because a network file system may keep it waiting for ever, and nobody else must wait with it.
+//! In: rings of the [`Bell`]. Out: batches, as long as there is room for them; without room it goes on looking, so that
+//! a file which is rotated meanwhile is held open. A thread, because a network file system may keep it waiting for
+//! ever, and nobody else must wait with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;

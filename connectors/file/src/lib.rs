@@ -1,17 +1,18 @@
 //! Way in: lines of log files, as they are written.
 //!
-//! In: the section `[connectors.<name>]` with `type = "file"`, and files that grow, are rotated, truncated, replaced, and vanish. Out: a message
-//! for each line, in the order of each file; an older file of a name before a newer one.
+//! In: the section `[connectors.<name>]` with `type = "file"`, and files that grow, are rotated, truncated, replaced,
+//! and vanish. Out: a message for each line, in the order of each file; an older file of a name before a newer one.
 //! Refuses to know: who writes the files. Whoever may write into one of them may push.
 //!
-//! What it promises: every line that is in a file of a followed name is taken once, also across rotations (rename and create, symbolic links
-//! that are swapped, files that come back) and, with a `state_file`, across restarts. After a crash of the server at most the lines since the last
-//! saved position come again (a second's worth, and never more than [`UNSAVED`]). Lines that were not read yet when their file was truncated
-//! (`copytruncate`) are in no followed file any more, and are lost to every reader. Needs Unix: files are known by their number.
+//! What it promises: every line that is in a file of a followed name is taken once, also across rotations (rename and
+//! create, symbolic links that are swapped, files that come back) and, with a `state_file`, across restarts. After a
+//! crash of the server at most the lines since the last saved position come again (a second's worth, and never more
+//! than [`UNSAVED`]). Lines that were not read yet when their file was truncated (`copytruncate`) are in no followed
+//! file any more, and are lost to every reader. Needs Unix: files are known by their number.
 //!
-//! `paths` (which names) → `watch` (what changed) → `bell` → `follower`, the thread → `track` (the files of a name) and `missed` → `tail` (bytes of
-//! a file into lines) → `rule` (which lines) → `line` (the message) → `feed` (gives it
-//! to the server, and notes in the `book` how far) → `saver` → `state`.
+//! `paths` (which names) → `watch` (what changed) → `bell` → `follower`, the thread → `track` (the files of a name) and
+//! `missed` → `tail` (bytes of a file into lines) → `rule` (which lines) → `line` (the message) → `feed` (gives it to
+//! the server, and notes in the `book` how far) → `saver` → `state`.
 
 #[cfg(not(unix))]
 compile_error!("turted-file needs Unix: leave the feature `file` out");

@@ -120,8 +120,8 @@ pub fn vocabulary(rule: &Rule) -> Vocabulary {
     }
 }
 
-/// The payload of a mapping without one: `{"file", "line"}`, with `format = "json"` `{"file", "json"}`, with `format = "logfmt"`
-/// `{"file", "line", "fields"}`; besides, the named groups which took part and the marks that apply.
+/// The payload of a mapping without one: `{"file", "line"}`, with `format = "json"` `{"file", "json"}`, with `format =
+/// "logfmt"` `{"file", "line", "fields"}`; besides, the named groups which took part and the marks that apply.
 #[must_use]
 pub fn payload(rule: &Rule) -> Value {
     let mut members = Map::new();

@@ -1,6 +1,7 @@
 //! Reads `level=info msg="it works" retry` as pairs.
 //!
-//! In: the text of a line. Out: its pairs in order. Nothing is malformed: what is no pair is a key without a value. It knows no particular key.
+//! In: the text of a line. Out: its pairs in order. Nothing is malformed: what is no pair is a key without a value. It
+//! knows no particular key.
 
 use serde_json::Value;
 
@@ -9,8 +10,8 @@ use serde_json::Value;
 pub struct Fields(Vec<(String, Option<String>)>);
 
 impl Fields {
-    /// Reads a line. Values may stand in double quotes, with `\"`, `\\`, `\n`, `\r`, `\t` inside; a missing quote at the end
-    /// is forgiven.
+    /// Reads a line. Values may stand in double quotes, with `\"`, `\\`, `\n`, `\r`, `\t` inside; a missing quote at
+    /// the end is forgiven.
     #[must_use]
     pub fn parse(line: &str) -> Self {
         let (mut fields, mut rest) = (Vec::new(), line.trim_start());

@@ -1,7 +1,7 @@
 //! Files that had a followed name in between.
 //!
-//! In: a name whose file is another one than before, and the book. Out: the files that were called so since, the oldest first: rotated
-//! several times between two looks, or while nobody looked at all. It reads no lines.
+//! In: a name whose file is another one than before, and the book. Out: the files that were called so since, the oldest
+//! first: rotated several times between two looks, or while nobody looked at all. It reads no lines.
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
@@ -23,9 +23,9 @@ struct Entry {
     modified: SystemTime,
 }
 
-/// The files that were called `path` after the one that was written last at `since`, and before `now`. Those of the book are found by
-/// their number, whatever they are called in the same folder; others must have a rotated name. At `most` that many. `None` when
-/// they get other names all the time: to be asked again later.
+/// The files that were called `path` after the one that was written last at `since`, and before `now`. Those of the
+/// book are found by their number, whatever they are called in the same folder; others must have a rotated name. At
+/// `most` that many. `None` when they get other names all the time: to be asked again later.
 pub fn between(
     path: &Path,
     now: Identity,

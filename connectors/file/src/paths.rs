@@ -1,6 +1,7 @@
 //! The names that are followed.
 //!
-//! In: the key `paths`. Out: the files that match now, the folders to watch, and whether a name is one of them. It opens nothing.
+//! In: the key `paths`. Out: the files that match now, the folders to watch, and whether a name is one of them. It
+//! opens nothing.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};

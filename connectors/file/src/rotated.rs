@@ -4,8 +4,9 @@
 
 use std::cmp::Ordering;
 
-/// True when `name` is how a file called `of` may be called after a rotation: with a number, a date or `old` behind it (`app.log.1`,
-/// `app.log-20260101`, `app.log.old`), or before its extension (`app-20260101.log`, `app.1.log`). Compressed ones are none.
+/// True when `name` is how a file called `of` may be called after a rotation: with a number, a date or `old` behind it
+/// (`app.log.1`, `app.log-20260101`, `app.log.old`), or before its extension (`app-20260101.log`, `app.1.log`).
+/// Compressed ones are none.
 #[must_use]
 pub fn is_rotated(name: &str, of: &str) -> bool {
     if let Some(mark) = name.strip_prefix(of) {
@@ -28,8 +29,8 @@ fn is_mark(mark: &str) -> bool {
     rest.contains(|c: char| c.is_ascii_digit()) && rest.chars().all(|c| c.is_ascii_digit() || ".-_:T".contains(c))
 }
 
-/// The order of two rotated names that were last written in the same moment. Of `.1` and `.2` the higher is the older, because a rotation
-/// counts them all up; dates, and numbers behind another sign, ascend.
+/// The order of two rotated names that were last written in the same moment. Of `.1` and `.2` the higher is the older,
+/// because a rotation counts them all up; dates, and numbers behind another sign, ascend.
 #[must_use]
 pub fn by_age(one: &str, other: &str) -> Ordering {
     let counter = |name: &str| name.rsplit_once('.').and_then(|(_, number)| number.parse::<u32>().ok());

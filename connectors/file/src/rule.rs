@@ -1,7 +1,7 @@
 //! Which lines are wanted, and what is read out of them.
 //!
-//! In: the keys `match`, `exclude` and `format`, and lines. Out: for a line that is wanted its text, the places of its named groups and its
-//! logfmt pairs. It knows neither files nor events.
+//! In: the keys `match`, `exclude` and `format`, and lines. Out: for a line that is wanted its text, the places of its
+//! named groups and its logfmt pairs. It knows neither files nor events.
 
 use std::ops::Range;
 use std::sync::Arc;

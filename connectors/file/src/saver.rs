@@ -1,7 +1,7 @@
 //! Saves the book now and then.
 //!
-//! In: lines that were noted. Out: the state file, never further behind than [`UNSAVED`] lines, and usually a second. It works beside
-//! the lines, which wait only when saving is slower than they are.
+//! In: lines that were noted. Out: the state file, never further behind than [`UNSAVED`] lines, and usually a second.
+//! It works beside the lines, which wait only when saving is slower than they are.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

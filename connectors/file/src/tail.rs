@@ -1,7 +1,8 @@
 //! One open file and the place up to which it was read.
 //!
-//! In: bytes of the file, a chunk at a time. Out: a [`Batch`] of lines, or the news that there is nothing more now, or that the file does
-//! not hold any more what was read. It knows no names: whatever the file is called, the handle stays.
+//! In: bytes of the file, a chunk at a time. Out: a [`Batch`] of lines, or the news that there is nothing more now, or
+//! that the file does not hold any more what was read. It knows no names: whatever the file is called, the handle
+//! stays.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -305,7 +306,8 @@ impl Tail {
         self.batch(lines, true)
     }
 
-    /// The file was truncated: the last of what was in it. From here on it is read from the beginning, under a new record.
+    /// The file was truncated: the last of what was in it. From here on it is read from the beginning, under a new
+    /// record.
     pub fn restart(&mut self, reading: &Reading) -> Batch {
         let last = self.finish(reading);
         (self.read, self.begin, self.head) = (0, 0, Fingerprint::default());

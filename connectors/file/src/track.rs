@@ -1,6 +1,7 @@
 //! One followed name: the file that has it now, and those that had it and may still be written.
 //!
-//! In: looks at the name, turns to read. Out: batches, the older file's always before the newer's. It does not know when to look.
+//! In: looks at the name, turns to read. Out: batches, the older file's always before the newer's. It does not know
+//! when to look.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,7 +16,8 @@ use crate::line::Names;
 use crate::missed;
 use crate::tail::{Batch, Found, Reading, Step, Tail, identity};
 
-/// How long a file that lost its name is kept open after something was read from it: its writer may not have noticed yet.
+/// How long a file that lost its name is kept open after something was read from it: its writer may not have noticed
+/// yet.
 const LINGER: Duration = Duration::from_secs(5);
 /// How many such files a name has at most; a further one is opened when one of them is done.
 const LEAVING: usize = 100;
@@ -56,8 +58,8 @@ impl Track {
         !self.leaving.is_empty()
     }
 
-    /// Looks which file has the name now. One that was not met before is read from its beginning, or, when `from_end` says so and
-    /// nothing of this name was read before, from its end.
+    /// Looks which file has the name now. One that was not met before is read from its beginning, or, when `from_end`
+    /// says so and nothing of this name was read before, from its end.
     ///
     /// # Errors
     /// Why the file cannot be opened; another look may succeed.

@@ -1,7 +1,7 @@
 //! Hears from the system when something changes in a folder.
 //!
-//! In: folders to watch. Out: rings of the [`Bell`]. Whatever it does not hear is found by looking now and then, so that nothing here is an
-//! error: a watch that cannot be had is told once.
+//! In: folders to watch. Out: rings of the [`Bell`]. Whatever it does not hear is found by looking now and then, so
+//! that nothing here is an error: a watch that cannot be had is told once.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};

@@ -23,8 +23,8 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Reads `url`: `amqp://user:password@host:port/vhost?heartbeat=10&connection_timeout=10000` and `amqps://…`, as in RabbitMQ's own
-    /// documents; absent parts have the usual defaults.
+    /// Reads `url`: `amqp://user:password@host:port/vhost?heartbeat=10&connection_timeout=10000` and `amqps://…`, as in
+    /// RabbitMQ's own documents; absent parts have the usual defaults.
     pub fn parse(url: &str) -> Result<Self, SettingError> {
         let wrong = |why: &str| SettingError::new("url", why);
         if !url.starts_with("amqp://") && !url.starts_with("amqps://") {

@@ -1,7 +1,7 @@
 //! The section of a connector with `type = "rabbitmq"`.
 //!
-//! In: settings as people write them. Out: a connector, or which key is impossible and why. It does not touch the network: whether the
-//! broker agrees is seen by `run`.
+//! In: settings as people write them. Out: a connector, or which key is impossible and why. It does not touch the
+//! network: whether the broker agrees is seen by `run`.
 
 mod plan;
 mod text_or_table;
@@ -30,7 +30,8 @@ pub struct RabbitmqConfig {
     /// The exchange that the queue is bound to: the name of one that exists, or a table that declares it. Default none.
     #[serde(default, deserialize_with = "text_or_table::optional")]
     exchange: Option<Exchange>,
-    /// Which messages of the exchange to take: routing keys, or tables for a headers exchange. A fanout exchange needs none.
+    /// Which messages of the exchange to take: routing keys, or tables for a headers exchange. A fanout exchange needs
+    /// none.
     #[serde(default)]
     bindings: Vec<Binding>,
     /// Most messages that the broker hands out before they are acknowledged, 1 to 65535. Default 100.

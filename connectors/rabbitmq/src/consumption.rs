@@ -1,7 +1,8 @@
 //! From the queue to the Dispatcher, one message after the other.
 //!
-//! In: deliveries. Out: an acknowledgement for each that has its receipt, a rejection for each that can never have one, in the order of the
-//! queue. While the server is overloaded nothing is taken, and the broker stops at `prefetch`. Refuses to know what a message says.
+//! In: deliveries. Out: an acknowledgement for each that has its receipt, a rejection for each that can never have one,
+//! in the order of the queue. While the server is overloaded nothing is taken, and the broker stops at `prefetch`.
+//! Refuses to know what a message says.
 
 use std::pin::pin;
 
@@ -141,7 +142,8 @@ impl Consumption {
         let mut told = pin!(latest.ack(BasicAckOptions { multiple: true }));
         loop {
             tokio::select! {
-                // First: it is on its way once it was asked for, and whatever follows, such as a goodbye, goes behind it.
+                // First: it is on its way once it was asked for, and whatever follows, such as a goodbye, goes behind
+                // it.
                 biased;
                 // When it fails, the channel is gone; the consumer hears of that as well, with the reason.
                 _ = &mut told => return,

@@ -1,7 +1,8 @@
 //! What goes wrong with a broker, as sentences.
 //!
-//! In: errors of the driver. Out: errors for people, who know queues and logins, not frames and promises. No text of the driver that
-//! could hold a credential gets through: the broker's own words, and those of the operating system, do not.
+//! In: errors of the driver. Out: errors for people, who know queues and logins, not frames and promises. No text of
+//! the driver that could hold a credential gets through: the broker's own words, and those of the operating system, do
+//! not.
 
 use lapin::{Error, ErrorKind};
 use turted_core::ConnectorError;

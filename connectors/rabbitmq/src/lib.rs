@@ -1,8 +1,8 @@
 //! Way in: events from RabbitMQ (AMQP 0-9-1) queues.
 //!
-//! In: the section `[connectors.<name>]` with `type = "rabbitmq"`, and the messages of one queue. Out: dispatches, in the order of the
-//! queue, and for each message an acknowledgement after its receipt, or a rejection for good.
-//! Refuses to know: reconnecting. It fails when the broker is gone, and the server runs it again.
+//! In: the section `[connectors.<name>]` with `type = "rabbitmq"`, and the messages of one queue. Out: dispatches, in
+//! the order of the queue, and for each message an acknowledgement after its receipt, or a rejection for good. Refuses
+//! to know: reconnecting. It fails when the broker is gone, and the server runs it again.
 //!
 //! ```toml
 //! [connectors.orders]
@@ -15,13 +15,13 @@
 //! envelope = { event = "ORDER:{routing_key.1}", users = "{header.x-user}" }
 //! ```
 //!
-//! * A message that can never be dispatched is rejected without requeue: the dead-letter exchange of the queue gets it, if there is one.
-//!   A broker that dies at that moment may lose it, but for a quorum queue with
-//!   `arguments = { x-dead-letter-strategy = "at-least-once", x-overflow = "reject-publish" }`.
+//! * A message that can never be dispatched is rejected without requeue: the dead-letter exchange of the queue gets it,
+//!   if there is one. A broker that dies at that moment may lose it, but for a quorum queue with `arguments = {
+//!   x-dead-letter-strategy = "at-least-once", x-overflow = "reject-publish" }`.
 //! * `message_id` is the idempotency key: a redelivered message is not dispatched twice.
-//! * A mapping may use `{routing_key}` and its words (`{routing_key.0}`), `{exchange}`, `{header.…}`, `{message_id}`, `{correlation_id}`,
-//!   `{app_id}`, `{user_id}`, `{type}`, `{content_type}`, `{content_encoding}`, `{reply_to}`, `{timestamp}` (seconds since 1970),
-//!   `{expiration}`, `{priority}`, `{redelivered}`.
+//! * A mapping may use `{routing_key}` and its words (`{routing_key.0}`), `{exchange}`, `{header.…}`, `{message_id}`,
+//!   `{correlation_id}`, `{app_id}`, `{user_id}`, `{type}`, `{content_type}`, `{content_encoding}`, `{reply_to}`,
+//!   `{timestamp}` (seconds since 1970), `{expiration}`, `{priority}`, `{redelivered}`.
 
 mod broker;
 mod config;

@@ -1,7 +1,7 @@
 //! The connection to the broker.
 //!
-//! In: a [`Broker`]. Out: a connection of the driver on a socket that is certain to be closed with the [`Link`]: the driver's thread waits for a
-//! peer that has vanished as long as the socket does. Refuses to know queues.
+//! In: a [`Broker`]. Out: a connection of the driver on a socket that is certain to be closed with the [`Link`]: the
+//! driver's thread waits for a peer that has vanished as long as the socket does. Refuses to know queues.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -103,7 +103,8 @@ impl Slot {
     }
 }
 
-/// Small frames are sent at once, and a peer that does not take what is sent is gone after the same time as one that says nothing.
+/// Small frames are sent at once, and a peer that does not take what is sent is gone after the same time as one that
+/// says nothing.
 fn prepare(socket: &Socket, silence: Option<Duration>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(60)))?;

@@ -1,7 +1,8 @@
 //! What has to exist at the broker before messages come.
 //!
-//! In: a checked section. Out: a queue that is declared or found, an exchange that is declared, and bindings between them. Each step can be
-//! repeated at every connection: nothing changes when it is there already. Refuses to know how a section is written.
+//! In: a checked section. Out: a queue that is declared or found, an exchange that is declared, and bindings between
+//! them. Each step can be repeated at every connection: nothing changes when it is there already. Refuses to know how a
+//! section is written.
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;

@@ -1,5 +1,5 @@
-//! The driver has a thread for each connection. In: peers that accept and say nothing. Out: no thread of a connection that was given up.
-//! Alone in its process, to count threads.
+//! The driver has a thread for each connection. In: peers that accept and say nothing. Out: no thread of a connection
+//! that was given up. Alone in its process, to count threads.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![cfg(target_os = "linux")]

@@ -1,7 +1,7 @@
 //! The acknowledging half of a reader of streams.
 //!
-//! In: entries that are done. Out: XACK, as many entries at once as there are, while the reading half goes on. It knows nothing of what was done
-//! with them.
+//! In: entries that are done. Out: XACK, as many entries at once as there are, while the reading half goes on. It knows
+//! nothing of what was done with them.
 
 use std::sync::Arc;
 

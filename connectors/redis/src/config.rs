@@ -24,8 +24,8 @@ const SEPARATORS: &[char] = &[':', '.'];
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedisConfig {
-    /// `redis://[user:password@]host[:port][/database]`, `rediss://…` for TLS, `redis+unix:///path?db=0` for a socket. `?protocol=resp3` asks for
-    /// the newer protocol.
+    /// `redis://[user:password@]host[:port][/database]`, `rediss://…` for TLS, `redis+unix:///path?db=0` for a socket.
+    /// `?protocol=resp3` asks for the newer protocol.
     url: String,
     /// Goes before that of the URL, and needs no escapes.
     username: Option<String>,
@@ -36,38 +36,43 @@ pub struct RedisConfig {
     /// Pub/Sub channels, at most once.
     #[serde(default)]
     channels: Vec<String>,
-    /// Pub/Sub patterns such as `chat.*`, at most once. A message that several subscriptions match comes once for each of them.
+    /// Pub/Sub patterns such as `chat.*`, at most once. A message that several subscriptions match comes once for each
+    /// of them.
     #[serde(default)]
     patterns: Vec<String>,
-    /// How much of Pub/Sub may wait while the server is overloaded; what does not fit is dropped and counted as `overflow`. Default 8 MiB.
+    /// How much of Pub/Sub may wait while the server is overloaded; what does not fit is dropped and counted as
+    /// `overflow`. Default 8 MiB.
     #[serde(default = "defaults::buffer", deserialize_with = "size::deserialize")]
     buffer: usize,
     /// Streams, at least once.
     #[serde(default)]
     streams: Vec<String>,
-    /// The consumer group, made when it is not there. Members of a group share its entries, so each server needs a group of its own to hear everything.
-    /// Default `turted`.
+    /// The consumer group, made when it is not there. Members of a group share its entries, so each server needs a
+    /// group of its own to hear everything. Default `turted`.
     group: Option<String>,
-    /// Who we are in the group. It must be the same after a restart, and another for each member of a group. Default `turted`.
+    /// Who we are in the group. It must be the same after a restart, and another for each member of a group. Default
+    /// `turted`.
     consumer: Option<String>,
     /// Where a group begins that is made: at `new` entries, or at the `beginning` of the stream. Default `new`.
     start: Option<Start>,
-    /// After how long an entry is taken over that another member of the group took and did not acknowledge. Default 30 s, at least 1 s.
+    /// After how long an entry is taken over that another member of the group took and did not acknowledge. Default 30
+    /// s, at least 1 s.
     #[serde(default = "defaults::claim_after", deserialize_with = "duration::deserialize")]
     claim_after: Duration,
-    /// The field of an entry that is its body. With a mapping, an entry without it is read as a JSON object of its fields. Default `body`.
+    /// The field of an entry that is its body. With a mapping, an entry without it is read as a JSON object of its
+    /// fields. Default `body`.
     body: Option<String>,
     /// How many entries are read at once from each stream, 1 to 10,000. Default 100.
     #[serde(default = "defaults::batch")]
     batch: usize,
-    /// A stream for entries that can never be dispatched, with the fields `turted.reason`, `turted.stream` and `turted.id`. Default none: they are
-    /// acknowledged, counted and gone.
+    /// A stream for entries that can never be dispatched, with the fields `turted.reason`, `turted.stream` and
+    /// `turted.id`. Default none: they are acknowledged, counted and gone.
     dead_letter: Option<String>,
     /// About how many dead letters are kept. Default 10,000.
     #[serde(default = "defaults::dead_letter_length")]
     dead_letter_length: usize,
-    /// How a message becomes a dispatch. Names: `{channel}`, `{pattern}`; of streams `{stream}`, `{id}`, `{field.…}`. Words of a channel or stream
-    /// stand between `:` or `.`.
+    /// How a message becomes a dispatch. Names: `{channel}`, `{pattern}`; of streams `{stream}`, `{id}`, `{field.…}`.
+    /// Words of a channel or stream stand between `:` or `.`.
     #[serde(default)]
     envelope: Envelope,
 }

@@ -1,6 +1,7 @@
 //! The entries of streams, as the server's answers hold them.
 //!
-//! In: answers to XREADGROUP and XAUTOCLAIM. Out: entries that the shared `envelope` can read. Nothing in an entry is trusted to be text.
+//! In: answers to XREADGROUP and XAUTOCLAIM. Out: entries that the shared `envelope` can read. Nothing in an entry is
+//! trusted to be text.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -136,7 +137,8 @@ pub struct Letter<'a> {
 }
 
 impl<'a> Letter<'a> {
-    /// `name` is the field that is the body. An entry without it is read as a JSON object of its fields, all of them texts.
+    /// `name` is the field that is the body. An entry without it is read as a JSON object of its fields, all of them
+    /// texts.
     pub fn new(entry: &'a Entry, fields: &'a [(Vec<u8>, Vec<u8>)], name: &str) -> Self {
         let body = match find(fields, name) {
             Some(value) => Cow::Borrowed(value),

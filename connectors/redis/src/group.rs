@@ -1,7 +1,8 @@
 //! The consumer group of a stream: made when it is not there.
 //!
-//! In: where a new group begins, and how far we have read if we have. Out: where the group stands. A group that is gone, because Redis lost its
-//! data or somebody removed it, is made anew where we stopped, so that nothing added since then is left out.
+//! In: where a new group begins, and how far we have read if we have. Out: where the group stands. A group that is
+//! gone, because Redis lost its data or somebody removed it, is made anew where we stopped, so that nothing added since
+//! then is left out.
 
 use std::collections::HashMap;
 

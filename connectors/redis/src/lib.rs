@@ -1,8 +1,9 @@
 //! Way in: events from Redis, through Pub/Sub (at most once) and through Streams (at least once).
 //!
-//! In: what is published on channels, and the entries of streams that a consumer group reads. Out: dispatches; for an entry also an
-//! acknowledgement, once there is a receipt. A connection that is lost ends the run with an error; whoever runs the connector starts it again, and
-//! it subscribes anew and goes on where the group stands. It refuses to know how a message becomes a dispatch: the shared `envelope` says so.
+//! In: what is published on channels, and the entries of streams that a consumer group reads. Out: dispatches; for an
+//! entry also an acknowledgement, once there is a receipt. A connection that is lost ends the run with an error;
+//! whoever runs the connector starts it again, and it subscribes anew and goes on where the group stands. It refuses to
+//! know how a message becomes a dispatch: the shared `envelope` says so.
 
 mod acknowledge;
 mod config;

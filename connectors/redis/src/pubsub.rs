@@ -1,8 +1,9 @@
 //! Pub/Sub: at most once.
 //!
-//! In: what is published while there is a subscription. Out: dispatches, in the order of the connection. What comes while the server is overloaded waits in a
-//! bounded buffer, and what does not fit is dropped and counted: the driver reads on by itself, so that holding back would only move the
-//! queue into the driver, which has no bound. It acknowledges nothing, as Pub/Sub has no acknowledgements.
+//! In: what is published while there is a subscription. Out: dispatches, in the order of the connection. What comes
+//! while the server is overloaded waits in a bounded buffer, and what does not fit is dropped and counted: the driver
+//! reads on by itself, so that holding back would only move the queue into the driver, which has no bound. It
+//! acknowledges nothing, as Pub/Sub has no acknowledgements.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -133,7 +134,8 @@ impl Waiting {
         }
     }
 
-    /// Keeps a message, or drops and counts it. Into an empty queue any message fits: its size is judged when it is taken.
+    /// Keeps a message, or drops and counts it. Into an empty queue any message fits: its size is judged when it is
+    /// taken.
     fn push(&mut self, heard: Heard, cx: &ConnectorContext) {
         let cost = heard.cost();
         if self.queue.is_empty() || self.bytes + cost <= self.most {

@@ -1,6 +1,7 @@
 //! One Redis server: where it is, and how to get a connection.
 //!
-//! In: the settings that say where and who. Out: connections, and errors as sentences without credentials. It knows no channel and no stream.
+//! In: the settings that say where and who. Out: connections, and errors as sentences without credentials. It knows no
+//! channel and no stream.
 
 use std::path::PathBuf;
 use std::time::Duration;

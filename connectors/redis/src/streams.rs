@@ -1,9 +1,10 @@
 //! Streams: at least once.
 //!
-//! In: the entries that a consumer group gives to us: first those that were given to us before a restart, then new ones; for some seconds also
-//! those that a lost connection is still given in our name, and from time to time those that another consumer took and did not acknowledge. Out:
-//! dispatches, and for each entry an acknowledgement, after its receipt. An entry that can never be dispatched is acknowledged too, once it lies in
-//! the stream for dead letters, if there is one. It never trims a stream that it reads: that is the producer's.
+//! In: the entries that a consumer group gives to us: first those that were given to us before a restart, then new
+//! ones; for some seconds also those that a lost connection is still given in our name, and from time to time those
+//! that another consumer took and did not acknowledge. Out: dispatches, and for each entry an acknowledgement, after
+//! its receipt. An entry that can never be dispatched is acknowledged too, once it lies in the stream for dead letters,
+//! if there is one. It never trims a stream that it reads: that is the producer's.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -25,7 +26,8 @@ use crate::server::Server;
 
 /// How long the server may keep a read waiting for entries.
 const BLOCK: Duration = Duration::from_secs(5);
-/// How long a lost connection may still be given entries, in our name, by a read that waits on it: [`BLOCK`], and what the server is late.
+/// How long a lost connection may still be given entries, in our name, by a read that waits on it: [`BLOCK`], and what
+/// the server is late.
 const ECHO: Duration = Duration::from_secs(6);
 /// How often such entries are looked for.
 const LOOK: Duration = Duration::from_millis(500);
@@ -152,7 +154,8 @@ impl Reading<'_> {
         }
     }
 
-    /// What was given to this consumer and is not acknowledged: by a run before this one, or on a connection that was lost.
+    /// What was given to this consumer and is not acknowledged: by a run before this one, or on a connection that was
+    /// lost.
     async fn own_pending(&mut self) -> Result<Next, ConnectorError> {
         // Afterwards nothing that this run has dispatched is pending.
         if self.flush().await == Next::Stop {

@@ -24,8 +24,8 @@ use crate::door::RestDoor;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RestConfig {
-    /// Every path that begins with this takes pushes. Begins and ends with a slash; with `answers = "php"` it need not end with one.
-    /// Default `/push/`.
+    /// Every path that begins with this takes pushes. Begins and ends with a slash; with `answers = "php"` it need not
+    /// end with one. Default `/push/`.
     pub path: String,
     /// Whose words backends expect: `turted` or `php`. Default `turted`.
     pub answers: Answers,

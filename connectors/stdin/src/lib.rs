@@ -1,8 +1,8 @@
 //! Way in: lines of the standard input.
 //!
-//! In: the section `[connectors.<name>]` with `type = "stdin"`, and lines, each of them a message. Out: dispatches. The end of the input
-//! ends the connector, not the server.
-//! Refuses to know: who writes the lines. Whoever may write to the standard input of a process may push.
+//! In: the section `[connectors.<name>]` with `type = "stdin"`, and lines, each of them a message. Out: dispatches. The
+//! end of the input ends the connector, not the server. Refuses to know: who writes the lines. Whoever may write to the
+//! standard input of a process may push.
 
 mod source;
 #[cfg(test)]
@@ -24,10 +24,11 @@ use crate::source::Source;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StdinConfig {
-    /// How a line becomes an event. Default `"turted"`; a mapping has `{body}`, the line as text, and `{json…}`, and its payload is
-    /// `{json}` by default.
+    /// How a line becomes an event. Default `"turted"`; a mapping has `{body}`, the line as text, and `{json…}`, and
+    /// its payload is `{json}` by default.
     pub envelope: Envelope,
-    /// Longest line in bytes, its end not counted. A longer one is refused as `too_large`; those after it are not. Default 64 KiB.
+    /// Longest line in bytes, its end not counted. A longer one is refused as `too_large`; those after it are not.
+    /// Default 64 KiB.
     #[serde(deserialize_with = "turted_core::units::size::deserialize")]
     pub max_line: usize,
 }

@@ -2,10 +2,11 @@
 //!
 //! In: blocking reads, on a thread of their own. Out: lines through a short queue. Refuses to know: what a line means.
 //!
-//! Nobody can call back a thread that waits inside `read(2)`. `tokio::io::stdin` reads on a thread of the runtime's pool, and a runtime
-//! waits for those when it ends: the server would not stop before somebody pressed Enter. So this thread belongs to no runtime and
-//! is never joined; it ends with the input, or with the process. It may have read a little more than was taken, hence it is started once
-//! per process and what it has read stays in the [`Source`], for the next attempt.
+//! Nobody can call back a thread that waits inside `read(2)`. `tokio::io::stdin` reads on a thread of the runtime's
+//! pool, and a runtime waits for those when it ends: the server would not stop before somebody pressed Enter. So this
+//! thread belongs to no runtime and is never joined; it ends with the input, or with the process. It may have read a
+//! little more than was taken, hence it is started once per process and what it has read stays in the [`Source`], for
+//! the next attempt.
 
 use std::io::{ErrorKind, Read};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

@@ -1,7 +1,7 @@
 //! Stories about lines that come in through a pipe, as those of the standard input do.
 //!
-//! In: bytes written to the pipe. Out: what was dispatched and counted. Refuses to know: the process' own standard input, which a test
-//! shares with others; `tests/integration/stdin.rs` of the server has that.
+//! In: bytes written to the pipe. Out: what was dispatched and counted. Refuses to know: the process' own standard
+//! input, which a test shares with others; `tests/integration/stdin.rs` of the server has that.
 
 use std::io::{PipeWriter, Write};
 

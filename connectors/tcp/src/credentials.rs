@@ -1,7 +1,7 @@
 //! The first line of a stranger.
 //!
-//! In: a line. Out: credentials for the backends' authenticator, which decides. Refuses to know what makes them good; nothing in here
-//! reaches an answer or a log.
+//! In: a line. Out: credentials for the backends' authenticator, which decides. Refuses to know what makes them good;
+//! nothing in here reaches an answer or a log.
 
 use serde_json::Value;
 use turted_core::{Authenticator, Credentials, Denied};

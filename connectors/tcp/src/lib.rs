@@ -1,9 +1,10 @@
 //! Way in: lines over TCP, one message each; `nc` is a client.
 //!
-//! In: the section `[connectors.<name>]` with `type = "tcp"`, and peers that connect. Out: dispatches, in the order of each peer, and
-//! answers where they are wanted. Strangers, those that come in through an address which is more than loopback, prove themselves in their
-//! first line: `Bearer <token>`, or the JSON that a push has in `auth`, such as `{"password":"…"}`.
-//! Refuses to know: what makes credentials good, and TLS; where the way is not trusted, put a tunnel before it.
+//! In: the section `[connectors.<name>]` with `type = "tcp"`, and peers that connect. Out: dispatches, in the order of
+//! each peer, and answers where they are wanted. Strangers, those that come in through an address which is more than
+//! loopback, prove themselves in their first line: `Bearer <token>`, or the JSON that a push has in `auth`, such as
+//! `{"password":"…"}`. Refuses to know: what makes credentials good, and TLS; where the way is not trusted, put a
+//! tunnel before it.
 
 mod credentials;
 mod peer;
@@ -43,11 +44,12 @@ const EXHAUSTED: Duration = Duration::from_secs(1);
 pub struct TcpConfig {
     /// Where to listen, e.g. `127.0.0.1:7118` or `[::1]:7118`. Required. Anything but loopback asks for credentials.
     pub address: SocketAddr,
-    /// How a line becomes an event. Default `"turted"`; a mapping has `{peer}`, the IP address of the sender, `{body}`, the line as text,
-    /// and `{json…}`, and its payload is `{json}` by default.
+    /// How a line becomes an event. Default `"turted"`; a mapping has `{peer}`, the IP address of the sender, `{body}`,
+    /// the line as text, and `{json…}`, and its payload is `{json}` by default.
     #[serde(default)]
     pub envelope: Envelope,
-    /// Longest line in bytes, its end not counted. A longer one is refused as `too_large`; those after it are not. Default 64 KiB.
+    /// Longest line in bytes, its end not counted. A longer one is refused as `too_large`; those after it are not.
+    /// Default 64 KiB.
     #[serde(default = "max_line", deserialize_with = "units::size::deserialize")]
     pub max_line: usize,
     /// Most connections at the same time; one more is told so and closed. Default 100.

@@ -1,7 +1,7 @@
 //! One connection.
 //!
-//! In: bytes of a peer. Out: messages, one after the other, and what the peer is told. Whatever it sends or keeps back, it can use up no
-//! more than a line of memory and its own place.
+//! In: bytes of a peer. Out: messages, one after the other, and what the peer is told. Whatever it sends or keeps back,
+//! it can use up no more than a line of memory and its own place.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -102,8 +102,8 @@ impl Peer {
         let mut is_first = !self.rules.guarded;
         loop {
             let line = self.line(cx, self.rules.idle).await?;
-            // CWE-352: a web page may make a browser on this machine POST lines to a loopback address; it cannot do so without
-            // a head, and what follows the head must not be looked at.
+            // CWE-352: a web page may make a browser on this machine POST lines to a loopback address; it cannot do so
+            // without a head, and what follows the head must not be looked at.
             if std::mem::take(&mut is_first) && is_http(&line.bytes) {
                 let why = "this is no HTTP server; send a message per line, and nothing before the first";
                 return Err(refused(cx, Refusal::new("http", why)));

@@ -1,7 +1,7 @@
 //! The key `envelope` of a connector's section.
 //!
-//! In: `"turted"` or a table. Out: an [`Envelope`], whose templates are well formed; whether the source has what they name is seen when a
-//! [`Recipe`](super::Recipe) is made of it.
+//! In: `"turted"` or a table. Out: an [`Envelope`], whose templates are well formed; whether the source has what they
+//! name is seen when a [`Recipe`](super::Recipe) is made of it.
 
 use std::fmt;
 
@@ -14,7 +14,8 @@ use super::Template;
 /// How the messages of a source become dispatches.
 #[derive(Debug, Clone, Default)]
 pub enum Envelope {
-    /// The body is a push, `{"event", "targets", "payload", …}`, or a list of them; `auth` is not looked at. The default.
+    /// The body is a push, `{"event", "targets", "payload", …}`, or a list of them; `auth` is not looked at. The
+    /// default.
     #[default]
     Turted,
     /// Each member of the dispatch is a template.

@@ -13,14 +13,16 @@
 //! id = "{json.id}"                                        # idempotency key; default the message's own id
 //! ```
 //!
-//! * `{name}` is what the source offers under that name ([`Vocabulary`]); `{body}` is the body as text, `{json}` the body
-//!   as JSON, `{json.user.id}` a member of it, `{json.list.0}` an element. `{{` and `}}` are braces.
-//! * `{name|default}` gives the default when the message lacks the name, `{name|}` an empty text. JSON `null` is a lack.
-//! * What a message lacks, without a default, refuses it; only `id` and the members of an object in `payload` are left out instead.
-//! * A user or channel that comes out empty is left out; a text that is one `{json…}` which holds a list gives one for each element.
-//!   Nobody left to tell is a refusal.
-//! * In `payload` a text that is one `{json…}` keeps its JSON byte for byte, and so does one that is a single name whose text is JSON;
-//!   other texts become strings; numbers, booleans, lists and tables stand for themselves.
+//! * `{name}` is what the source offers under that name ([`Vocabulary`]); `{body}` is the body as text, `{json}` the
+//!   body as JSON, `{json.user.id}` a member of it, `{json.list.0}` an element. `{{` and `}}` are braces.
+//! * `{name|default}` gives the default when the message lacks the name, `{name|}` an empty text. JSON `null` is a
+//!   lack.
+//! * What a message lacks, without a default, refuses it; only `id` and the members of an object in `payload` are left
+//!   out instead.
+//! * A user or channel that comes out empty is left out; a text that is one `{json…}` which holds a list gives one for
+//!   each element. Nobody left to tell is a refusal.
+//! * In `payload` a text that is one `{json…}` keeps its JSON byte for byte, and so does one that is a single name
+//!   whose text is JSON; other texts become strings; numbers, booleans, lists and tables stand for themselves.
 //!
 //! It knows no source by name, and does no I/O.
 

@@ -1,6 +1,7 @@
 //! The payload of a mapping.
 //!
-//! In: what the configuration says under `payload`. Out: for each message a JSON text. JSON of the message is copied byte for byte.
+//! In: what the configuration says under `payload`. Out: for each message a JSON text. JSON of the message is copied
+//! byte for byte.
 
 use serde_json::Value;
 

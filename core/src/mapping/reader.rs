@@ -1,6 +1,7 @@
 //! Looks into one message.
 //!
-//! In: a message and a lookup. Out: text, or JSON byte for byte. The body is checked as JSON at most once, and never built into a tree.
+//! In: a message and a lookup. Out: text, or JSON byte for byte. The body is checked as JSON at most once, and never
+//! built into a tree.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;

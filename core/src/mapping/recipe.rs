@@ -1,6 +1,7 @@
 //! From a message to dispatches.
 //!
-//! In: an [`Envelope`] and a [`Vocabulary`] once, then messages. Out: for each its dispatches, in order, or why there is none.
+//! In: an [`Envelope`] and a [`Vocabulary`] once, then messages. Out: for each its dispatches, in order, or why there
+//! is none.
 
 use std::sync::Arc;
 
@@ -55,8 +56,8 @@ impl Recipe {
         }
     }
 
-    /// The dispatches of a message that came in through the connector `name`. Each has an idempotency key when the message
-    /// has an id.
+    /// The dispatches of a message that came in through the connector `name`. Each has an idempotency key when the
+    /// message has an id.
     ///
     /// # Errors
     /// Why the message can never be dispatched. In a list of pushes, one that is wrong refuses the list.

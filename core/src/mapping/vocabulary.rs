@@ -1,6 +1,7 @@
 //! What a source offers to a mapping.
 //!
-//! In: names, from a connector; a name in braces, from a template. Out: how to look it up, or a sentence with the names there are.
+//! In: names, from a connector; a name in braces, from a template. Out: how to look it up, or a sentence with the names
+//! there are.
 
 /// The names that templates of a source may use, besides `body` and `json…`, which every source has.
 #[derive(Debug, Clone, Default)]

@@ -1,8 +1,9 @@
 //! What the tests of a connector stand on. Feature `testkit`.
 //!
-//! In: a [`Subject`], which puts messages into the source of a connector. Out: [`every_connector`], the suite that each connector passes, and
-//! its parts for stories of one's own: a [`Recorder`] in place of the server, and a [`Run`], a connector that works.
-//! It takes the place of the server; restarting a connector that failed or panicked is the server's and is tested there.
+//! In: a [`Subject`], which puts messages into the source of a connector. Out: [`every_connector`], the suite that each
+//! connector passes, and its parts for stories of one's own: a [`Recorder`] in place of the server, and a [`Run`], a
+//! connector that works. It takes the place of the server; restarting a connector that failed or panicked is the
+//! server's and is tested there.
 
 mod recorder;
 mod run;

@@ -1,7 +1,7 @@
 //! A stand-in for the Dispatcher.
 //!
-//! In: dispatches. Out: receipts, or what the test wants it to say; and the dispatches, for the test to look at. It knows idempotency keys
-//! as the Dispatcher does.
+//! In: dispatches. Out: receipts, or what the test wants it to say; and the dispatches, for the test to look at. It
+//! knows idempotency keys as the Dispatcher does.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

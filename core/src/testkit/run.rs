@@ -16,7 +16,8 @@ use crate::limits::Limits;
 use crate::report::{ConnectorState, Report};
 use crate::shutdown::{Shutdown, Trigger};
 
-/// The password that the backends' authenticator of the testkit takes, as `{"password": …}`, a string, or a bearer token.
+/// The password that the backends' authenticator of the testkit takes, as `{"password": …}`, a string, or a bearer
+/// token.
 pub const PASSWORD: &str = "let me in";
 
 /// One run of a connector, until it is stopped or dropped.

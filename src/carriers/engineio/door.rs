@@ -1,7 +1,8 @@
 //! The door for Engine.IO clients, which Socket.IO is carried by.
 //!
-//! In: every request at the path of a service. Out: sessions, their packets, and sockets that take over. Errors have the codes and words of the
-//! reference server, since clients show them; who may come in is decided as for everybody else.
+//! In: every request at the path of a service. Out: sessions, their packets, and sockets that take over. Errors have
+//! the codes and words of the reference server, since clients show them; who may come in is decided as for everybody
+//! else.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};

@@ -1,7 +1,7 @@
 //! Polling through script tags and forms, for browsers without cross-origin requests.
 //!
-//! In: a payload that is to go out; the form of a POST. Out: the script that hands the payload over; the payload in the form.
-//! It refuses to know what a payload says. Such a client takes no octets:
+//! In: a payload that is to go out; the form of a POST. Out: the script that hands the payload over; the payload in the
+//! form. It refuses to know what a payload says. Such a client takes no octets:
 //! [`Speaker::base64`](super::packet::Speaker::base64) is true for it.
 
 use bytes::Bytes;

@@ -1,13 +1,13 @@
 //! Text beyond ASCII for clients that take no octet streams, among them engine.io-client 1.x.
 //!
-//! In: the text of one packet. Out: the same text as such a client writes or reads it. Protocol 1.x encodes text as UTF-8
-//! before it puts it into a text payload, where it is encoded once more, and expects the same of the server; nothing in the
-//! handshake tells it from 3.x, which encodes once. It refuses to know how packets are put together.
+//! In: the text of one packet. Out: the same text as such a client writes or reads it. Protocol 1.x encodes text as
+//! UTF-8 before it puts it into a text payload, where it is encoded once more, and expects the same of the server;
+//! nothing in the handshake tells it from 3.x, which encodes once. It refuses to know how packets are put together.
 
 use serde_json::value::RawValue;
 
-/// Takes one of two encodings away. `None` when the text was encoded once: a character above U+00FF, nothing beyond ASCII,
-/// or bytes that are not UTF-8.
+/// Takes one of two encodings away. `None` when the text was encoded once: a character above U+00FF, nothing beyond
+/// ASCII, or bytes that are not UTF-8.
 pub fn undo(text: &str) -> Option<String> {
     if text.is_ascii() {
         return None;

@@ -1,7 +1,8 @@
 //! Engine.IO, protocols 3 and 4: sessions over polling and WebSocket, and the change from one to the other.
 //!
-//! In: requests whose clients may come in. Out: connections, and answers that carry their packets. Packets wait in the outbox as WebSocket frames,
-//! so that a change of the wire changes nothing in it; polls take them out of these. It knows no dialect.
+//! In: requests whose clients may come in. Out: connections, and answers that carry their packets. Packets wait in the
+//! outbox as WebSocket frames, so that a change of the wire changes nothing in it; polls take them out of these. It
+//! knows no dialect.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +38,8 @@ pub struct EngineIoOptions {
     pub ping_interval: Duration,
     /// How long an answer to a ping may take. Default 20 s.
     pub ping_timeout: Duration,
-    /// Largest message. Clients of protocol 4 keep to it in the bodies of their requests as well. Default 1,000,000 bytes.
+    /// Largest message. Clients of protocol 4 keep to it in the bodies of their requests as well. Default 1,000,000
+    /// bytes.
     pub max_payload: usize,
     /// How long a client may take to say that it wants events; `None` when it need not say so. Default none.
     pub connect_timeout: Option<Duration>,
@@ -198,7 +200,8 @@ pub fn packets(incoming: Incoming, version: Eio) -> impl Stream<Item = Inbound> 
     incoming.map(move |message| match translate(message) {
         Inbound::Text(text) => Packet::from_text(text, version).map_or(BROKEN, |packet| inbound(packet, version)),
         Inbound::Binary(data) => Packet::from_binary(data, version).map_or(BROKEN, |packet| inbound(packet, version)),
-        // Clients close their socket when they only change it or simulate a failure: goodbyes are packets of the protocol above.
+        // Clients close their socket when they only change it or simulate a failure: goodbyes are packets of the
+        // protocol above.
         Inbound::Close(_) => GONE,
         other => other,
     })

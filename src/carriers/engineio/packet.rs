@@ -1,7 +1,7 @@
 //! One Engine.IO packet, of protocol 3 or 4.
 //!
-//! In: a WebSocket message or one item of a polling payload; a record that is to go out. Out: a [`Packet`], or which rule
-//! was broken; a WebSocket message. It refuses to know sessions, timers, and what the data of a message says.
+//! In: a WebSocket message or one item of a polling payload; a record that is to go out. Out: a [`Packet`], or which
+//! rule was broken; a WebSocket message. It refuses to know sessions, timers, and what the data of a message says.
 
 use std::borrow::Cow;
 
@@ -156,8 +156,8 @@ impl<'a> Packet<'a> {
         Ok(Self::Text { kind, data })
     }
 
-    /// Reads a binary message of a WebSocket, or a binary item of an octet stream. Protocol 3 begins it with the number of
-    /// the type, as a byte.
+    /// Reads a binary message of a WebSocket, or a binary item of an octet stream. Protocol 3 begins it with the number
+    /// of the type, as a byte.
     ///
     /// # Errors
     /// Only of version 3: when that byte is missing or not the one of a message.

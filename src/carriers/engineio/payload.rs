@@ -1,8 +1,8 @@
 //! The bodies of polling: several packets in one request or response, of protocol 3 or 4.
 //!
-//! In: the body of a POST with its content type; records for the answer to a GET. Out: packets, or which rule was broken; a
-//! body with its content type. It refuses to know requests, sessions, and how large a body may be: whoever reads it has
-//! bounded it. Protocol 3 is written out in `payload_v3`, the wrapping for script tags in `jsonp`.
+//! In: the body of a POST with its content type; records for the answer to a GET. Out: packets, or which rule was
+//! broken; a body with its content type. It refuses to know requests, sessions, and how large a body may be: whoever
+//! reads it has bounded it. Protocol 3 is written out in `payload_v3`, the wrapping for script tags in `jsonp`.
 
 use bytes::Bytes;
 

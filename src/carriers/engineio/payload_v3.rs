@@ -1,8 +1,8 @@
 //! The two formats of polling bodies in Engine.IO 3.
 //!
-//! In: a body, or records one by one. Out: packets, or which rule was broken; bytes. Text is
-//! `<length in UTF-16 units>:<packet>`; octets are a mark (0 text, 1 binary), the length in bytes as one byte per decimal
-//! digit, 0xff, and the packet. It refuses to know which of them is to be used.
+//! In: a body, or records one by one. Out: packets, or which rule was broken; bytes. Text is `<length in UTF-16
+//! units>:<packet>`; octets are a mark (0 text, 1 binary), the length in bytes as one byte per decimal digit, 0xff, and
+//! the packet. It refuses to know which of them is to be used.
 
 use bytes::Bytes;
 
@@ -16,8 +16,8 @@ const TEXT: u8 = 0;
 const BINARY: u8 = 1;
 const END_OF_LENGTH: u8 = 0xff;
 
-/// Reads the text format. Second encodings are taken away where they are found, unless the client is known to encode once or takes octets
-/// (then it would have sent octets).
+/// Reads the text format. Second encodings are taken away where they are found, unless the client is known to encode
+/// once or takes octets (then it would have sent octets).
 pub fn decode_text(mut rest: &str, speaker: Speaker) -> Result<Post<'_>, PayloadError> {
     let mut packets = Vec::new();
     let mut encoding = if speaker.base64 {

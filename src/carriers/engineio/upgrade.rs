@@ -1,7 +1,7 @@
 //! A WebSocket that takes over from polling, on whichever worker it arrives.
 //!
-//! In: the messages of the socket, and a connection. Out: a voice that the socket writes. First the socket is tried out while polling goes on; then the
-//! connection moves to it, or the socket is closed.
+//! In: the messages of the socket, and a connection. Out: a voice that the socket writes. First the socket is tried out
+//! while polling goes on; then the connection moves to it, or the socket is closed.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! The door for SockJS clients.
 //!
-//! In: every request below the path of a service. Out: pages about the service, sessions, and the responses that carry them. Methods, caches and
-//! cookies are as the protocol's suite wants them; who may come in is decided as for everybody else.
+//! In: every request below the path of a service. Out: pages about the service, sessions, and the responses that carry
+//! them. Methods, caches and cookies are as the protocol's suite wants them; who may come in is decided as for
+//! everybody else.
 
 use std::sync::Arc;
 

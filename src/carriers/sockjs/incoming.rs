@@ -1,6 +1,7 @@
 //! What SockJS clients send: a JSON array of messages, or one message.
 //!
-//! In: bytes of a frame or a body. Out: messages. Half of a surrogate pair is legal in the JSON of browsers and no text: it is replaced.
+//! In: bytes of a frame or a body. Out: messages. Half of a surrogate pair is legal in the JSON of browsers and no
+//! text: it is replaced.
 
 use serde_json::value::RawValue;
 

@@ -1,7 +1,8 @@
 //! SockJS, protocol 0.3.3 as of its suite: sessions over WebSocket, streaming and polling.
 //!
-//! In: requests whose clients may come in. Out: connections, and responses that carry their frames. Messages wait in the outbox as WebSocket
-//! frames that hold SockJS frames; a response takes them out of these and wraps them in its own way. It knows no dialect.
+//! In: requests whose clients may come in. Out: connections, and responses that carry their frames. Messages wait in
+//! the outbox as WebSocket frames that hold SockJS frames; a response takes them out of these and wraps them in its own
+//! way. It knows no dialect.
 
 use std::sync::Arc;
 use std::time::Duration;

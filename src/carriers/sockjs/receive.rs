@@ -1,7 +1,7 @@
 //! The responses that carry a session's frames to its client.
 //!
-//! In: a reader of the session. Out: one frame, or a stream of frames up to a limit, each in a chunk of its own. A response that breaks off ends
-//! its session: what was written may be lost, and SockJS has no way to ask again.
+//! In: a reader of the session. Out: one frame, or a stream of frames up to a limit, each in a chunk of its own. A
+//! response that breaks off ends its session: what was written may be lost, and SockJS has no way to ask again.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

@@ -1,7 +1,8 @@
 //! Refuses a frame by its length before it is collected.
 //!
-//! In: the bytes that a client sends after the handshake. Out: the same bytes, or an overflow as soon as a header claims more than is
-//! allowed. The parser behind it looks at the length only when the whole frame is in memory (CWE-770).
+//! In: the bytes that a client sends after the handshake. Out: the same bytes, or an overflow as soon as a header
+//! claims more than is allowed. The parser behind it looks at the length only when the whole frame is in memory
+//! (CWE-770).
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,8 +1,8 @@
 //! The messages in what a client sends.
 //!
-//! In: the bytes after the handshake. Out: whole messages in the words of `actix-ws`, or which rule was broken. Frames are
-//! parsed by the codec that `actix-ws` uses; its own stream exists only together with a channel for answers, 2 KiB per
-//! client, and here answers take the lane.
+//! In: the bytes after the handshake. Out: whole messages in the words of `actix-ws`, or which rule was broken. Frames
+//! are parsed by the codec that `actix-ws` uses; its own stream exists only together with a channel for answers, 2 KiB
+//! per client, and here answers take the lane.
 
 use std::io;
 use std::mem;

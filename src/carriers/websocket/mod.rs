@@ -1,8 +1,8 @@
 //! WebSocket, RFC 6455.
 //!
-//! In: an upgrade request whose client may come in. Out: the 101 response, with a connection behind it. The handshake and
-//! the words of the inbound half are `actix-ws`; everything outbound comes from the voice, so that answers and events keep
-//! their order.
+//! In: an upgrade request whose client may come in. Out: the 101 response, with a connection behind it. The handshake
+//! and the words of the inbound half are `actix-ws`; everything outbound comes from the voice, so that answers and
+//! events keep their order.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -66,8 +66,8 @@ pub fn mount(protocol: Arc<dyn Protocol>, mounts: &mut Mounts) -> Mount {
 /// What a client sends, after the handshake.
 pub type Incoming = Messages<Guard<web::Payload>>;
 
-/// Answers the handshake and starts the connection, which hears what `inbound` makes of the client's messages. `held` lives as long
-/// as the socket.
+/// Answers the handshake and starts the connection, which hears what `inbound` makes of the client's messages. `held`
+/// lives as long as the socket.
 ///
 /// # Errors
 /// The handshake's own refusals (RFC 6455 section 4.2.2).

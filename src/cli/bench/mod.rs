@@ -4,8 +4,8 @@
 //! and measured publishes go out, every delivery is checked. The same run measures turted's peers, Nchan and Socket.IO.
 //! Nothing here uses the server's own code: the benchmark sees what a client sees.
 //!
-//! `peer` (what a kind of server wants) → `subscriber` (reads) → `tally` (counts) ← `drive` (paces) → `publisher` (pushes);
-//! `stamp` marks the payloads, `process` reads the server's costs, `report` tells.
+//! `peer` (what a kind of server wants) → `subscriber` (reads) → `tally` (counts) ← `drive` (paces) → `publisher`
+//! (pushes); `stamp` marks the payloads, `process` reads the server's costs, `report` tells.
 
 mod drive;
 mod peer;

@@ -89,7 +89,8 @@ impl Subscription {
     }
 }
 
-/// The local address of subscriber `index`, where one address has too few ports for all: on loopback every 127.0.0.x is ours.
+/// The local address of subscriber `index`, where one address has too few ports for all: on loopback every 127.0.0.x is
+/// ours.
 fn source_address(server: IpAddr, index: usize) -> Option<IpAddr> {
     let address = u8::try_from(index / PER_ADDRESS).ok()?;
     let usable = server.is_ipv4() && server.is_loopback() && address > 0;

@@ -100,7 +100,8 @@ impl Tally {
         dispatch.settle_one();
     }
 
-    /// Enters that a subscriber's connection ended before the run did. What it has not received is lost; nobody waits for it.
+    /// Enters that a subscriber's connection ended before the run did. What it has not received is lost; nobody waits
+    /// for it.
     pub fn leave(&self, seen: &Seen, reason: String) {
         self.disconnected.set(self.disconnected.get() + 1);
         self.first_goodbye.borrow_mut().get_or_insert(reason);
@@ -136,7 +137,8 @@ impl Tally {
         self.doubled.get()
     }
 
-    /// Deliveries that reached a subscriber in another order than the one in which the dispatches first appeared anywhere.
+    /// Deliveries that reached a subscriber in another order than the one in which the dispatches first appeared
+    /// anywhere.
     ///
     /// Publishers push concurrently, so the server chooses the order; but it must choose the same for all.
     pub fn misordered(&self) -> u64 {

@@ -1,7 +1,8 @@
 //! What HTTP requests want of a connection that has no socket for it.
 //!
-//! In: messages, and requests for what there is to say, from any worker. Out: an answer, once, through the sender that came with the request.
-//! Messages have their turn like those of a socket. How an answer is written is the carrier's business.
+//! In: messages, and requests for what there is to say, from any worker. Out: an answer, once, through the sender that
+//! came with the request. Messages have their turn like those of a socket. How an answer is written is the carrier's
+//! business.
 
 use std::future::Future;
 use std::pin::{Pin, pin};

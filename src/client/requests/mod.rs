@@ -1,7 +1,7 @@
 //! A client without a socket of its own: its requests, from whichever worker they come to, and its one connection.
 //!
-//! In: requests that say something or want to know what there is. Out: messages to the connection's actor, and its answers. How an
-//! answer is written is the carrier's business.
+//! In: requests that say something or want to know what there is. Out: messages to the connection's actor, and its
+//! answers. How an answer is written is the carrier's business.
 
 pub mod collect;
 pub mod moving;

@@ -1,8 +1,8 @@
 //! A connection goes over to a socket, and to the worker where that socket is.
 //!
-//! In: a lane that waits there. Out: the client, whole, for the actor that goes on with it. The Dispatcher sends what is new to the new lane at
-//! once; it waits there until what was left in the old one has been put before it. From then on nothing distinguishes the connection from one
-//! that began with a socket.
+//! In: a lane that waits there. Out: the client, whole, for the actor that goes on with it. The Dispatcher sends what
+//! is new to the new lane at once; it waits there until what was left in the old one has been put before it. From then
+//! on nothing distinguishes the connection from one that began with a socket.
 
 use std::rc::Rc;
 use std::sync::Arc;

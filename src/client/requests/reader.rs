@@ -1,6 +1,7 @@
 //! A request that reads a connection, from whichever worker it came to.
 //!
-//! In: the address of a connection. Out: what it has to say, one answer after the other. When the request breaks off, the connection is told.
+//! In: the address of a connection. Out: what it has to say, one answer after the other. When the request breaks off,
+//! the connection is told.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,7 +78,8 @@ impl Reader {
         }
     }
 
-    /// What there is, or comes within this time. Nothing is lost when the time runs out in the moment in which something comes.
+    /// What there is, or comes within this time. Nothing is lost when the time runs out in the moment in which
+    /// something comes.
     pub async fn read(&self, after: Option<Arc<str>>, within: Duration) -> Reading {
         let (answer, mut collected) = oneshot::channel();
         let collect = Collect {

@@ -1,6 +1,7 @@
 //! Who takes what waits for a client that has no socket for it.
 //!
-//! In: readers that come and go, sockets that are tried out. Out: who may read now. A plain value; it knows neither frames nor requests.
+//! In: readers that come and go, sockets that are tried out. Out: who may read now. A plain value; it knows neither
+//! frames nor requests.
 //!
 //! ```text
 //!              come                        probe
@@ -11,7 +12,8 @@
 //!              abandon: as before the probe              Moved
 //! ```
 //!
-//! Readers come and leave while a socket is probed, too, only that none of them waits for long. From every state a socket may take over.
+//! Readers come and leave while a socket is probed, too, only that none of them waits for long. From every state a
+//! socket may take over.
 
 use super::rules::Second;
 

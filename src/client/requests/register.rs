@@ -1,7 +1,7 @@
 //! Connections that HTTP requests look for, whichever worker a request comes to.
 //!
-//! In: connections without a socket of their own for all that the client says. Out: their address, for whoever knows how it is called. It does
-//! not know what is said.
+//! In: connections without a socket of their own for all that the client says. Out: their address, for whoever knows
+//! how it is called. It does not know what is said.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU8;
@@ -82,8 +82,8 @@ impl Register {
         }
     }
 
-    /// The connection of this name, for whoever knows its secret; with `None` only one that has none, and with a secret only one
-    /// that has it.
+    /// The connection of this name, for whoever knows its secret; with `None` only one that has none, and with a secret
+    /// only one that has it.
     ///
     /// # Errors
     /// [`NotFound`].

@@ -1,6 +1,7 @@
 //! How the clients of a transport behave, and what is made of it.
 //!
-//! In: what a transport's specification says. Out: plain values that a connection looks up. They know no transport by name.
+//! In: what a transport's specification says. Out: plain values that a connection looks up. They know no transport by
+//! name.
 
 use std::time::Duration;
 
@@ -28,7 +29,8 @@ pub struct Rules {
 /// When events begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// With the first command, and after this time in any case: until then the client may continue an earlier connection.
+    /// With the first command, and after this time in any case: until then the client may continue an earlier
+    /// connection.
     Grace(Duration),
     /// When the conversation says so; a client that takes longer than this is ended.
     WhenSaid(Duration),

@@ -1,6 +1,7 @@
 //! What clients of the native protocol over plain HTTP have in common: commands to their connection.
 //!
-//! In: requests that know the secret of a connection. Out: the protocol's answers as JSON. It does not know how events reach the client.
+//! In: requests that know the secret of a connection. Out: the protocol's answers as JSON. It does not know how events
+//! reach the client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,8 +124,8 @@ pub async fn goodbye(
     left.await.unwrap_or_else(|refused: Refused| refuse(&request, refused))
 }
 
-/// A page that goes closes its stream and says goodbye at the same moment: the stream may have been missed first. True when the connection
-/// was waited for.
+/// A page that goes closes its stream and says goodbye at the same moment: the stream may have been missed first. True
+/// when the connection was waited for.
 async fn forget(worker: &Worker, secret: Option<Arc<str>>) -> bool {
     let Some(secret) = secret else {
         return false;

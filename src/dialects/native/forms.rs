@@ -1,7 +1,7 @@
 //! The two forms of an event stream.
 //!
-//! In: messages of a protocol, and events. Out: *named* events for plain `EventSource` users, and *native* ones, in which every message of the
-//! protocol is the data of an unnamed event, for clients that speak the protocol.
+//! In: messages of a protocol, and events. Out: *named* events for plain `EventSource` users, and *native* ones, in
+//! which every message of the protocol is the data of an unnamed event, for clients that speak the protocol.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use turted_core::{Delivery, EncodeEvent, Ending, Protocol};
 use crate::carriers::event_stream::{event, field};
 use crate::client::Framing;
 
-/// Types that an `EventSource` fires by itself, or that are the server's own: an event of such a name travels as `turted:event`.
+/// Types that an `EventSource` fires by itself, or that are the server's own: an event of such a name travels as
+/// `turted:event`.
 const RESERVED: [&str; 3] = ["open", "error", "message"];
 const OWN: &str = "turted:";
 

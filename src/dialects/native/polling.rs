@@ -1,7 +1,8 @@
 //! Long-polling.
 //!
-//! In: a request whose client may come in; then polls, each a request. Out: a connection, and for each poll a JSON array of the
-//! protocol's messages. Between two polls messages wait in the outbox, as WebSocket frames: a form in which they can be told apart.
+//! In: a request whose client may come in; then polls, each a request. Out: a connection, and for each poll a JSON
+//! array of the protocol's messages. Between two polls messages wait in the outbox, as WebSocket frames: a form in
+//! which they can be told apart.
 
 use std::rc::Rc;
 
@@ -12,8 +13,8 @@ use crate::carriers::{Mount, nothing};
 use crate::client::requests::collect::settled;
 use crate::client::{Newcomer, Worker};
 
-/// Starts a connection without a wire, and waits until it has what it asks for before anybody speaks. `held` lives as long as the
-/// connection.
+/// Starts a connection without a wire, and waits until it has what it asks for before anybody speaks. `held` lives as
+/// long as the connection.
 pub async fn open(mount: &Mount, worker: &Rc<Worker>, newcomer: Newcomer, held: impl Sized + 'static) {
     let (voice, connection) = mount.connect(worker, newcomer, nothing(held));
     // The answer to this request is the welcome.

@@ -1,7 +1,7 @@
 //! Long-polling, for clients behind proxies that let nothing else through.
 //!
-//! In: `POST /poll` opens, `GET /poll/<connection>?after=<id>` waits for messages, `POST` there sends a command, `DELETE` ends it. Out: JSON.
-//! The id of the last event that the client saw makes up for a poll whose answer was lost.
+//! In: `POST /poll` opens, `GET /poll/<connection>?after=<id>` waits for messages, `POST` there sends a command,
+//! `DELETE` ends it. Out: JSON. The id of the last event that the client saw makes up for a poll whose answer was lost.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! Events over plain HTTP, as server-sent events.
 //!
-//! In: `GET /events?channel=…` and, for what the client has to say, `POST /events/<connection>`. Out: a stream that begins with the
-//! connection's id and secret; answers to commands.
+//! In: `GET /events?channel=…` and, for what the client has to say, `POST /events/<connection>`. Out: a stream that
+//! begins with the connection's id and secret; answers to commands.
 //!
-//! A browser that lost its stream comes back by itself with `Last-Event-ID`: what came after it is told first. A client that also brings its
-//! secret (`resume`) is the same connection again, with all that it joined meanwhile.
+//! A browser that lost its stream comes back by itself with `Last-Event-ID`: what came after it is told first. A client
+//! that also brings its secret (`resume`) is the same connection again, with all that it joined meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;

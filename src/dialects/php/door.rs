@@ -1,7 +1,7 @@
 //! Server-sent events for clients of TURTED's PHP server.
 //!
-//! In: `GET <path>`, with whatever says who the client is. Out: its events. Pushes by `POST` to the same path are a connector's
-//! (`type = "rest"`, `answers = "php"`).
+//! In: `GET <path>`, with whatever says who the client is. Out: its events. Pushes by `POST` to the same path are a
+//! connector's (`type = "rest"`, `answers = "php"`).
 
 use std::sync::Arc;
 

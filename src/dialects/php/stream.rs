@@ -1,7 +1,7 @@
 //! Server-sent events as the PHP server of TURTED sends them.
 //!
-//! In: events. Out: `event: <name>`, `data: <payload>`, and `event: ping` now and then. The server says nothing about the connection: these
-//! clients know no other words.
+//! In: events. Out: `event: <name>`, `data: <payload>`, and `event: ping` now and then. The server says nothing about
+//! the connection: these clients know no other words.
 
 use std::time::Duration;
 

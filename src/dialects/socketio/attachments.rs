@@ -1,8 +1,8 @@
 //! Puts packets and their attachments together.
 //!
-//! In: text and binary messages, in the order in which they came. Out: packets that are whole, with their attachments; or which
-//! rule was broken. In the JSON stands `{"_placeholder":true,"num":0}` where an attachment belongs; it stays there, so that
-//! text and attachments can be sent on as they are. It refuses to know what they mean.
+//! In: text and binary messages, in the order in which they came. Out: packets that are whole, with their attachments;
+//! or which rule was broken. In the JSON stands `{"_placeholder":true,"num":0}` where an attachment belongs; it stays
+//! there, so that text and attachments can be sent on as they are. It refuses to know what they mean.
 
 use bytes::Bytes;
 
@@ -136,8 +136,8 @@ struct Flat<'a> {
     number: Option<u8>,
 }
 
-/// How many placeholders there are in valid JSON. A placeholder is an object without arrays and objects in it, so that one is
-/// found without a stack, however deeply the JSON is nested.
+/// How many placeholders there are in valid JSON. A placeholder is an object without arrays and objects in it, so that
+/// one is found without a stack, however deeply the JSON is nested.
 fn placeholders(json: &str, attachments: u8) -> Result<usize, AttachmentError> {
     let (mut count, mut flat, mut rest) = (0, None::<Flat<'_>>, json);
     while let Some(first) = rest.bytes().next() {

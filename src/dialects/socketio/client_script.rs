@@ -1,7 +1,7 @@
 //! The browser client of Socket.IO, for pages that load it from the server.
 //!
-//! In: requests for `socket.io.js` and its variants below the path of the service. Out: files of a folder that the operator chose; without one, a
-//! sentence that says so. None of these files is part of the program.
+//! In: requests for `socket.io.js` and its variants below the path of the service. Out: files of a folder that the
+//! operator chose; without one, a sentence that says so. None of these files is part of the program.
 
 use std::path::PathBuf;
 use std::sync::Arc;

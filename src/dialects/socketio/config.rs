@@ -1,6 +1,7 @@
 //! The words of TURTED 3 and 4 over Socket.IO, as the configuration offers them.
 //!
-//! In: a section of the configuration. Out: an Engine.IO service for clients of both protocols, and the browser client beside it.
+//! In: a section of the configuration. Out: an Engine.IO service for clients of both protocols, and the browser client
+//! beside it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,7 +26,8 @@ pub struct SocketIoConfig {
     /// Whether clients that come back are told what they missed ("connection state recovery"). Default true.
     #[serde(default = "yes")]
     recovery: bool,
-    /// The folder whose `socket.io.js` and variants are served below its path: `dist` of the npm package socket.io-client. Default none.
+    /// The folder whose `socket.io.js` and variants are served below its path: `dist` of the npm package
+    /// socket.io-client. Default none.
     client: Option<PathBuf>,
 }
 

@@ -1,7 +1,7 @@
 //! The JSON of an event: `["name", arguments …]`.
 //!
-//! In: JSON that is known to be valid. Out: the name, and the arguments as they were sent. It refuses to know what a name
-//! means.
+//! In: JSON that is known to be valid. Out: the name, and the arguments as they were sent. It refuses to know what a
+//! name means.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! What stands before the JSON of a packet: `<type>[<attachments>-][<namespace>,][<ack id>]`.
 //!
-//! In: the text of a packet. Out: a [`Head`] and what follows it, or which rule was broken; a packet with its head. It refuses
-//! to know what the JSON says.
+//! In: the text of a packet. Out: a [`Head`] and what follows it, or which rule was broken; a packet with its head. It
+//! refuses to know what the JSON says.
 
 use bytes::Bytes;
 
@@ -89,7 +89,8 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// The head at the beginning of `text`, and what follows. Version 4 has a query behind the name of a namespace, which means nothing here.
+    /// The head at the beginning of `text`, and what follows. Version 4 has a query behind the name of a namespace,
+    /// which means nothing here.
     ///
     /// # Errors
     /// When the type is unknown, or a part is out of its bounds.

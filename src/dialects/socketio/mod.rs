@@ -1,7 +1,7 @@
 //! Socket.IO, protocols 4 (clients 1.x and 2.x) and 5 (3.x and 4.x), above Engine.IO.
 //!
-//! In: the messages of an Engine.IO connection. Out: packets, and what an [`Application`] makes of the events in them. [`Session`] keeps the
-//! rules of the protocol; [`turted`] is the application that speaks the words of TURTED 3 and 4.
+//! In: the messages of an Engine.IO connection. Out: packets, and what an [`Application`] makes of the events in them.
+//! [`Session`] keeps the rules of the protocol; [`turted`] is the application that speaks the words of TURTED 3 and 4.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! One Socket.IO packet, of protocol 4 or 5.
 //!
 //! In: the text of an Engine.IO message. Out: a [`Packet`] that borrows from it, or which rule was broken. The JSON is
-//! checked, never parsed into a tree and never written anew. It refuses to know which namespaces exist, what an event means,
-//! and how deeply JSON may be nested: the caller checks that before.
-//! What stands before the JSON is read in `head`.
+//! checked, never parsed into a tree and never written anew. It refuses to know which namespaces exist, what an event
+//! means, and how deeply JSON may be nested: the caller checks that before. What stands before the JSON is read in
+//! `head`.
 
 use serde_json::value::RawValue;
 

@@ -1,6 +1,7 @@
 //! The rules of Socket.IO for one client: which namespaces it has joined, and which packets may come when.
 //!
-//! In: messages. Out: calls to the application. A packet that breaks a rule ends the connection, as it does with the reference servers.
+//! In: messages. Out: calls to the application. A packet that breaks a rule ends the connection, as it does with the
+//! reference servers.
 
 use bytes::Bytes;
 use serde_json::json;

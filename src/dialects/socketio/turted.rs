@@ -1,7 +1,8 @@
-//! The words of TURTED 3 and 4 over Socket.IO: `IDENT JOIN LEAVE ECHO PING` → `OK ERROR EVENT ECHO`, on the root namespace.
+//! The words of TURTED 3 and 4 over Socket.IO: `IDENT JOIN LEAVE ECHO PING` → `OK ERROR EVENT ECHO`, on the root
+//! namespace.
 //!
-//! In: events of one client. Out: intents, and events in answer; a client that asked for an acknowledgement gets one as well. What the ancestor
-//! answered with silence is answered with `ERROR`.
+//! In: events of one client. Out: intents, and events in answer; a client that asked for an acknowledgement gets one as
+//! well. What the ancestor answered with silence is answered with `ERROR`.
 
 use std::sync::Arc;
 
@@ -61,8 +62,8 @@ impl Turted {
         }
     }
 
-    /// What follows these arguments. A client that may come back takes a string at the end of any event for the id of the last event that it
-    /// saw; `null` keeps it from that.
+    /// What follows these arguments. A client that may come back takes a string at the end of any event for the id of
+    /// the last event that it saw; `null` keeps it from that.
     fn tail(&self, arguments: &str) -> &'static str {
         let remembers = self.terms.recovery && self.terms.version == Version::V5;
         if remembers && arguments.ends_with('"') {
@@ -181,7 +182,8 @@ impl Application for Turted {
                 self.connected(connection, secret.as_deref().unwrap_or_default(), link);
             }
             Notice::Rejected(rejection) => self.reject(rejection, tag, link),
-            // A poll repeats nothing here, since its answers are not numbered; and there is no word for what is newer than the dialect.
+            // A poll repeats nothing here, since its answers are not numbered; and there is no word for what is newer
+            // than the dialect.
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! How a connection outlives its wire: the log is walked for what its standing matches.
 //!
-//! In: connections that come back, arrive with a past, or ask again. Out: what they missed, in order, and then live, within one turn;
-//! or the word that something may be missing. There is no buffer per connection.
+//! In: connections that come back, arrive with a past, or ask again. Out: what they missed, in order, and then live,
+//! within one turn; or the word that something may be missing. There is no buffer per connection.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -144,14 +144,17 @@ impl Desk {
             self.membership.mark(key, *newest);
         }
         for (sequence, dispatch, via) in missed {
-            let frame = self.settings.encoders[encoder].encode(&Delivery {
+            let delivery = Delivery {
                 id: &self.settings.epoch.id(sequence),
                 event: &dispatch.event,
                 payload: &dispatch.payload,
                 via: &via,
-            });
-            let lanes = vec![lane.lane];
-            self.parcel(lane.courier, Parcel::Frame { frame, lanes });
+            };
+            let (frame, lanes) = (self.encode(encoder, &delivery), vec![lane.lane]);
+            match frame {
+                Some(frame) => self.parcel(lane.courier, Parcel::Frame { frame, lanes }),
+                None => self.break_off(lane.courier, lanes),
+            }
         }
         count
     }
@@ -237,7 +240,8 @@ impl Desk {
         }
     }
 
-    /// Lets an earlier connection go on, if the arrival names one that is waited for; otherwise begins as the arrival says.
+    /// Lets an earlier connection go on, if the arrival names one that is waited for; otherwise begins as the arrival
+    /// says.
     pub(super) fn arrive(&mut self, key: SeatKey, mut arrival: Arrival, now: Instant) -> Option<Notice> {
         let Some(token) = arrival.resume.take() else {
             return self.begin(key, arrival);

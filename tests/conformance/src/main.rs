@@ -1,7 +1,8 @@
-//! A server for outside judges: the transports of turted with the handlers that the public suites of SockJS, Engine.IO and Socket.IO expect.
+//! A server for outside judges: the transports of turted with the handlers that the public suites of SockJS, Engine.IO
+//! and Socket.IO expect.
 //!
-//! In: `--port`. Out: services on one port, until it is stopped. What it mounts is the same code that the product runs; only the protocols
-//! above the transports are plain.
+//! In: `--port`. Out: services on one port, until it is stopped. What it mounts is the same code that the product runs;
+//! only the protocols above the transports are plain.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! A client of the native protocol on a WebSocket.
 //!
-//! In: commands. Out: messages in the order in which they came, each within a time limit. Nothing is swallowed: what arrives
-//! while an answer is awaited is kept in `early`.
+//! In: commands. Out: messages in the order in which they came, each within a time limit. Nothing is swallowed: what
+//! arrives while an answer is awaited is kept in `early`.
 
 use std::collections::VecDeque;
 
@@ -94,7 +94,8 @@ impl Client {
             .is_ok()
     }
 
-    /// The next message as it came over the wire. An end is `{"type":"#close","code":…}`, without a code when the wire just broke.
+    /// The next message as it came over the wire. An end is `{"type":"#close","code":…}`, without a code when the wire
+    /// just broke.
     pub async fn next_text(&mut self) -> String {
         loop {
             match within("a message", self.wire.next()).await {
@@ -175,8 +176,8 @@ impl Client {
         events
     }
 
-    /// Everything that this connection has been sent up to now. A later event of its own marks the end: deliveries to one
-    /// connection keep the order of their dispatches, so nothing earlier can still be under way.
+    /// Everything that this connection has been sent up to now. A later event of its own marks the end: deliveries to
+    /// one connection keep the order of their dispatches, so nothing earlier can still be under way.
     pub async fn heard(&mut self, server: &Server) -> Vec<Value> {
         let channel = format!("mark-{}", self.connection);
         if !self.marked {

@@ -1,7 +1,7 @@
 //! An Engine.IO client that polls.
 //!
-//! In: packets. Out: the packets of the server, one after the other, and whole replies for those who want to see them. It writes
-//! and reads the payloads of both versions, as text, in base64, and as scripts.
+//! In: packets. Out: the packets of the server, one after the other, and whole replies for those who want to see them.
+//! It writes and reads the payloads of both versions, as text, in base64, and as scripts.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
 //! A TCP relay that breaks wires as the world breaks them.
 //!
-//! In: connections for a server, and orders. Out: the same bytes in both directions, until an order comes. New connections are
-//! carried as if nothing had happened.
+//! In: connections for a server, and orders. Out: the same bytes in both directions, until an order comes. New
+//! connections are carried as if nothing had happened.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,7 +1,7 @@
 //! A page that speaks SockJS over requests.
 //!
-//! In: a kind of response and a session. Out: frames without what the transport wraps around them, and messages. It takes the
-//! wrapping literally: a byte too many is a failure.
+//! In: a kind of response and a session. Out: frames without what the transport wraps around them, and messages. It
+//! takes the wrapping literally: a byte too many is a failure.
 
 use std::collections::VecDeque;
 

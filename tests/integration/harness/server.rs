@@ -1,7 +1,7 @@
 //! One `turted serve` of its own for each test.
 //!
-//! In: settings. Out: its address, its log, and what its doors answer. The process dies with the value, and its log is shown
-//! when the test has failed.
+//! In: settings. Out: its address, its log, and what its doors answer. The process dies with the value, and its log is
+//! shown when the test has failed.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! A response that is read while it is still being written.
 //!
-//! In: a request. Out: its head, and then the body piece by piece, unchunked, as far as a story wants it. Nothing is read ahead
-//! of what was asked for, so that a story can stop reading.
+//! In: a request. Out: its head, and then the body piece by piece, unchunked, as far as a story wants it. Nothing is
+//! read ahead of what was asked for, so that a story can stop reading.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! Real services for tests: each on free ports, with files of its own, gone when the test is.
 //!
-//! In: what a test wants of a service. Out: where it listens. Whatever is started here ends with the process that started it, even when
-//! that is killed. A service that is not installed fails the test with a sentence that says what to install. For tests only: it panics.
+//! In: what a test wants of a service. Out: where it listens. Whatever is started here ends with the process that
+//! started it, even when that is killed. A service that is not installed fails the test with a sentence that says what
+//! to install. For tests only: it panics.
 
 #![allow(
     clippy::unwrap_used,

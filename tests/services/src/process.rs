@@ -1,6 +1,7 @@
 //! A program that runs beside a test.
 //!
-//! In: a command. Out: a process that can be stopped and killed, and that ends with the value, or with the process that started it.
+//! In: a command. Out: a process that can be stopped and killed, and that ends with the value, or with the process that
+//! started it.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -22,7 +23,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Runs `command` and keeps what it writes in a file of `folder`. `package` is what to install when there is no such program.
+    /// Runs `command` and keeps what it writes in a file of `folder`. `package` is what to install when there is no
+    /// such program.
     ///
     /// # Panics
     /// When it cannot be started.

@@ -1,7 +1,8 @@
 //! A RabbitMQ broker.
 //!
-//! In: nothing, or lines of its configuration. Out: a URL, and its life and death: it can be stopped, killed and started again with the same
-//! port and the same data. Several run at once: each has its own name, ports, port mapper and files.
+//! In: nothing, or lines of its configuration. Out: a URL, and its life and death: it can be stopped, killed and
+//! started again with the same port and the same data. Several run at once: each has its own name, ports, port mapper
+//! and files.
 
 use std::process::{Command, ExitStatus};
 
@@ -134,7 +135,8 @@ impl Broker {
         text(&output.stdout)
     }
 
-    /// A number that it knows of a queue, such as `messages_ready` or `messages_unacknowledged`; `None` when there is no such queue.
+    /// A number that it knows of a queue, such as `messages_ready` or `messages_unacknowledged`; `None` when there is
+    /// no such queue.
     ///
     /// # Panics
     /// When it is not running.

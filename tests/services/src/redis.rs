@@ -1,7 +1,8 @@
 //! A Redis server, and the few words of its protocol that a test needs.
 //!
-//! In: nothing, or lines of its configuration. Out: a URL, answers to commands, and its life and death: it can be stopped, killed and started
-//! again with the same port and the same data. It does not use the client that the connector uses, so that the two cannot err together.
+//! In: nothing, or lines of its configuration. Out: a URL, answers to commands, and its life and death: it can be
+//! stopped, killed and started again with the same port and the same data. It does not use the client that the
+//! connector uses, so that the two cannot err together.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

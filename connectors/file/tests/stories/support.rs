@@ -134,8 +134,8 @@ impl Story {
         assert_eq!(self.lines(lines.len()).await, lines);
     }
 
-    /// Waits until the numbers `<from>` to `<to>` were dispatched since the start: each once, in order, and nothing else. Says in a few
-    /// words what is wrong.
+    /// Waits until the numbers `<from>` to `<to>` were dispatched since the start: each once, in order, and nothing
+    /// else. Says in a few words what is wrong.
     pub async fn counts(&self, from: usize, to: usize) {
         let expected = to + 1 - from;
         let lines = self.lines(expected).await;

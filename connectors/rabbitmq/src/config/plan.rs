@@ -1,7 +1,8 @@
 //! From settings to what the broker is asked for.
 //!
-//! In: queue, exchange and bindings as they were written. Out: a [`Topology`] with nothing left to doubt but the broker's consent. Every text
-//! that becomes a "short string" of AMQP is measured here: the driver panics at a longer one.
+//! In: queue, exchange and bindings as they were written. Out: a [`Topology`] with nothing left to doubt but the
+//! broker's consent. Every text that becomes a "short string" of AMQP is measured here: the driver panics at a longer
+//! one.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Brokers that go away in the middle of the work. What was not acknowledged comes again, and the connector says why it failed.
+//! Brokers that go away in the middle of the work. What was not acknowledged comes again, and the connector says why it
+//! failed.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! Stories about the connector and a real RabbitMQ.
 //!
-//! In: messages that a backend publishes, and what happens to brokers. Out: what the server must be offered, and what the broker must keep.
-//! Stories that leave the broker alone share one; the others have their own.
+//! In: messages that a backend publishes, and what happens to brokers. Out: what the server must be offered, and what
+//! the broker must keep. Stories that leave the broker alone share one; the others have their own.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

@@ -1,6 +1,7 @@
 //! Stories about the connector and a real Redis server.
 //!
-//! In: what backends publish and add. Out: what the server must be told, once or at least once, and what Redis must know afterwards.
+//! In: what backends publish and add. Out: what the server must be told, once or at least once, and what Redis must
+//! know afterwards.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

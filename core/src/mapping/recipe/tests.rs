@@ -1,4 +1,5 @@
-//! What flows in: envelopes as an administrator writes them, and messages. What flows out: the dispatch that a backend would have pushed by hand.
+//! What flows in: envelopes as an administrator writes them, and messages. What flows out: the dispatch that a backend
+//! would have pushed by hand.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

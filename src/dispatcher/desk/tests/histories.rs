@@ -1,5 +1,5 @@
-//! Random histories against a simple model: exactly the right connections, once, in order, never after LEAVE, and the same
-//! when the wire is lost and found again at random moments.
+//! Random histories against a simple model: exactly the right connections, once, in order, never after LEAVE, and the
+//! same when the wire is lost and found again at random moments.
 
 use std::collections::BTreeSet;
 
