@@ -30,7 +30,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use turted_core::Backoff;
 
-use self::settings::Settings;
+use self::settings::ConfigArgs;
 use crate::config::{ConfigError, Problem};
 use crate::server::ServeError;
 
@@ -58,25 +58,25 @@ Flags win over the environment, the environment over the file; `turted check` sh
 #[command(name = "turted", version, after_help = EXAMPLES, max_term_width = 110)]
 pub struct Cli {
     #[command(flatten)]
-    settings: Settings,
+    settings: ConfigArgs,
 
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<Task>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum Task {
     /// Run the server until SIGTERM or SIGINT (this is the default)
     ///
     /// Says on standard output where it listens, and logs to standard error. When asked to stop it lets connectors
     /// finish and says goodbye to the clients, for at most server.shutdown_timeout; a second SIGINT ends it at once.
-    Serve(Settings),
+    Serve(ConfigArgs),
 
     /// Check the configuration and print what is in effect
     ///
     /// Prints the whole configuration as TOML, secrets masked. Every mistake is shown with file, line and key; then the
     /// exit code is 2.
-    Check(Settings),
+    Check(ConfigArgs),
 
     // The texts of the others stand with their arguments.
     Push(push::PushArgs),
@@ -98,20 +98,20 @@ impl Cli {
     fn run(self) -> Result<()> {
         match self.command {
             None => serve(&self.settings),
-            Some(Command::Serve(settings)) => serve(&self.settings.and(settings)),
-            Some(Command::Check(settings)) => check::run(&self.settings.and(settings).load()?),
-            Some(Command::Token(args)) => {
+            Some(Task::Serve(settings)) => serve(&self.settings.and(settings)),
+            Some(Task::Check(settings)) => check::run(&self.settings.and(settings).load()?),
+            Some(Task::Token(args)) => {
                 let (args, settings) = args.split();
                 token::run(&args, &self.settings.and(settings).load()?)
             }
-            Some(Command::Push(args)) => as_client(push::run(args)),
-            Some(Command::Listen(args)) => as_client(listen::run(args)),
-            Some(Command::Bench(args)) => as_client(bench::run(args)),
+            Some(Task::Push(args)) => as_client(push::run(args)),
+            Some(Task::Listen(args)) => as_client(listen::run(args)),
+            Some(Task::Bench(args)) => as_client(bench::run(args)),
         }
     }
 }
 
-fn serve(settings: &Settings) -> Result<()> {
+fn serve(settings: &ConfigArgs) -> Result<()> {
     let config = settings.load()?;
     log_from(&config.server.loglevel);
     System::new().block_on(serve::run(config))

@@ -175,13 +175,13 @@ fn receipt(url: &str, status: StatusCode, answer: &[u8], json: bool) -> Result<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Cli, Command};
+    use crate::cli::{Cli, Task};
     use clap::Parser;
 
     fn args(arguments: &[&str]) -> Result<PushArgs, clap::Error> {
         let cli = Cli::try_parse_from([&["turted", "push", "--event", "E"], arguments].concat())?;
         match cli.command {
-            Some(Command::Push(args)) => Ok(args),
+            Some(Task::Push(args)) => Ok(args),
             other => panic!("{other:?}"),
         }
     }

@@ -44,7 +44,7 @@ pub struct Session {
 }
 
 #[derive(Deserialize)]
-struct Message<'a> {
+struct Words<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
     #[serde(borrow)]
@@ -65,7 +65,7 @@ impl Session {
 
     /// What to do about a message of the server. What is unknown is passed over: newer servers say more.
     pub fn receive(&mut self, text: &str) -> Vec<Step> {
-        let Ok(Message { kind, data, tag }) = serde_json::from_str(text) else {
+        let Ok(Words { kind, data, tag }) = serde_json::from_str(text) else {
             return vec![Step::Tell(
                 "the server said something that is not of the native protocol".to_owned(),
             )];

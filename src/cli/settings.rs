@@ -23,7 +23,7 @@ const SHORT: [(&str, &str); 2] = [
 /// Where the configuration comes from. Understood before the command and after it; both count, and the later ones win.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Configuration")]
-pub(super) struct Settings {
+pub(super) struct ConfigArgs {
     /// Configuration file [env: TURTED_CONFIG] [default: turted.toml in this folder, if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -37,11 +37,11 @@ pub(super) struct Settings {
     listen: Option<String>,
 }
 
-impl Settings {
+impl ConfigArgs {
     /// These, and over them those that were written behind the command.
-    pub(super) fn and(mut self, later: Settings) -> Settings {
+    pub(super) fn and(mut self, later: ConfigArgs) -> ConfigArgs {
         self.set.extend(later.set);
-        Settings {
+        ConfigArgs {
             config: later.config.or(self.config),
             set: self.set,
             listen: later.listen.or(self.listen),
@@ -102,14 +102,14 @@ fn as_written(mut error: ConfigError, short: &[(&str, &str)]) -> ConfigError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Cli, Command};
+    use crate::cli::{Cli, Task};
     use clap::Parser;
 
     fn sources(arguments: &[&str], environment: &[(&str, &str)]) -> Sources {
         let cli = Cli::try_parse_from([&["turted"], arguments].concat()).unwrap();
         let settings = match cli.command {
-            Some(Command::Serve(settings) | Command::Check(settings)) => cli.settings.and(settings),
-            Some(Command::Token(args)) => cli.settings.and(args.split().1),
+            Some(Task::Serve(settings) | Task::Check(settings)) => cli.settings.and(settings),
+            Some(Task::Token(args)) => cli.settings.and(args.split().1),
             _ => cli.settings,
         };
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());

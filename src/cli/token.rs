@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use turted_core::UserName;
 
 use super::line;
-use super::settings::Settings;
+use super::settings::ConfigArgs;
 use crate::config::{Config, Method};
 use crate::server::{core_limits, token};
 
@@ -32,12 +32,12 @@ pub struct TokenArgs {
     backends: bool,
 
     #[command(flatten)]
-    settings: Settings,
+    settings: ConfigArgs,
 }
 
 impl TokenArgs {
     /// Takes the settings out.
-    pub(super) fn split(mut self) -> (Self, Settings) {
+    pub(super) fn split(mut self) -> (Self, ConfigArgs) {
         let settings = std::mem::take(&mut self.settings);
         (self, settings)
     }
@@ -81,7 +81,7 @@ mod tests {
         TokenArgs {
             user: "adam".into(),
             backends,
-            settings: Settings::default(),
+            settings: ConfigArgs::default(),
         }
     }
 
@@ -132,7 +132,7 @@ mod tests {
         let args = TokenArgs {
             user: String::new(),
             backends: false,
-            settings: Settings::default(),
+            settings: ConfigArgs::default(),
         };
         assert_eq!(
             issue(&args, &guarded()).unwrap_err().to_string(),

@@ -31,6 +31,11 @@ const UNFINISHED: [&str; 5] = [
     concat!("unimpl", "emented!("),
 ];
 
+/// Each of these is the name of one type, in the whole repository.
+const WORDS: [&str; 10] = [
+    "Reader", "Command", "Peer", "Message", "Standing", "Settings", "Visit", "Leave", "Offer", "Version",
+];
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -152,6 +157,27 @@ fn what_is_said_is_pure_and_only_doors_know_requests() {
         }
     }
     none(complaints);
+}
+
+#[test]
+fn a_word_means_one_thing() {
+    let mut found: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for file in rust_files() {
+        let code = file.production_code();
+        for word in WORDS {
+            let defines = |kind: &str| paths::mentions(&code.text, &format!("{kind} {word}"));
+            if ["struct", "enum", "trait"].into_iter().any(defines) {
+                found.entry(word).or_default().push(file.name.clone());
+            }
+        }
+    }
+    found.retain(|_, files| files.len() > 1);
+    none(
+        found
+            .into_iter()
+            .map(|(word, files)| format!("{word}: {}", files.join(", ")))
+            .collect(),
+    );
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub struct DeadLetter {
 }
 
 /// Connections with which every group is ready.
-pub struct Reader<'a> {
+pub struct Consumer<'a> {
     streams: &'a mut Streams,
     server: &'a Server,
     /// Blocks while there is nothing to read.
@@ -76,7 +76,7 @@ enum Next {
 
 impl Streams {
     /// Connects, and makes the groups that are not there.
-    pub async fn open<'a>(&'a mut self, server: &'a Server) -> Result<Reader<'a>, ConnectorError> {
+    pub async fn open<'a>(&'a mut self, server: &'a Server) -> Result<Consumer<'a>, ConnectorError> {
         let (reads, mut writes) = (server.connect().await?, server.connect().await?);
         for stream in &self.names {
             let known = self.positions.get(stream).copied();
@@ -86,7 +86,7 @@ impl Streams {
                 self.positions.insert(Arc::clone(stream), last);
             }
         }
-        Ok(Reader {
+        Ok(Consumer {
             streams: self,
             server,
             reads,
@@ -95,7 +95,7 @@ impl Streams {
     }
 }
 
-impl Reader<'_> {
+impl Consumer<'_> {
     /// Reads and acknowledges until the server stops or the connection is lost.
     pub async fn work(self, cx: &ConnectorContext, recipe: &Recipe) -> Result<(), ConnectorError> {
         let (done, finished) = mpsc::channel(UNACKNOWLEDGED);
@@ -120,7 +120,7 @@ impl Reader<'_> {
 
 /// The reading half at work.
 struct Reading<'a> {
-    reader: Reader<'a>,
+    reader: Consumer<'a>,
     cx: &'a ConnectorContext,
     recipe: &'a Recipe,
     done: mpsc::Sender<Done>,

@@ -15,7 +15,7 @@ use turted_core::{Authenticator, Credentials, Denied};
 
 /// What the header of a request has settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Clearance {
     /// The header holds good credentials; those in the body do not matter.
     Proven,
     /// The header holds none; the body has to.
@@ -23,14 +23,14 @@ pub(crate) enum Standing {
 }
 
 /// Checks `Authorization: Bearer …`. Other schemes are none of ours: a proxy may use them.
-pub(crate) async fn by_header(backends: &dyn Authenticator, headers: &HeaderMap) -> Result<Standing, Denied> {
+pub(crate) async fn by_header(backends: &dyn Authenticator, headers: &HeaderMap) -> Result<Clearance, Denied> {
     let Some(value) = headers.get(AUTHORIZATION) else {
-        return Ok(Standing::Open);
+        return Ok(Clearance::Open);
     };
     let bytes = value.as_bytes();
     let (scheme, token) = bytes.split_at(bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len()));
     if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Ok(Standing::Open);
+        return Ok(Clearance::Open);
     }
     // A header that cannot be read wins as well, and fails: falling back to the body would hide the mistake.
     let bearer = std::str::from_utf8(token).map_err(|_| Denied)?.trim();
@@ -38,7 +38,7 @@ pub(crate) async fn by_header(backends: &dyn Authenticator, headers: &HeaderMap)
         data: &Value::Null,
         bearer: Some(bearer),
     };
-    backends.verify(credentials).await.map(|_| Standing::Proven)
+    backends.verify(credentials).await.map(|_| Clearance::Proven)
 }
 
 /// Checks the credentials of one body.

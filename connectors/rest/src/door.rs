@@ -16,7 +16,7 @@ use turted_core::json::JsonError;
 use turted_core::{Authenticator, ConnectorContext, Denied, Dispatch, Door, Inbox, Limits, Payload, Receipt};
 
 use crate::answer::{Failure, Form, Outcome};
-use crate::credentials::{self, Standing};
+use crate::credentials::{self, Clearance};
 use crate::inline;
 use crate::path::Direct;
 use crate::{Answers, RestConfig};
@@ -54,12 +54,12 @@ impl RestDoor {
         let below = request.uri().path().strip_prefix(&self.prefix).unwrap_or_default();
         match *request.method() {
             Method::POST => {
-                let standing = credentials::by_header(&*self.backends, request.headers())
+                let clearance = credentials::by_header(&*self.backends, request.headers())
                     .await
                     .map_err(wrong_auth)?;
                 match Direct::recognise(below) {
-                    Some(direct) => self.direct(standing, direct, request.body()).await,
-                    None => self.push(standing, request.body()).await,
+                    Some(direct) => self.direct(clearance, direct, request.body()).await,
+                    None => self.push(clearance, request.body()).await,
                 }
             }
             Method::GET if self.ape => self.inline(request, below).await,
@@ -68,8 +68,8 @@ impl RestDoor {
     }
 
     /// A push, or a list of them, as the body says.
-    async fn push(&self, standing: Standing, body: &[u8]) -> Result<Outcome, Failure> {
-        let open = standing == Standing::Open;
+    async fn push(&self, clearance: Clearance, body: &[u8]) -> Result<Outcome, Failure> {
+        let open = clearance == Clearance::Open;
         match envelope::parse(body, &self.limits) {
             Ok(Body::One(push)) => {
                 if open {
@@ -99,8 +99,8 @@ impl RestDoor {
     }
 
     /// A convenience URL. An empty body is a push without a payload.
-    async fn direct(&self, standing: Standing, direct: Direct<'_>, body: &Bytes) -> Result<Outcome, Failure> {
-        if standing == Standing::Open {
+    async fn direct(&self, clearance: Clearance, direct: Direct<'_>, body: &Bytes) -> Result<Outcome, Failure> {
+        if clearance == Clearance::Open {
             credentials::by_data(&*self.backends, &Value::Null)
                 .await
                 .map_err(wrong_auth)?;
@@ -117,11 +117,11 @@ impl RestDoor {
     /// The older inline form: everything is checked before anything is dispatched.
     async fn inline(&self, request: &Request<Bytes>, below: &str) -> Result<Outcome, Failure> {
         let wrong = |Denied| Failure::denied("Wrong password");
-        let standing = credentials::by_header(&*self.backends, request.headers())
+        let clearance = credentials::by_header(&*self.backends, request.headers())
             .await
             .map_err(wrong)?;
         let commands = inline::read(below, &self.limits).ok_or_else(Failure::malformed_list)?;
-        if standing == Standing::Open {
+        if clearance == Clearance::Open {
             let presented = commands.iter().map(|command| Cow::Borrowed(&command.auth));
             credentials::by_all(&*self.backends, presented).await.map_err(wrong)?;
         }

@@ -15,7 +15,7 @@ use turted_core::{ChannelName, Dispatch, EventName, Limits, Payload, Target, Use
 const COMMANDS: usize = 10;
 
 /// One command of the list.
-pub(crate) struct Command {
+pub(crate) struct Inline {
     /// What it dispatches.
     pub(crate) dispatch: Dispatch,
     /// `{"password": …}`, as the authenticator expects it.
@@ -25,7 +25,7 @@ pub(crate) struct Command {
 type Members<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Reads the whole list; one command that cannot be read spoils it.
-pub(crate) fn read(below: &str, limits: &Limits) -> Option<Vec<Command>> {
+pub(crate) fn read(below: &str, limits: &Limits) -> Option<Vec<Inline>> {
     let text = percent_decode_str(below).decode_utf8().ok()?;
     check_depth(text.as_bytes(), limits).ok()?;
     let list: Vec<&RawValue> = serde_json::from_str(&text).ok()?;
@@ -36,7 +36,7 @@ pub(crate) fn read(below: &str, limits: &Limits) -> Option<Vec<Command>> {
 }
 
 /// `{"cmd":"notifyUser","params":{"password":…,"event":…,"user":…,"data":…}}`
-fn command(raw: &RawValue, limits: &Limits) -> Option<Command> {
+fn command(raw: &RawValue, limits: &Limits) -> Option<Inline> {
     let members: Members<'_> = serde_json::from_str(raw.get()).ok()?;
     let params: Members<'_> = serde_json::from_str(members.get("params")?.get()).ok()?;
     let target = match text(&members, "cmd")?.as_str() {
@@ -53,7 +53,7 @@ fn command(raw: &RawValue, limits: &Limits) -> Option<Command> {
         Some(raw) => serde_json::from_str(raw.get()).ok()?,
         None => Value::Null,
     };
-    Some(Command {
+    Some(Inline {
         dispatch: Dispatch::new(event, vec![target], payload),
         auth: json!({ "password": password }),
     })

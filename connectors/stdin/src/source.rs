@@ -26,7 +26,7 @@ const TAKEN: &str = "another connector reads the standard input: one section of 
 /// A line, or why there are no more.
 type Item = std::io::Result<Line>;
 
-/// An input that is read by at most one [`Reader`] at a time. Clones share it.
+/// An input that is read by at most one [`Lease`] at a time. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Source(Arc<Mutex<State>>);
 
@@ -52,7 +52,7 @@ impl Source {
     ///
     /// # Errors
     /// Somebody else reads it, or the system gives no thread; neither goes away by itself.
-    pub(crate) fn take(&self, max_line: usize) -> Result<Reader, String> {
+    pub(crate) fn take(&self, max_line: usize) -> Result<Lease, String> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = match std::mem::replace(&mut *state, State::Taken) {
             State::Taken => return Err(TAKEN.into()),
@@ -67,7 +67,7 @@ impl Source {
                 lines
             }
         };
-        Ok(Reader {
+        Ok(Lease {
             lines: Some(lines),
             source: self.clone(),
         })
@@ -101,20 +101,20 @@ fn read(mut input: Box<dyn Read + Send>, mut lines: Lines, sender: &Sender<Item>
 
 /// Whoever has the input now. Dropping it, also in a panic, gives the input back with everything that was not taken.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub(crate) struct Lease {
     /// Always there until it is dropped.
     lines: Option<Receiver<Item>>,
     source: Source,
 }
 
-impl Reader {
+impl Lease {
     /// The next line; `None` at the end. Nothing is lost when the wait is given up.
     pub(crate) async fn line(&mut self) -> Option<Item> {
         self.lines.as_mut()?.recv().await
     }
 }
 
-impl Drop for Reader {
+impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(lines) = self.lines.take() {
             *self.source.0.lock().unwrap_or_else(PoisonError::into_inner) = State::Free(lines);

@@ -27,7 +27,7 @@ use turted_core::{
     Vocabulary,
 };
 
-use crate::peer::{Peer, Rules};
+use crate::peer::{Pusher, Rules};
 
 /// How long peers may take to notice that the server stops.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -182,7 +182,7 @@ impl TcpConnector {
         }
         // Lines are short and wait for answers.
         let _ = wire.set_nodelay(true);
-        let peer = Peer::new(wire, from.ip(), Arc::clone(&self.rules));
+        let peer = Pusher::new(wire, from.ip(), Arc::clone(&self.rules));
         if peers.here.len() < self.connections {
             peers.here.spawn(peer.serve(cx.clone()));
             return;

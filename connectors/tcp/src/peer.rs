@@ -39,7 +39,7 @@ pub(crate) struct Rules {
 }
 
 /// A connection.
-pub(crate) struct Peer {
+pub(crate) struct Pusher {
     wire: TcpStream,
     address: IpAddr,
     rules: Arc<Rules>,
@@ -63,7 +63,7 @@ impl From<std::io::Error> for End {
     }
 }
 
-impl Peer {
+impl Pusher {
     pub(crate) fn new(wire: TcpStream, address: IpAddr, rules: Arc<Rules>) -> Self {
         Self {
             wire,

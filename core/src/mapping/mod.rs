@@ -27,8 +27,8 @@
 //! It knows no source by name, and does no I/O.
 
 mod config;
+mod opened;
 mod payload;
-mod reader;
 mod recipe;
 mod template;
 mod vocabulary;

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::reader::Reader;
+use super::opened::Opened;
 use super::template::{Bound, Sole, Template};
 use super::vocabulary::Vocabulary;
 use crate::envelope::Refusal;
@@ -43,21 +43,21 @@ impl Shape {
     }
 
     /// Writes the payload of this message; false when it lacks what the payload is made of.
-    pub(super) fn write(&self, reader: &Reader<'_>, out: &mut String) -> Result<bool, Refusal> {
+    pub(super) fn write(&self, opened: &Opened<'_>, out: &mut String) -> Result<bool, Refusal> {
         match self {
             Self::Constant(json) => out.push_str(json),
-            Self::Text(template) => match template.sole(reader)? {
+            Self::Text(template) => match template.sole(opened)? {
                 Sole::Json(raw) => out.push_str(raw.get()),
                 Sole::Default(None) => return Ok(false),
                 Sole::Default(Some(text)) => push_string(out, text),
-                Sole::No => match template.render(reader)? {
+                Sole::No => match template.render(opened)? {
                     Some(text) => push_string(out, &text),
                     None => return Ok(false),
                 },
             },
             Self::List(items) => {
                 out.push('[');
-                separated(out, items, |item, out| item.write(reader, out))?;
+                separated(out, items, |item, out| item.write(opened, out))?;
                 out.push(']');
             }
             Self::Object(members) => {
@@ -65,7 +65,7 @@ impl Shape {
                 separated(out, members, |(name, member), out| {
                     push_string(out, name);
                     out.push(':');
-                    member.write(reader, out)
+                    member.write(opened, out)
                 })?;
                 out.push('}');
             }

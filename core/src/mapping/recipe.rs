@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::Message;
 use super::config::{Envelope, Mapping, Names, Switch, truth};
+use super::opened::{Opened, plain};
 use super::payload::Shape;
-use super::reader::{Reader, plain};
 use super::template::{Bound, Sole, Template};
 use super::vocabulary::Vocabulary;
 use crate::connector::SettingError;
@@ -131,30 +131,30 @@ impl Bindings {
     }
 
     fn dispatch(&self, message: &dyn Message, limits: &Limits) -> Result<Dispatch, Refusal> {
-        let reader = Reader::new(message, limits);
-        let event = self.event.require("event", &reader)?;
+        let opened = Opened::new(message, limits);
+        let event = self.event.require("event", &opened)?;
         let event =
             EventName::parse(&event, limits).map_err(|why| Refusal::new("bad_event", format!("event {why}")))?;
         Ok(Dispatch {
             event,
-            targets: self.targets(&reader, limits)?,
-            payload: self.payload(&reader, limits)?,
+            targets: self.targets(&opened, limits)?,
+            payload: self.payload(&opened, limits)?,
             exclude: Exclude::default(),
-            key: self.key(&reader)?,
+            key: self.key(&opened)?,
         })
     }
 
-    fn targets(&self, reader: &Reader<'_>, limits: &Limits) -> Result<Vec<Target>, Refusal> {
-        let mut targets = names("users", &self.users, reader, |text| {
+    fn targets(&self, opened: &Opened<'_>, limits: &Limits) -> Result<Vec<Target>, Refusal> {
+        let mut targets = names("users", &self.users, opened, |text| {
             UserName::parse(text, limits).map(Target::User)
         })?;
-        targets.extend(names("channels", &self.channels, reader, |text| {
+        targets.extend(names("channels", &self.channels, opened, |text| {
             ChannelName::parse(text, limits).map(Target::Channel)
         })?);
         let everybody = match &self.broadcast {
             Ok(fixed) => *fixed,
             Err(template) => {
-                let text = template.require("broadcast", reader)?;
+                let text = template.require("broadcast", opened)?;
                 truth(&text).ok_or_else(|| Refusal::new("bad_target", "broadcast must come out as true or false"))?
             }
         };
@@ -165,9 +165,9 @@ impl Bindings {
         Ok(targets)
     }
 
-    fn payload(&self, reader: &Reader<'_>, limits: &Limits) -> Result<Payload, Refusal> {
+    fn payload(&self, opened: &Opened<'_>, limits: &Limits) -> Result<Payload, Refusal> {
         let mut json = String::new();
-        if !self.payload.write(reader, &mut json)? {
+        if !self.payload.write(opened, &mut json)? {
             return Err(Refusal::new(
                 "absent",
                 "payload needs something which this message lacks",
@@ -176,11 +176,11 @@ impl Bindings {
         Ok(Payload::parse(Bytes::from(json), limits)?)
     }
 
-    fn key(&self, reader: &Reader<'_>) -> Result<Option<Arc<str>>, Refusal> {
+    fn key(&self, opened: &Opened<'_>) -> Result<Option<Arc<str>>, Refusal> {
         let Some(template) = &self.id else {
             return Ok(None);
         };
-        match template.render(reader)? {
+        match template.render(opened)? {
             Some(text) if text.len() > KEY_BYTES => {
                 Err(Refusal::new("bad_id", format!("id is longer than {KEY_BYTES} bytes")))
             }
@@ -211,12 +211,12 @@ fn bind_names(Names(templates): Names, vocabulary: &Vocabulary) -> Result<Vec<Bo
 fn names(
     key: &str,
     templates: &[Bound],
-    reader: &Reader<'_>,
+    opened: &Opened<'_>,
     make: impl Fn(&str) -> Result<Target, NameError>,
 ) -> Result<Vec<Target>, Refusal> {
     let mut targets = Vec::new();
     for template in templates {
-        let texts = match template.sole(reader)? {
+        let texts = match template.sole(opened)? {
             Sole::Json(raw) if raw.get().starts_with('[') => {
                 let list: Vec<&serde_json::value::RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
                 let texts = list
@@ -224,7 +224,7 @@ fn names(
                     .map(|raw| plain(raw, key).map(std::borrow::Cow::into_owned));
                 texts.collect::<Result<Vec<_>, _>>()?
             }
-            _ => vec![template.require(key, reader)?],
+            _ => vec![template.require(key, opened)?],
         };
         for text in texts.iter().filter(|text| !text.is_empty()) {
             let target = make(text).map_err(|why| Refusal::new("bad_target", format!("a name in {key} {why}")))?;

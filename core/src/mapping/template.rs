@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::reader::Reader;
+use super::opened::Opened;
 use super::vocabulary::{Lookup, Vocabulary};
 use crate::envelope::Refusal;
 
@@ -114,13 +114,13 @@ pub(super) enum Sole<'a> {
 
 impl Bound {
     /// The text for this message; `None` when the message lacks something that has no default.
-    pub(super) fn render(&self, reader: &Reader<'_>) -> Result<Option<String>, Refusal> {
+    pub(super) fn render(&self, opened: &Opened<'_>) -> Result<Option<String>, Refusal> {
         let mut text = String::new();
         for part in &self.0 {
             match part {
                 Part::Text(plain) => text.push_str(plain),
                 Part::Field { from, name, default } => {
-                    let found = reader.text(from, name)?;
+                    let found = opened.text(from, name)?;
                     match found.or_else(|| default.as_deref().map(Cow::Borrowed)) {
                         Some(found) => text.push_str(&found),
                         None => return Ok(None),
@@ -132,24 +132,24 @@ impl Bound {
     }
 
     /// As [`render`](Self::render); what the message lacks is a refusal.
-    pub(super) fn require(&self, what: &str, reader: &Reader<'_>) -> Result<String, Refusal> {
+    pub(super) fn require(&self, what: &str, opened: &Opened<'_>) -> Result<String, Refusal> {
         let absent = || {
             Refusal::new(
                 "absent",
                 format!("{what} needs {}, which this message lacks", self.names()),
             )
         };
-        self.render(reader)?.ok_or_else(absent)
+        self.render(opened)?.ok_or_else(absent)
     }
 
     /// The JSON of a template that is one `{json…}`, or one name whose text is JSON.
-    pub(super) fn sole<'a>(&'a self, reader: &'a Reader<'_>) -> Result<Sole<'a>, Refusal> {
+    pub(super) fn sole<'a>(&'a self, opened: &'a Opened<'_>) -> Result<Sole<'a>, Refusal> {
         let [Part::Field { from, default, .. }] = self.0.as_slice() else {
             return Ok(Sole::No);
         };
         let found = match from {
-            Lookup::Json(path) => reader.json(path)?.map(Cow::Borrowed),
-            Lookup::JsonField(field) => reader.json_field(field)?.map(Cow::Owned),
+            Lookup::Json(path) => opened.json(path)?.map(Cow::Borrowed),
+            Lookup::JsonField(field) => opened.json_field(field)?.map(Cow::Owned),
             Lookup::Body | Lookup::Field(_) | Lookup::Word(..) => return Ok(Sole::No),
         };
         Ok(found.map_or(Sole::Default(default.as_deref()), Sole::Json))

@@ -18,7 +18,7 @@ use futures_util::{
 use tokio::time::{sleep_until, timeout};
 
 use super::{
-    peer::Peer,
+    peer::Contender,
     publisher::Publisher,
     stamp::{Mark, Stamp},
     subscriber::nanos_since,
@@ -40,7 +40,7 @@ pub struct Drive {
     /// Where pushes go.
     pub publisher: Publisher,
     /// The kind of server, which shapes the body.
-    pub peer: Peer,
+    pub peer: Contender,
     /// The channel pushed to.
     pub channel: String,
     /// What marks the payloads.

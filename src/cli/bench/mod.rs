@@ -30,7 +30,7 @@ use tokio_tungstenite::tungstenite::http::Uri;
 
 use self::{
     drive::{Drive, Pace},
-    peer::Peer,
+    peer::Contender,
     process::Watched,
     publisher::Publisher,
     report::{Cost, Report},
@@ -60,7 +60,7 @@ pub struct BenchArgs {
 
     /// What kind of server it is
     #[arg(long, value_enum, default_value = "turted")]
-    peer: Peer,
+    peer: Contender,
 
     /// How many WebSockets subscribe
     #[arg(long, default_value_t = 1000, value_name = "N",

@@ -5,7 +5,7 @@
 
 /// The kind of server under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Peer {
+pub enum Contender {
     /// turted's native protocol: `GET /ws`, `JOIN`, `POST /push/`.
     Turted,
     /// nginx with Nchan: `GET /sub?id=CHANNEL` and `POST /pub?id=CHANNEL`.
@@ -30,24 +30,24 @@ pub enum Step {
     },
 }
 
-impl Peer {
+impl Contender {
     /// The name used in `--peer` and in reports.
     pub fn name(self) -> &'static str {
         match self {
-            Peer::Turted => "turted",
-            Peer::Nchan => "nchan",
-            Peer::Socketio => "socketio",
-            Peer::Sockjs => "sockjs",
+            Contender::Turted => "turted",
+            Contender::Nchan => "nchan",
+            Contender::Socketio => "socketio",
+            Contender::Sockjs => "sockjs",
         }
     }
 
     /// Path and query of the WebSocket.
     pub fn subscribe_path(self, channel: &str) -> String {
         match self {
-            Peer::Turted => "/ws".to_owned(),
-            Peer::Nchan => format!("/sub?id={channel}"),
-            Peer::Socketio => "/socket.io/?EIO=4&transport=websocket".to_owned(),
-            Peer::Sockjs => format!("/sockjs/000/{:016x}/websocket", fastrand::u64(..)),
+            Contender::Turted => "/ws".to_owned(),
+            Contender::Nchan => format!("/sub?id={channel}"),
+            Contender::Socketio => "/socket.io/?EIO=4&transport=websocket".to_owned(),
+            Contender::Sockjs => format!("/sockjs/000/{:016x}/websocket", fastrand::u64(..)),
         }
     }
 
@@ -55,7 +55,7 @@ impl Peer {
     pub fn opening(self, channel: &str) -> Vec<Step> {
         let hear = |wanted, refusal| Step::Hear { wanted, refusal };
         match self {
-            Peer::Turted => {
+            Contender::Turted => {
                 let refusal = r#""type":"ERROR""#;
                 vec![
                     hear(r#""type":"WELCOME""#, refusal),
@@ -63,7 +63,7 @@ impl Peer {
                     hear(r#""type":"OK""#, refusal),
                 ]
             }
-            Peer::Sockjs => {
+            Contender::Sockjs => {
                 let refusal = r#"\"type\":\"ERROR\""#;
                 vec![
                     hear(r#"\"type\":\"WELCOME\""#, refusal),
@@ -73,8 +73,8 @@ impl Peer {
                     hear(r#"\"type\":\"OK\""#, refusal),
                 ]
             }
-            Peer::Nchan => Vec::new(),
-            Peer::Socketio => vec![
+            Contender::Nchan => Vec::new(),
+            Contender::Socketio => vec![
                 hear("0{", r#"42["ERROR""#),
                 Step::Say("40".to_owned()),
                 hear("40{", "44{"),
@@ -86,24 +86,24 @@ impl Peer {
 
     /// The answer to a sign-of-life question that travels as a text message.
     pub fn answer(self, message: &str) -> Option<&'static str> {
-        (self == Peer::Socketio && message == "2").then_some("3")
+        (self == Contender::Socketio && message == "2").then_some("3")
     }
 
     /// Path and query of a push.
     pub fn publish_path(self, channel: &str) -> String {
         match self {
-            Peer::Turted | Peer::Socketio | Peer::Sockjs => "/push/".to_owned(),
-            Peer::Nchan => format!("/pub?id={channel}"),
+            Contender::Turted | Contender::Socketio | Contender::Sockjs => "/push/".to_owned(),
+            Contender::Nchan => format!("/pub?id={channel}"),
         }
     }
 
     /// The body of a push that carries `payload` (JSON) to `channel`.
     pub fn publish_body(self, channel: &str, payload: &str) -> String {
         match self {
-            Peer::Turted | Peer::Socketio | Peer::Sockjs => {
+            Contender::Turted | Contender::Socketio | Contender::Sockjs => {
                 format!(r#"{{"event":"BENCH","targets":{{"channels":["{channel}"]}},"payload":{payload}}}"#)
             }
-            Peer::Nchan => payload.to_owned(),
+            Contender::Nchan => payload.to_owned(),
         }
     }
 }
@@ -115,19 +115,19 @@ mod tests {
 
     #[test]
     fn pushes_are_json_that_names_the_channel() {
-        for peer in [Peer::Turted, Peer::Socketio, Peer::Sockjs] {
+        for peer in [Contender::Turted, Contender::Socketio, Contender::Sockjs] {
             let body: Value = serde_json::from_str(&peer.publish_body("chat", r#"{"a":1}"#)).unwrap();
             assert_eq!(body["targets"]["channels"][0], "chat");
             assert_eq!(body["payload"]["a"], 1);
         }
-        assert_eq!(Peer::Nchan.publish_body("chat", "{}"), "{}");
+        assert_eq!(Contender::Nchan.publish_body("chat", "{}"), "{}");
     }
 
     #[test]
     fn only_socketio_asks_for_life_signs_in_text() {
-        assert_eq!(Peer::Socketio.answer("2"), Some("3"));
-        assert_eq!(Peer::Socketio.answer("42"), None);
-        assert_eq!(Peer::Turted.answer("2"), None);
-        assert_eq!(Peer::Sockjs.answer("2"), None);
+        assert_eq!(Contender::Socketio.answer("2"), Some("3"));
+        assert_eq!(Contender::Socketio.answer("42"), None);
+        assert_eq!(Contender::Turted.answer("2"), None);
+        assert_eq!(Contender::Sockjs.answer("2"), None);
     }
 }

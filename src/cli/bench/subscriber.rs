@@ -24,7 +24,7 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    peer::{Peer, Step},
+    peer::{Contender, Step},
     stamp::Stamp,
     tally::Tally,
 };
@@ -46,7 +46,7 @@ pub struct Subscription {
     /// The WebSocket's URL.
     pub url: String,
     /// The kind of server.
-    pub peer: Peer,
+    pub peer: Contender,
     /// The channel to join (its name needs no escaping).
     pub channel: String,
     /// How long connecting and joining may take together.
@@ -113,7 +113,7 @@ async fn hear(socket: &mut Socket, wanted: &str, refusal: &str) -> Result<()> {
 }
 
 /// Reads until the connection ends and enters every event of this run into the tally. Pings are answered on the way.
-pub async fn listen(mut socket: Socket, peer: Peer, stamp: Rc<Stamp>, tally: Rc<Tally>, begin: Instant) {
+pub async fn listen(mut socket: Socket, peer: Contender, stamp: Rc<Stamp>, tally: Rc<Tally>, begin: Instant) {
     let mut seen = tally.seen();
     let mut hint = 0;
     let reason = loop {

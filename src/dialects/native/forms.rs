@@ -41,14 +41,14 @@ impl Framing for NativeForm {
 impl Framing for NamedForm {
     fn message(&self, text: &[u8]) -> Bytes {
         #[derive(Deserialize)]
-        struct Message<'a> {
+        struct Words<'a> {
             #[serde(rename = "type")]
             kind: &'a str,
             #[serde(borrow)]
             data: Option<&'a RawValue>,
         }
-        match serde_json::from_slice::<Message<'_>>(text) {
-            Ok(Message { kind, data }) => {
+        match serde_json::from_slice::<Words<'_>>(text) {
+            Ok(Words { kind, data }) => {
                 let name = format!("{OWN}{}", kind.to_ascii_lowercase());
                 event(None, Some(&name), data.map_or("{}", RawValue::get).as_bytes())
             }

@@ -16,13 +16,13 @@ use crate::json::{JsonError, check_depth};
 use crate::limits::Limits;
 
 /// One message, with its JSON when somebody asked for it.
-pub(super) struct Reader<'a> {
+pub(super) struct Opened<'a> {
     message: &'a dyn Message,
     limits: &'a Limits,
     json: OnceCell<Result<&'a RawValue, Refusal>>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Opened<'a> {
     pub(super) fn new(message: &'a dyn Message, limits: &'a Limits) -> Self {
         Self {
             message,
