@@ -6,14 +6,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::prelude::SendError;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Running, SpawnHandle};
-use bytes::Bytes;
 use futures_util::Stream;
 use log::debug;
-use turted_core::{Ending, Intent, Rejection};
+use turted_core::{Ending, Intent};
 
 use super::heartbeat::Beat;
 use super::newcomer::{Client, Inbound, Newcomer, Worker};
@@ -150,56 +149,52 @@ impl Connection {
 
     fn look_at(&mut self, inbound: Inbound, reply: Reply, cx: &mut Context<Self>) {
         let is_over = self.voice.ended().is_some();
+        let counts = matches!(inbound, Inbound::Text(_) | Inbound::Binary(_));
+        // Whoever is too fast is slowed down, not refused: its socket is not read until there is room again.
+        if counts
+            && !is_over
+            && let Err(wait) = self.pace()
+        {
+            self.client.turns.put_back(Turn::Hear(inbound, reply));
+            return self.pause(wait, cx);
+        }
         match reply {
             Reply::Usual => {}
             Reply::Taken(taken) => drop(taken.send(if is_over { Taken::Ended } else { Taken::Heard })),
             Reply::Word(_) if is_over => return,
             Reply::Word(to) => self.voice.answer_to(to),
         }
-        match inbound {
+        let uttered = match inbound {
             Inbound::Close(ending) => {
                 self.voice.end(ending);
-                cx.stop();
+                return cx.stop();
             }
-            _ if is_over => {}
-            Inbound::Text(text) if self.keeps_pace() => {
-                let uttered = self.voice.receive(&text);
-                self.take_up(uttered, cx);
-            }
-            Inbound::Text(text) => {
-                let rejection = Rejection::TooFast(self.worker.pace.0);
-                let uttered = self.voice.refuse(&text, &rejection);
-                self.take_up(uttered, cx);
-            }
-            Inbound::Binary(data) => {
-                let uttered = self.receive_binary(data);
-                self.take_up(uttered, cx);
-            }
-            Inbound::Broken(ending) => self.voice.end(ending),
-            Inbound::Ping(_) | Inbound::Pong => {}
-        }
+            _ if is_over => return,
+            Inbound::Text(text) => self.voice.receive(&text),
+            Inbound::Binary(data) => self.voice.receive_binary(data),
+            Inbound::Broken(ending) => return self.voice.end(ending),
+            Inbound::Ping(_) | Inbound::Pong => return,
+        };
+        self.take_up(uttered, cx);
         // Whoever begins with something else does not come back to an earlier connection.
-        if !self.client.is_ready
-            && !self.client.turns.goes_on()
-            && matches!(self.rules.start, Start::Grace(_))
-            && !is_over
-        {
+        let is_fresh = !self.client.is_ready && matches!(self.rules.start, Start::Grace(_));
+        if is_fresh && !self.client.turns.goes_on() {
             self.client.turns.insert(vec![(Intent::Ready, None)]);
         }
     }
 
-    fn receive_binary(&mut self, data: Bytes) -> Uttered {
-        if self.keeps_pace() {
-            self.voice.receive_binary(data)
-        } else {
-            self.voice.refuse("", &Rejection::TooFast(self.worker.pace.0))
-        }
+    /// Room for one more message, or how long it takes until there is.
+    pub(in crate::client) fn pace(&mut self) -> Result<(), Duration> {
+        let (rate, burst) = self.worker.pace;
+        self.client.pace.take(rate, burst, Instant::now())
     }
 
-    /// Whether the client may say something more now.
-    pub(in crate::client) fn keeps_pace(&mut self) -> bool {
-        let (rate, burst) = self.worker.pace;
-        self.client.pace.allows(rate, burst, Instant::now())
+    fn pause(&mut self, wait: Duration, cx: &mut Context<Self>) {
+        self.client.turns.begin();
+        cx.run_later(wait, |connection, cx| {
+            connection.client.turns.done();
+            connection.advance(cx);
+        });
     }
 
     /// What a conversation said that does not concern the wire: its wishes have the next turns.
@@ -249,7 +244,7 @@ impl Connection {
         } else {
             self.client.last_heard
         };
-        let again = match self.client.heart.beat(rules, heard) {
+        let again = match self.client.heart.beat(rules, heard, now) {
             Beat::Ask(again) => {
                 self.voice.ping();
                 Some(again)

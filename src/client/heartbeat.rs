@@ -49,8 +49,13 @@ impl Heart {
         self.due
     }
 
-    /// What is due at the time that was named; `heard` is when the client was heard last.
-    pub fn beat(&mut self, rules: Heartbeat, heard: Instant) -> Beat {
+    /// What is due at the time that was named, or a little later; `heard` is when the client was heard last. A look that
+    /// is much too late judges nobody: where nothing was read for a while, as in a machine that stood still, an answer
+    /// may be there and unread, and the question may never have been asked.
+    pub fn beat(&mut self, rules: Heartbeat, heard: Instant, now: Instant) -> Beat {
+        if now.saturating_duration_since(self.due) > STANDSTILL {
+            return self.begin_anew(rules, now);
+        }
         let now = self.due;
         let Some(every) = rules.every else {
             let end = heard + rules.patience.unwrap_or(FOREVER);
@@ -73,11 +78,27 @@ impl Heart {
                 return Beat::Wait(again);
             }
         }
+        self.ask(every, rules.patience, now)
+    }
+
+    /// Patience counts from here on.
+    fn begin_anew(&mut self, rules: Heartbeat, now: Instant) -> Beat {
+        if let Some(every) = rules.every {
+            return self.ask(every, rules.patience, now);
+        }
+        self.due = now + rules.patience.unwrap_or(FOREVER);
+        Beat::Wait(self.due)
+    }
+
+    fn ask(&mut self, every: Duration, patience: Option<Duration>, now: Instant) -> Beat {
         self.asked = Some(now);
-        self.due = now + rules.patience.map_or(every, |patience| patience.min(every));
+        self.due = now + patience.map_or(every, |patience| patience.min(every));
         Beat::Ask(self.due)
     }
 }
+
+/// A timer is this late only when everything stood still.
+const STANDSTILL: Duration = Duration::from_secs(1);
 
 /// Nothing is ever due.
 const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -96,7 +117,7 @@ mod tests {
         let mut questions = Vec::new();
         while heart.due() < start + SECOND * 200 {
             let now = heart.due();
-            match heart.beat(rules, heard) {
+            match heart.beat(rules, heard, now) {
                 Beat::Ask(_) => {
                     questions.push((now - start).as_secs());
                     if let Some(delay) = delay {
@@ -142,5 +163,36 @@ mod tests {
             patience: Some(SECOND * 45),
         };
         assert_eq!(play(listening, None), (vec![], Some(45)));
+    }
+
+    #[test]
+    fn nobody_is_judged_by_a_time_in_which_everything_stood_still() {
+        let asked = Heartbeat {
+            every: Some(SECOND * 25),
+            patience: Some(SECOND * 25),
+        };
+        let listening = Heartbeat {
+            every: None,
+            patience: Some(SECOND * 45),
+        };
+        let start = Instant::now();
+        // It stood still before the first question, and again before the answer was read.
+        let mut heart = Heart::new(asked, start);
+        let late = start + SECOND * 85;
+        assert_eq!(heart.beat(asked, start, late), Beat::Ask(late + SECOND * 25));
+        let later = late + SECOND * 60;
+        assert_eq!(heart.beat(asked, start, later), Beat::Ask(later + SECOND * 25));
+        let end = later + SECOND * 25;
+        assert_eq!(
+            heart.beat(asked, start, end),
+            Beat::Lifeless,
+            "it was asked, and had its time"
+        );
+        let mut heart = Heart::new(listening, start);
+        assert_eq!(heart.beat(listening, start, late), Beat::Wait(late + SECOND * 45));
+        assert_eq!(heart.beat(listening, start, late + SECOND * 45), Beat::Lifeless);
+        // A timer is a little late now and then.
+        let mut heart = Heart::new(listening, start);
+        assert_eq!(heart.beat(listening, start, start + SECOND * 46), Beat::Lifeless);
     }
 }

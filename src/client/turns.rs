@@ -72,6 +72,11 @@ impl Turns {
         }
     }
 
+    /// What had its turn and must wait for another: it comes before everything else.
+    pub fn put_back(&mut self, turn: Turn) {
+        self.waiting.push_front(turn);
+    }
+
     /// What has its turn now: nothing while a wish is in work.
     pub fn next(&mut self) -> Option<Turn> {
         if self.is_busy {

@@ -69,6 +69,10 @@ struct ClassicConversation {
 impl ClassicConversation {
     fn strike(&mut self, rejection: &Rejection, out: &mut Vec<Reaction>) {
         out.push(say("ERROR", &json!(rejection.to_string())));
+        // Nothing is wrong with a message that came too early.
+        if matches!(rejection, Rejection::TooFast(_)) {
+            return;
+        }
         self.strikes += 1;
         if self.strikes >= self.dialect.bad_messages {
             out.push(Reaction::Close(Ending::BadMessages));

@@ -1,10 +1,12 @@
 //! Every bound of `[limits]`: what reaches it is told so, and nobody else notices.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::{Client, Request, Server, Value, json, to_channel, within};
+use crate::polls::Polls;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_channel_after_the_last_allowed_is_refused() {
@@ -28,26 +30,46 @@ async fn the_channel_after_the_last_allowed_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_in_a_hurry_is_told_and_its_commands_have_no_effect() {
-    let server = Server::with("limits.messages_per_second = 1\nlimits.messages_burst = 5");
+async fn a_client_in_a_hurry_is_slowed_down_and_every_command_has_its_effect() {
+    let server = Server::with("limits.messages_per_second = 10\nlimits.messages_burst = 5\nlimits.bad_messages = 3");
     let mut client = server.client().await;
-    for number in 0..10 {
+    let begun = Instant::now();
+    for number in 0..15 {
         client
             .send(json!({"type": "JOIN", "data": {"channel": format!("c{number}")}, "ref": number}))
             .await;
     }
-    let mut codes = Vec::new();
-    for number in 0..10 {
+    for number in 0..15 {
         let answer = client.answer(json!(number)).await;
-        codes.push(answer["data"]["code"].as_str().map(str::to_owned));
+        assert_eq!(answer["type"], "OK", "{answer}");
     }
-    assert!(
-        codes[..5].iter().all(Option::is_none),
-        "the burst is granted: {codes:?}"
-    );
-    assert_eq!(codes[9].as_deref(), Some("too_fast"), "{codes:?}");
-    assert_eq!(server.receipt(&to_channel("c9", "E", json!(1))).await["recipients"], 0);
-    assert_eq!(server.receipt(&to_channel("c0", "E", json!(1))).await["recipients"], 1);
+    // Five at once, then ten a second.
+    assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
+    for channel in ["c0", "c14"] {
+        assert_eq!(
+            server.receipt(&to_channel(channel, "E", json!(1))).await["recipients"],
+            1
+        );
+    }
+    server.still_serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_flood_of_well_formed_messages_ends_a_client_whatever_it_speaks() {
+    let server = Server::with("limits.messages_per_second = 1000\nlimits.messages_burst = 10\nlimits.bad_messages = 3");
+    let mut client = server.client().await;
+    for number in 0..1000 {
+        client.send(json!({"type": "PING", "ref": number})).await;
+    }
+    for number in 0..1000 {
+        assert_eq!(client.next().await["ref"], number);
+    }
+    // Commands in requests of their own, side by side.
+    let polls = Polls::open(&server, "").await;
+    let joins = (0..50).map(|number| polls.command("JOIN", json!({"channel": format!("c{number}")})));
+    for answer in futures_util::future::join_all(joins).await {
+        assert_eq!(answer["type"], "OK", "{answer}");
+    }
     server.still_serves().await;
 }
 
@@ -216,4 +238,34 @@ async fn the_welcome_says_how_often_a_ping_comes_and_how_long_one_may_be_away() 
     );
     assert!(client.welcome["server"].as_str().unwrap().starts_with("turted/"));
     assert_ne!(client.connection, client.token, "the public id is not the secret");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stood_still_ends_nobody_for_its_own_silence() {
+    let fast = "limits.messages_per_second = 100000\nlimits.messages_burst = 100000";
+    let server = Server::with(&format!("limits.ping = \"1s\"\n{fast}"));
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(server.member(&["chat"]).await);
+    }
+    let polls = Polls::open(&server, "").await;
+    polls.command("JOIN", json!({"channel": "chat"})).await;
+    server.signal("STOP");
+    // A machine is paused; patience is two intervals.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    server.signal("CONT");
+    // Whoever would be ended would be ended by the next look, which comes within an interval; clients that read answer
+    // questions.
+    let (begun, mut after) = (Instant::now(), String::new());
+    for number in 0.. {
+        let receipt = server.receipt(&to_channel("chat", "E", json!(number))).await;
+        assert_eq!(receipt["recipients"], 21, "after {:?}", begun.elapsed());
+        for client in &mut clients {
+            assert_eq!(client.events(1).await[0]["data"]["payload"], number);
+        }
+        assert_eq!(polls.events(&mut after, 1).await[0]["payload"], number);
+        if begun.elapsed() > Duration::from_millis(2500) {
+            break;
+        }
+    }
 }

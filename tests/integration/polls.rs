@@ -3,14 +3,14 @@
 use crate::harness::{Request, Server, Stream, Value, json, three_ways, to_channel, to_user};
 
 /// A connection that is polled.
-struct Polls<'a> {
+pub struct Polls<'a> {
     server: &'a Server,
     connection: String,
     secret: String,
 }
 
 impl<'a> Polls<'a> {
-    async fn open(server: &'a Server, query: &str) -> Self {
+    pub async fn open(server: &'a Server, query: &str) -> Self {
         let reply = server.ask(Request::post(&format!("/poll{query}"), "")).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         let opened = reply.value();
@@ -38,7 +38,7 @@ impl<'a> Polls<'a> {
     }
 
     /// Polls from `after` on until there are `count` events, each poll after the last one seen.
-    async fn events(&self, after: &mut String, count: usize) -> Vec<Value> {
+    pub async fn events(&self, after: &mut String, count: usize) -> Vec<Value> {
         let mut events: Vec<Value> = Vec::new();
         while events.len() < count {
             for message in self.poll(&format!("?after={after}")).await {
@@ -50,7 +50,7 @@ impl<'a> Polls<'a> {
         events
     }
 
-    async fn command(&self, kind: &str, data: Value) -> Value {
+    pub async fn command(&self, kind: &str, data: Value) -> Value {
         let command = json!({"type": kind, "data": data, "ref": "r"});
         let request = Request::post(&self.path(), command.to_string()).header("Turted-Secret", &self.secret);
         let reply = self.server.ask(request).await;

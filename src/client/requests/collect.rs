@@ -155,7 +155,7 @@ impl Handler<Collect> for Connection {
         self.voice.wake();
         self.client.last_heard = Instant::now();
         // The Dispatcher walks through its log for it.
-        if after.is_some() && !self.keeps_pace() {
+        if after.is_some() && self.pace().is_err() {
             let _ = answer.send(Collected::TooFast);
             return;
         }

@@ -59,7 +59,10 @@ impl Conversation for NativeConversation {
     fn refuse(&mut self, text: &str, rejection: &Rejection, out: &mut Vec<Reaction>) {
         let (tag, _) = command::read(text, &self.limits);
         out.push(Reaction::Send(reply::error(rejection, &tag)));
-        self.strike(out);
+        // Nothing is wrong with a message that came too early.
+        if !matches!(rejection, Rejection::TooFast(_)) {
+            self.strike(out);
+        }
     }
 
     fn notify(&mut self, notice: &Notice, tag: &Tag, out: &mut Vec<Reaction>) {

@@ -75,6 +75,10 @@ impl Turted {
 
     fn strike(&mut self, rejection: &Rejection, tag: Option<&str>, link: &mut Link<'_>) {
         self.reject(rejection, tag, link);
+        // Nothing is wrong with a message that came too early.
+        if matches!(rejection, Rejection::TooFast(_)) {
+            return;
+        }
         self.strikes += 1;
         if self.strikes >= self.terms.bad_messages {
             link.close(Ending::BadMessages);

@@ -203,10 +203,15 @@ impl Server {
 
     /// Asks it to stop, as an init system does.
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends any signal.
+    pub fn signal(&self, name: &str) {
         // The shell's own `kill`: the program of that name is missing on small systems.
         let sent = Command::new("sh")
             .arg("-c")
-            .arg(format!("kill -TERM {}", self.child.id()))
+            .arg(format!("kill -{name} {}", self.child.id()))
             .status()
             .unwrap();
         assert!(sent.success());
