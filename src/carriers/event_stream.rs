@@ -12,7 +12,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::stream;
 use tokio::sync::oneshot;
-use turted_core::Ending;
+use turted_core::{DispatchId, Ending};
 
 use super::Mount;
 use super::body::Wire;
@@ -65,6 +65,11 @@ pub fn event(id: Option<&str>, name: Option<&str>, data: &[u8]) -> Bytes {
     }
     out.put_u8(b'\n');
     out.freeze()
+}
+
+/// An `id` alone: a browser remembers it and fires nothing.
+pub fn place(id: &DispatchId) -> Bytes {
+    format!("id: {id}\n\n").into()
 }
 
 /// One line of an event.

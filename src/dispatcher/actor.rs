@@ -76,7 +76,7 @@ impl Actor for Dispatcher {
         cx.set_mailbox_capacity(MAILBOX);
         cx.run_interval(EXPIRY, |dispatcher, _| {
             dispatcher.desk.expire(Instant::now());
-            dispatcher.census.publish(dispatcher.desk.counts());
+            dispatcher.carry(None);
         });
     }
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use log::error;
 use turted_core::{
     ChannelName, Delivery, Dispatch, EncodeEvent, Ending, Epoch, Note, Notice, Observer, Receipt, Rejection, Tag,
-    UserName,
+    Target, UserName,
 };
 
 use super::census::Counts;
@@ -76,6 +76,7 @@ impl Desk {
             opened: self.log.newest(),
             user: None,
             channels: Vec::new(),
+            left: None,
         };
         let connection = Arc::clone(&standing.connection);
         // Without a log there is nothing to resume from, and nothing to wait for.
@@ -106,24 +107,25 @@ impl Desk {
         if fresh && !recovers {
             self.ready(seat);
         }
-        let notice = match request {
-            Request::Ready => None,
+        let said = match request {
+            Request::Ready => Said::default(),
             Request::Gone(ending) => return self.gone(seat, ending, now),
             Request::Move(new) => {
                 self.membership.relocate(seat, new);
                 return self.parcel(lane.courier, Parcel::Retire { lane: lane.lane });
             }
-            Request::Ident(user) => Some(self.ident(seat, user)),
-            Request::Join(channel) => Some(self.join(seat, channel)),
-            Request::Leave(channel) => Some(self.leave(seat, channel)),
-            Request::Resume { token, last } => Some(self.resume(seat, fresh, &token, last, now)),
+            Request::Ident(user) => self.catching_up(seat, now, |desk, since| desk.ident(seat, user, since)),
+            Request::Join(channel) => self.catching_up(seat, now, |desk, since| desk.join(seat, channel, since)),
+            Request::Leave(channel) => self.leave(seat, channel).into(),
+            Request::Resume { token, last } => self.resume(seat, fresh, &token, last, now),
             Request::Arrive(arrival) => self.arrive(seat, arrival, now),
-            Request::Since(last) => self.since(seat, last),
+            Request::Since(last) => self.since(seat, last).map_or(Said::default(), Said::from),
         };
-        if let Some(notice) = notice {
+        if let Some(notice) = said.notice {
             let LaneKey { courier, lane } = lane;
             self.parcel(courier, Parcel::Tell { lane, notice, tag });
         }
+        self.replay(seat, said.then);
     }
 
     /// Gives a dispatch its number and carries it to everybody it is meant for.
@@ -195,6 +197,22 @@ impl Desk {
         self.log.expire(now);
         self.keys.expire(now);
         self.parking.expire(now);
+        self.tell_places(now);
+    }
+
+    /// Whoever heard nothing for so long that its last id is about to be forgotten learns a newer one.
+    fn tell_places(&mut self, now: Instant) {
+        let (newest, middle) = (self.log.newest(), self.log.middle(now));
+        let id = self.settings.epoch.id(newest);
+        for encoder in 0..self.settings.encoders.len() {
+            let Some(frame) = self.settings.encoders[encoder].place(&id) else {
+                continue;
+            };
+            for LaneKey { courier, lane } in self.membership.untold(encoder, middle, newest) {
+                let (frame, lanes) = (frame.clone(), vec![lane]);
+                self.parcel(courier, Parcel::Frame { frame, lanes });
+            }
+        }
     }
 
     /// What there is for each courier since the last call.
@@ -220,8 +238,8 @@ impl Desk {
         }
     }
 
-    fn ident(&mut self, seat: SeatKey, user: UserName) -> Notice {
-        self.identify(seat, user.clone(), self.log.newest());
+    fn ident(&mut self, seat: SeatKey, user: UserName, since: u64) -> Notice {
+        self.identify(seat, user.clone(), since);
         Notice::Identified(user)
     }
 
@@ -233,7 +251,7 @@ impl Desk {
         });
     }
 
-    fn join(&mut self, seat: SeatKey, channel: ChannelName) -> Notice {
+    fn join(&mut self, seat: SeatKey, channel: ChannelName, since: u64) -> Notice {
         let joined = self
             .membership
             .get(seat)
@@ -242,7 +260,7 @@ impl Desk {
             if joined.len() >= self.settings.channels {
                 return Notice::Rejected(Rejection::TooManyChannels(self.settings.channels));
             }
-            self.enter(seat, channel.clone(), self.log.newest());
+            self.enter(seat, channel.clone(), since);
         }
         Notice::Joined(channel)
     }
@@ -259,6 +277,10 @@ impl Desk {
         if !self.membership.leave(seat, &channel) {
             return Notice::Rejected(Rejection::NotJoined(channel));
         }
+        // Whoever leaves what it came back for has caught up.
+        if let Some(seat) = self.membership.get_mut(seat) {
+            seat.behind = None;
+        }
         self.note_of(seat, |connection| Note::Left {
             connection,
             channel: channel.clone(),
@@ -267,9 +289,11 @@ impl Desk {
     }
 
     fn gone(&mut self, key: SeatKey, ending: Ending, now: Instant) {
-        let Some(seat) = self.membership.rise(key) else {
+        let meant = self.membership.newest(key);
+        let Some(mut seat) = self.membership.rise(key) else {
             return;
         };
+        seat.standing.left = Some((meant, self.log.newest()));
         self.parcel(seat.lane.courier, Parcel::Retire { lane: seat.lane.lane });
         self.note(&Note::Ended {
             connection: Arc::clone(&seat.standing.connection),
@@ -316,6 +340,22 @@ impl Desk {
     fn note_of(&self, seat: SeatKey, note: impl Fn(Arc<str>) -> Note) {
         if let Some(seat) = self.membership.get(seat) {
             self.note(&note(Arc::clone(&seat.standing.connection)));
+        }
+    }
+}
+
+/// What a connection is told, and what it hears then, in order.
+#[derive(Default)]
+struct Said {
+    notice: Option<Notice>,
+    then: Vec<(u64, Arc<Dispatch>, Target)>,
+}
+
+impl From<Notice> for Said {
+    fn from(notice: Notice) -> Self {
+        Self {
+            notice: Some(notice),
+            then: Vec::new(),
         }
     }
 }

@@ -89,6 +89,32 @@ impl Log {
         Some(self.entries.iter().skip(skip))
     }
 
+    /// What there is after `sequence`, newest first.
+    pub fn back_to(&self, sequence: u64) -> impl Iterator<Item = &Logged> {
+        self.entries
+            .iter()
+            .rev()
+            .take_while(move |logged| logged.sequence > sequence)
+    }
+
+    /// The place in the middle of what is there, by age or by number, whichever is newer: whoever knows an older one may
+    /// find a moment later that the log does not reach back to it.
+    #[must_use]
+    pub fn middle(&self, now: Instant) -> u64 {
+        let half = self.bounds.age / 2;
+        let old = self
+            .entries
+            .partition_point(|logged| now.saturating_duration_since(logged.at) > half);
+        let most = self.entries.len().saturating_sub(self.bounds.count / 2);
+        self.floor() + old.max(most) as u64
+    }
+
+    /// The sequence number after which everything is there.
+    #[must_use]
+    pub fn floor(&self) -> u64 {
+        self.newest - self.entries.len() as u64
+    }
+
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use indexmap::IndexSet;
 use slab::Slab;
@@ -26,6 +27,8 @@ pub struct Standing {
     pub user: Option<(UserName, u64)>,
     /// Its channels, each with the newest dispatch when it joined.
     pub channels: Vec<(ChannelName, u64)>,
+    /// Without a wire: the last dispatch that was meant for it, and the newest of all when the wire was lost.
+    pub left: Option<(u64, u64)>,
 }
 
 impl Standing {
@@ -68,6 +71,10 @@ pub struct Seat {
     pub standing: Standing,
     /// Whether its last resumption missed nothing; true when there was none.
     pub is_complete: bool,
+    /// What its client brought from before a gap: until that time, each of its memberships begins after this number.
+    pub behind: Option<(u64, Instant)>,
+    /// The newest id that its client knows to have nothing missing before it, other than by an event.
+    pub told: u64,
     /// The poll that was told of a gap: the id that it named, and what had been meant for the connection by then.
     pub gap: Option<(Arc<str>, u64)>,
 }
@@ -128,6 +135,8 @@ impl Membership {
             fresh,
             standing,
             is_complete: true,
+            behind: None,
+            told: 0,
             gap: None,
         });
         // 2^32 sockets do not fit into one machine.
@@ -280,6 +289,19 @@ impl Membership {
             self.marks[index as usize].sequence = earlier;
         }
         fanout
+    }
+
+    /// Who has this encoder, hears everything as it comes, and knows no place as new as this one: it is told now.
+    pub fn untold(&mut self, encoder: EncoderId, place: u64, newest: u64) -> Vec<LaneKey> {
+        let marks = &self.marks;
+        let is_untold = |(slot, seat): &(usize, &mut Seat)| {
+            seat.encoder == encoder && !seat.fresh && marks[*slot].sequence.max(seat.told) < place
+        };
+        let tell = |(_, seat): (usize, &mut Seat)| {
+            seat.told = newest;
+            seat.lane
+        };
+        self.seats.iter_mut().filter(is_untold).map(tell).collect()
     }
 
     /// Every lane, for words to everybody that are not events.

@@ -65,6 +65,13 @@ impl Parking {
         self.tokens.contains_key(token)
     }
 
+    /// Who is waited for under this secret.
+    #[must_use]
+    pub fn peek(&self, token: &str) -> Option<&Standing> {
+        let ticket = self.tokens.get(token)?;
+        self.places.get(ticket).map(|parked| &parked.standing)
+    }
+
     /// Gives a connection back to whoever knows one of its secrets.
     pub fn take(&mut self, token: &str, now: Instant) -> Option<Standing> {
         self.expire(now);

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use turted_core::{Delivery, EncodeEvent, Ending, Protocol};
+use turted_core::{Delivery, DispatchId, EncodeEvent, Ending, Protocol};
 
-use crate::carriers::event_stream::{event, field};
+use crate::carriers::event_stream::{event, field, place};
 use crate::client::Framing;
 
 /// Types that an `EventSource` fires by itself, or that are the server's own: an event of such a name travels as
@@ -72,6 +72,10 @@ impl EncodeEvent for NativeEvents {
     fn encode(&self, delivery: &Delivery<'_>) -> Bytes {
         event(Some(&delivery.id.to_string()), None, &self.0.encode_event(delivery))
     }
+
+    fn place(&self, id: &DispatchId) -> Option<Bytes> {
+        Some(place(id))
+    }
 }
 
 /// Encodes events for [`NamedForm`]: `event: <name>`, `data: <payload>`.
@@ -89,6 +93,10 @@ impl EncodeEvent for NamedEvents {
             return out.freeze();
         }
         event(Some(&id), Some(name), delivery.payload.as_bytes())
+    }
+
+    fn place(&self, id: &DispatchId) -> Option<Bytes> {
+        Some(place(id))
     }
 }
 

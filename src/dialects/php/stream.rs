@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use turted_core::{Delivery, EncodeEvent, Ending};
+use turted_core::{Delivery, DispatchId, EncodeEvent, Ending};
 
-use crate::carriers::event_stream::event;
+use crate::carriers::event_stream::{event, place};
 use crate::client::Framing;
 
 /// How long a browser waits before it comes back.
@@ -44,6 +44,10 @@ impl EncodeEvent for PhpEvents {
             return Bytes::from_static(b":\n\n");
         }
         event(Some(&delivery.id.to_string()), Some(name), delivery.payload.as_bytes())
+    }
+
+    fn place(&self, id: &DispatchId) -> Option<Bytes> {
+        Some(place(id))
     }
 }
 

@@ -6,11 +6,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use turted_core::{Arrival, Delivery, Dispatch, Ending, Note, Notice, Rejection, Target};
+use turted_core::{Arrival, ChannelName, Delivery, Dispatch, Ending, Note, Notice, Rejection, Target};
 
 use super::super::membership::{Seat, Standing};
 use super::super::messages::{LaneKey, Parcel, SeatKey};
-use super::Desk;
+use super::{Desk, Said};
+
+/// A dispatch that somebody should have heard, with its place and the reason.
+type Missed = (u64, Arc<Dispatch>, Target);
 
 /// Secrets that may continue one connection: the original and the newest. A client may hold any of them when an answer
 /// of ours was lost on the way.
@@ -35,47 +38,52 @@ impl Desk {
         token: &Arc<str>,
         last: Option<Arc<str>>,
         now: Instant,
-    ) -> Notice {
+    ) -> Said {
         let Some(own) = self.membership.get(key).map(|seat| seat.standing.clone()) else {
-            return Notice::Rejected(Rejection::BadMessage("the connection has ended".into()));
+            return Notice::Rejected(Rejection::BadMessage("the connection has ended".into())).into();
         };
         if own.tokens.last() == Some(token) {
-            return Notice::Rejected(Rejection::BadMessage(
-                "this wire already is the connection of that token".into(),
-            ));
+            let why = "this wire already is the connection of that token";
+            return Notice::Rejected(Rejection::BadMessage(why.into())).into();
         }
+        let resumed = |connection, recovered, replayed, since| Notice::Resumed {
+            connection,
+            recovered,
+            replayed,
+            since,
+        };
         // It has asked before; browsers repeat a request whose answer was lost.
         if own.tokens.contains(token) {
             let recovered = self.membership.get(key).is_some_and(|seat| seat.is_complete);
-            return Notice::Resumed {
-                connection: own.connection,
-                recovered,
-                replayed: 0,
-                since: last.filter(|_| !recovered),
-            };
+            return resumed(own.connection, recovered, 0, last.filter(|_| !recovered)).into();
         }
-        let Some(mut standing) = self.reclaim(token, now) else {
-            self.ready(key);
-            return Notice::Resumed {
-                connection: own.connection,
-                recovered: false,
-                replayed: 0,
-                since: last,
+        if let Some(earlier) = self.standing_of(token)
+            && count_together(earlier, &own) > self.settings.channels
+        {
+            return Notice::Rejected(Rejection::TooManyChannels(self.settings.channels)).into();
+        }
+        let Some((meant, mut standing)) = self.reclaim(token, now) else {
+            return Said {
+                then: self.remember(key, last.as_deref(), now),
+                notice: Some(resumed(own.connection, false, 0, last)),
             };
         };
         if standing.tokens.len() >= TOKENS {
             standing.tokens.remove(1);
         }
-        standing.tokens.extend(own.tokens);
-        let connection = Arc::clone(&standing.connection);
         let seen = match &last {
             Some(last) => self.settings.epoch.sequence_of(last),
             None => Some(standing.opened),
         };
+        // Nothing was meant for it between what it saw and the loss of its wire, whatever the log still knows of that time.
+        let left = standing.left.take().map_or(self.log.newest(), |(_, newest)| newest);
+        let seen = seen.map(|seen| if meant <= seen { seen.max(left) } else { seen });
+        let connection = Arc::clone(&standing.connection);
+        self.merge(&mut standing, own);
         self.membership.replace(key, standing);
         self.membership.ready(key);
-        // What it has seen was handed to it, by another wire.
-        self.membership.mark(key, seen.unwrap_or_default());
+        // That was handed to it, by another wire.
+        self.membership.mark(key, meant);
         // A wire that has already carried broadcasts cannot put older events before them.
         let missed = seen.filter(|_| fresh).and_then(|seen| self.missed(key, seen));
         let recovered = missed.is_some();
@@ -87,19 +95,85 @@ impl Desk {
             connection: Arc::clone(&connection),
             replayed,
         });
-        Notice::Resumed {
-            connection,
-            recovered,
-            replayed,
-            since: if recovered { None } else { last },
+        let since = if recovered { None } else { last };
+        resumed(connection, recovered, replayed, since).into()
+    }
+
+    /// What was granted on the new wire before stays: an OK is never taken back. The wire's own id ends here.
+    fn merge(&self, standing: &mut Standing, own: Standing) {
+        standing.tokens.extend(own.tokens);
+        if own.user.is_some() {
+            standing.user = own.user;
+        }
+        for (channel, since) in own.channels {
+            if !standing.channels.iter().any(|(joined, _)| *joined == channel) {
+                standing.channels.push((channel, since));
+            }
+        }
+        self.note(&Note::Ended {
+            connection: own.connection,
+            code: Ending::Replaced.code(),
+            reason: Ending::Replaced.reason(),
+        });
+    }
+
+    /// Keeps in mind what a client of another time saw last: what came after it, or all that there is, comes with each of
+    /// its memberships. Gives the broadcasts.
+    fn remember(&mut self, key: SeatKey, last: Option<&str>, now: Instant) -> Vec<Missed> {
+        let Some(last) = last else {
+            self.ready(key);
+            return Vec::new();
+        };
+        let seen = self.settings.epoch.sequence_of(last);
+        let seen = seen.filter(|seen| self.log.after(*seen).is_some());
+        let behind = seen.unwrap_or_else(|| self.log.floor());
+        self.membership.ready(key);
+        if let Some(seat) = self.membership.get_mut(key) {
+            seat.behind = Some((behind, now + self.settings.log.age));
+            seat.standing.opened = seat.standing.opened.min(behind);
+        }
+        self.recent(key, behind, None)
+    }
+
+    /// A membership that begins now, or where its client was before a gap.
+    pub(super) fn catching_up(
+        &mut self,
+        key: SeatKey,
+        now: Instant,
+        grant: impl FnOnce(&mut Self, u64) -> Notice,
+    ) -> Said {
+        let newest = self.log.newest();
+        let behind = self
+            .membership
+            .get(key)
+            .and_then(|seat| seat.behind)
+            .filter(|(_, until)| now < *until);
+        let Some((behind, _)) = behind else {
+            return grant(self, newest).into();
+        };
+        let before = self.membership.get(key).map(|seat| seat.standing.clone());
+        let notice = grant(self, behind.max(self.log.floor()));
+        Said {
+            notice: Some(notice),
+            then: self.recent(key, behind, before.as_ref()),
+        }
+    }
+
+    fn standing_of(&self, token: &str) -> Option<&Standing> {
+        match self.membership.by_token(token) {
+            Some(key) => self.membership.get(key).map(|seat| &seat.standing),
+            None => self.parking.peek(token),
         }
     }
 
     /// The standing that this secret opens; a wire that still carries it is ended.
-    fn reclaim(&mut self, token: &str, now: Instant) -> Option<Standing> {
+    /// With it, the last dispatch that was meant for it.
+    fn reclaim(&mut self, token: &str, now: Instant) -> Option<(u64, Standing)> {
         let Some(older) = self.membership.by_token(token) else {
-            return self.parking.take(token, now);
+            let standing = self.parking.take(token, now)?;
+            return Some((standing.left.map_or(0, |(meant, _)| meant), standing));
         };
+        let meant = self.membership.newest(older);
         let Seat { lane, standing, .. } = self.membership.rise(older)?;
         let ending = Ending::Replaced;
         self.parcel(
@@ -115,11 +189,11 @@ impl Desk {
             code: ending.code(),
             reason: ending.reason(),
         });
-        Some(standing)
+        Some((meant, standing))
     }
 
     /// What this connection should have heard after `seen`; `None` when that cannot be told any more, or does not fit.
-    fn missed(&self, key: SeatKey, seen: u64) -> Option<Vec<(u64, Arc<Dispatch>, Target)>> {
+    fn missed(&self, key: SeatKey, seen: u64) -> Option<Vec<Missed>> {
         let standing = &self.membership.get(key)?.standing;
         let (mut missed, mut bytes) = (Vec::new(), 0);
         for logged in self.log.after(seen)? {
@@ -135,7 +209,28 @@ impl Desk {
         Some(missed)
     }
 
-    fn replay(&mut self, key: SeatKey, missed: Vec<(u64, Arc<Dispatch>, Target)>) -> usize {
+    /// The newest of what it should hear after `since`, as much as fits, without what it hears as `before` anyhow.
+    fn recent(&self, key: SeatKey, since: u64, before: Option<&Standing>) -> Vec<Missed> {
+        let Some(standing) = self.membership.get(key).map(|seat| &seat.standing) else {
+            return Vec::new();
+        };
+        let (mut recent, mut bytes) = (Vec::new(), 0);
+        for logged in self.log.back_to(since) {
+            let is_known = before.is_some_and(|before| before.via(logged.sequence, &logged.dispatch).is_some());
+            let Some(via) = standing.via(logged.sequence, &logged.dispatch).filter(|_| !is_known) else {
+                continue;
+            };
+            bytes += logged.dispatch.payload.as_bytes().len();
+            if recent.len() >= self.settings.replay_frames || bytes > self.settings.replay_bytes {
+                break;
+            }
+            recent.push((logged.sequence, Arc::clone(&logged.dispatch), via.clone()));
+        }
+        recent.reverse();
+        recent
+    }
+
+    pub(super) fn replay(&mut self, key: SeatKey, missed: Vec<Missed>) -> usize {
         let Some((lane, encoder)) = self.membership.get(key).map(|seat| (seat.lane, seat.encoder)) else {
             return 0;
         };
@@ -165,41 +260,45 @@ impl Desk {
     }
 
     /// Gives a new connection its user and channels, as if it had had them when it saw `last`.
-    fn begin(&mut self, key: SeatKey, arrival: Arrival) -> Option<Notice> {
+    fn begin(&mut self, key: SeatKey, arrival: Arrival, now: Instant) -> Said {
         let Arrival {
             user, channels, last, ..
         } = arrival;
         if channels.len() > self.settings.channels {
             self.ready(key);
-            return Some(Notice::Rejected(Rejection::TooManyChannels(self.settings.channels)));
+            return Notice::Rejected(Rejection::TooManyChannels(self.settings.channels)).into();
         }
         let seen = last.as_deref().and_then(|last| self.settings.epoch.sequence_of(last));
         let seen = seen.filter(|seen| self.log.after(*seen).is_some());
-        if let Some(seen) = seen {
-            let mut standing = self.membership.get(key)?.standing.clone();
-            standing.opened = seen;
-            self.membership.replace(key, standing);
+        let since = match (&last, seen) {
+            (None, _) => self.log.newest(),
+            (Some(_), Some(seen)) => seen,
+            // Of another time: what there is comes behind the word that something may be missing.
+            (Some(_), None) => self.log.floor(),
+        };
+        if let (Some(_), Some(seat)) = (&last, self.membership.get_mut(key)) {
+            seat.standing.opened = since;
         }
-        let since = seen.unwrap_or(self.log.newest());
         if let Some(user) = user {
             self.identify(key, user, since);
         }
         for channel in channels {
             self.enter(key, channel, since);
         }
-        let missed = match seen {
-            Some(seen) => {
-                self.membership.ready(key);
-                self.missed(key, seen)
-            }
-            None => {
-                self.ready(key);
-                None
-            }
+        let Some(last) = last else {
+            self.ready(key);
+            return Said::default();
         };
-        let is_complete = last.is_none() || missed.is_some();
-        self.replay(key, missed.unwrap_or_default());
-        last.filter(|_| !is_complete).map(|since| Notice::Missed { since })
+        if seen.is_some()
+            && let Some(then) = self.missed(key, since)
+        {
+            self.membership.ready(key);
+            return Said { notice: None, then };
+        }
+        Said {
+            then: self.remember(key, Some(&last), now),
+            notice: Some(Notice::Missed { since: last }),
+        }
     }
 
     /// Puts what came after `last` into an outbox that is emptied first: what was handed out before may have been lost.
@@ -240,26 +339,38 @@ impl Desk {
         }
     }
 
-    /// Lets an earlier connection go on, if the arrival names one that is waited for; otherwise begins as the arrival
-    /// says.
-    pub(super) fn arrive(&mut self, key: SeatKey, mut arrival: Arrival, now: Instant) -> Option<Notice> {
+    /// Lets an earlier connection go on, if the arrival names one that is waited for; otherwise begins as the arrival says.
+    pub(super) fn arrive(&mut self, key: SeatKey, mut arrival: Arrival, now: Instant) -> Said {
         let Some(token) = arrival.resume.take() else {
-            return self.begin(key, arrival);
+            return self.begin(key, arrival, now);
         };
         if self.membership.by_token(&token).is_some() || self.parking.knows(&token) {
-            return Some(self.resume(key, true, &token, arrival.last, now));
+            return self.resume(key, true, &token, arrival.last, now);
         }
-        let connection = self
+        let Some(connection) = self
             .membership
             .get(key)
-            .map(|seat| Arc::clone(&seat.standing.connection))?;
+            .map(|seat| Arc::clone(&seat.standing.connection))
+        else {
+            return Said::default();
+        };
         let since = arrival.last.clone();
-        let told = self.begin(key, arrival);
-        Some(told.unwrap_or(Notice::Resumed {
+        let Said { notice, then } = self.begin(key, arrival, now);
+        let notice = notice.unwrap_or(Notice::Resumed {
             connection,
             recovered: false,
             replayed: 0,
             since,
-        }))
+        });
+        Said {
+            notice: Some(notice),
+            then,
+        }
     }
+}
+
+/// In how many channels a connection is that has the memberships of both.
+fn count_together(earlier: &Standing, own: &Standing) -> usize {
+    let is_new = |name: &ChannelName| !earlier.channels.iter().any(|(joined, _)| joined == name);
+    earlier.channels.len() + own.channels.iter().filter(|(name, _)| is_new(name)).count()
 }

@@ -16,6 +16,19 @@ impl EncodeEvent for Plain {
     }
 }
 
+/// The same, and tells places.
+struct WithPlaces;
+
+impl EncodeEvent for WithPlaces {
+    fn encode(&self, delivery: &Delivery<'_>) -> bytes::Bytes {
+        Plain.encode(delivery)
+    }
+
+    fn place(&self, id: &turted_core::DispatchId) -> Option<bytes::Bytes> {
+        Some(format!("place {id}").into())
+    }
+}
+
 #[derive(Default)]
 struct Heard(Mutex<Vec<Note>>);
 
@@ -55,7 +68,7 @@ impl Story {
             channels: 3,
             replay_frames: 1000,
             replay_bytes: 1 << 20,
-            encoders: vec![Arc::new(Plain)],
+            encoders: vec![Arc::new(Plain), Arc::new(WithPlaces)],
             observer: Arc::clone(&heard) as Arc<dyn Observer>,
         });
         Self {
@@ -68,6 +81,11 @@ impl Story {
 
     /// Opens a connection on a new lane; its name and token are `c<lane>` and `t<lane>`.
     pub fn open(&mut self) -> (SeatKey, usize) {
+        self.open_with(0)
+    }
+
+    /// The same with another encoder.
+    pub fn open_with(&mut self, encoder: usize) -> (SeatKey, usize) {
         let lane = self.arrived.len();
         self.arrived.push(Vec::new());
         let key = LaneKey {
@@ -76,7 +94,7 @@ impl Story {
         };
         let seat = self.desk.open(Open {
             lane: key,
-            encoder: 0,
+            encoder,
             connection: format!("c{lane}").into(),
             token: format!("t{lane}").into(),
         });
@@ -99,6 +117,13 @@ impl Story {
     pub fn resume(&mut self, seat: SeatKey, token: &str, last: Option<&str>) {
         let (token, last) = (token.into(), last.map(Arc::from));
         self.ask(seat, Request::Resume { token, last });
+    }
+
+    /// Lets time pass, and old things be forgotten.
+    pub fn wait(&mut self, seconds: u64) {
+        self.now += Duration::from_secs(seconds);
+        self.desk.expire(self.now);
+        self.collect();
     }
 
     /// What arrived on a lane since the last look.
@@ -392,6 +417,7 @@ fn too_many_channels_and_unknown_ones_are_rejected() {
     );
 }
 
+mod gaps;
 mod histories;
 
 #[test]
@@ -417,10 +443,18 @@ fn whoever_arrives_with_an_id_hears_what_came_after_it_as_if_it_had_been_there()
     );
     story.push(to("chat"), Exclude::default());
     assert_eq!(story.take(lane), [r#"e-5 {"channel":"chat"}"#], "and then live");
+    // Of another time: the word that something may be missing, and then all that there is.
     for unknown in ["other-1", "e-99", "nonsense"] {
         let (seat, lane) = story.open();
         story.ask(seat, arrive(unknown));
-        assert_eq!(story.take(lane), [format!("missed {unknown}")]);
+        let [gap, events @ ..] = &story.take(lane)[..] else {
+            panic!("nothing came");
+        };
+        let ids: Vec<&str> = events.iter().map(|event| &event[..3]).collect();
+        assert_eq!(
+            (gap.as_str(), &ids[..]),
+            (&*format!("missed {unknown}"), &["e-1", "e-3", "e-4", "e-5"][..])
+        );
     }
 }
 

@@ -1,0 +1,174 @@
+//! Stories about what may be missing: clients that were away, that heard nothing for long, that come from another time.
+
+use super::*;
+
+const NONE: fn() -> Exclude = Exclude::default;
+
+fn ended(story: &Story) -> Vec<String> {
+    let notes = story.heard.0.lock().unwrap();
+    let ended = |note: &Note| match note {
+        Note::Ended { connection, code, .. } => Some(format!("{connection} {code}")),
+        _ => None,
+    };
+    notes.iter().filter_map(ended).collect()
+}
+
+#[test]
+fn a_quiet_client_that_loses_its_wire_is_not_told_of_a_gap_that_is_none() {
+    let mut story = Story::with_log(3);
+    let (seat, lane) = story.open();
+    story.ask(seat, Request::Join(channel("chat")));
+    story.push(to("chat"), NONE());
+    // Nothing for it, for longer than the log reaches.
+    for _ in 0..10 {
+        story.push(to("news"), NONE());
+    }
+    story.take(lane);
+    story.ask(seat, Request::Gone(Ending::Vanished));
+    story.push(to("news"), NONE());
+    story.push(to("chat"), NONE());
+    let (again, lane) = story.open();
+    story.resume(again, "t0", Some("e-1"));
+    assert_eq!(story.take(lane), [r#"e-13 {"channel":"chat"}"#, "resumed c0 true 1"]);
+    // The same once more, without anything new: what it saw last is older still.
+    for _ in 0..10 {
+        story.push(to("news"), NONE());
+    }
+    story.ask(again, Request::Gone(Ending::Vanished));
+    let (third, lane) = story.open();
+    story.resume(third, "t0", Some("e-13"));
+    assert_eq!(story.take(lane), ["resumed c0 true 0"]);
+    // A wire that takes over while the other one still lives.
+    for _ in 0..10 {
+        story.push(to("news"), NONE());
+    }
+    let (fourth, lane) = story.open();
+    story.resume(fourth, "t0", Some("e-13"));
+    assert_eq!(story.take(lane), ["resumed c0 true 0"]);
+}
+
+#[test]
+fn a_gap_that_is_one_is_told() {
+    let mut story = Story::with_log(3);
+    let (seat, _) = story.open();
+    story.ask(seat, Request::Join(channel("chat")));
+    story.push(to("chat"), NONE());
+    story.push(to("chat"), NONE());
+    for _ in 0..10 {
+        story.push(to("news"), NONE());
+    }
+    // It never got the second one, and the log has it no more.
+    story.ask(seat, Request::Gone(Ending::Vanished));
+    let (again, lane) = story.open();
+    story.resume(again, "t0", Some("e-1"));
+    assert_eq!(story.take(lane), ["resumed c0 false 0"]);
+}
+
+#[test]
+fn whoever_comes_from_an_earlier_time_gets_everything_since_the_start_with_each_membership_once() {
+    let mut story = Story::with_log(100);
+    story.push(to("chat"), NONE());
+    story.push(vec![Target::Everybody], NONE());
+    story.push(
+        vec![Target::User(user("adam")), Target::Channel(channel("chat"))],
+        NONE(),
+    );
+    story.push(to("news"), NONE());
+    let (seat, lane) = story.open();
+    story.resume(seat, "of another time", Some("old-7"));
+    // The word about the gap first.
+    assert_eq!(story.take(lane), ["resumed c0 false 0", r#"e-2 {"broadcast":true}"#]);
+    story.ask(seat, Request::Join(channel("chat")));
+    let in_chat = ["join chat", r#"e-1 {"channel":"chat"}"#, r#"e-3 {"channel":"chat"}"#];
+    assert_eq!(story.take(lane), in_chat);
+    story.push(to("chat"), NONE());
+    assert_eq!(story.take(lane), [r#"e-5 {"channel":"chat"}"#], "and then live");
+    story.ask(seat, Request::Join(channel("chat")));
+    assert_eq!(story.take(lane), ["join chat"], "it is there already");
+    story.ask(seat, Request::Ident(user("adam")));
+    assert_eq!(story.take(lane), ["ident adam"], "the third came as one of the channel");
+    story.ask(seat, Request::Join(channel("news")));
+    assert_eq!(story.take(lane), ["join news", r#"e-4 {"channel":"news"}"#]);
+    // Whoever leaves has caught up.
+    story.ask(seat, Request::Leave(channel("news")));
+    story.ask(seat, Request::Join(channel("news")));
+    assert_eq!(story.take(lane), ["leave news", "join news"]);
+    // A stranger who brings nothing along hears what comes from now on.
+    let (stranger, lane) = story.open();
+    story.ask(stranger, Request::Join(channel("chat")));
+    assert_eq!(story.take(lane), ["join chat"]);
+}
+
+#[test]
+fn the_time_before_a_gap_is_remembered_only_as_long_as_the_log_is() {
+    let mut story = Story::with_log(100);
+    story.push(to("chat"), NONE());
+    let (seat, lane) = story.open();
+    story.resume(seat, "of another time", Some("old-7"));
+    story.now += Duration::from_secs(121);
+    story.ask(seat, Request::Join(channel("chat")));
+    assert_eq!(story.take(lane), ["resumed c0 false 0", "join chat"]);
+}
+
+#[test]
+fn what_was_granted_before_resuming_stays_and_the_id_of_the_new_wire_ends() {
+    let mut story = Story::with_log(100);
+    let (old, _) = story.open();
+    story.ask(old, Request::Join(channel("a")));
+    story.ask(old, Request::Join(channel("b")));
+    story.ask(old, Request::Gone(Ending::Vanished));
+    let (new, lane) = story.open();
+    story.ask(new, Request::Join(channel("c")));
+    story.ask(new, Request::Ident(user("eve")));
+    story.take(lane);
+    story.resume(new, "t0", None);
+    for name in ["a", "b", "c"] {
+        story.push(to(name), NONE());
+    }
+    story.push(vec![Target::User(user("eve"))], NONE());
+    let heard = story.take(lane);
+    assert_eq!(heard.len(), 5, "{heard:?}");
+    assert!(ended(&story).contains(&"c1 4011".to_owned()), "{:?}", ended(&story));
+    // Three are allowed: with a fourth it would have too many, and the earlier connection waits on.
+    story.ask(new, Request::Gone(Ending::Vanished));
+    let (third, lane) = story.open();
+    story.ask(third, Request::Join(channel("d")));
+    story.resume(third, "t0", None);
+    assert_eq!(story.take(lane), ["join d", "rejected too_many_channels"]);
+    let (fourth, lane) = story.open();
+    story.resume(fourth, "t0", None);
+    assert!(story.take(lane).last().unwrap().starts_with("resumed c0 true"));
+}
+
+#[test]
+fn whoever_hears_nothing_for_long_learns_a_newer_place_where_the_wire_has_a_word_for_it() {
+    let mut story = Story::with_log(100);
+    let (seat, lane) = story.open_with(1);
+    let (other, silent) = story.open();
+    for seat in [seat, other] {
+        story.ask(seat, Request::Join(channel("chat")));
+    }
+    story.push(to("chat"), NONE());
+    story.push(to("news"), NONE());
+    for lane in [lane, silent] {
+        story.take(lane);
+    }
+    story.wait(59);
+    assert_eq!(story.take(lane), [""; 0], "its last id is as good as new");
+    story.wait(2);
+    assert_eq!(story.take(lane), ["place e-2"]);
+    story.wait(1);
+    assert_eq!(story.take(lane), [""; 0], "once");
+    assert_eq!(story.take(silent), [""; 0]);
+    // By number as by age: the log holds a hundred.
+    for _ in 0..60 {
+        story.push(to("news"), NONE());
+    }
+    story.wait(0);
+    assert_eq!(story.take(lane), ["place e-62"]);
+    // Whoever has not said yet whether it comes back hears no place before its broadcasts.
+    let (_, fresh) = story.open_with(1);
+    story.push(vec![Target::Everybody], NONE());
+    story.wait(100);
+    assert_eq!(story.take(fresh), [""; 0]);
+}
