@@ -21,7 +21,7 @@ use super::requests::readers::Readers;
 use super::requests::rules::{Rules, Start};
 use super::turns::{Reply, Taken, Turn};
 use super::voice::{Uttered, Voice};
-use crate::dispatcher::{Ask, LaneKey, Request, SeatKey};
+use crate::dispatcher::{Ask, LaneKey, Open, Request, SeatKey};
 
 /// A client.
 pub struct Connection {
@@ -47,7 +47,7 @@ impl Connection {
         mut newcomer: Newcomer,
         inbound: impl Stream<Item = Inbound> + 'static,
     ) -> Addr<Self> {
-        let (welcome, first) = (newcomer.welcome.clone(), newcomer.first.take());
+        let (welcome, first, address) = (newcomer.welcome.clone(), newcomer.first.take(), newcomer.address);
         if let Some(opening) = newcomer.opening.take() {
             voice.control(opening);
         }
@@ -66,7 +66,14 @@ impl Connection {
                 .turns
                 .insert(first.map(|first| (first, None)).into_iter().collect());
             connection.take_up(uttered, cx);
-            connection.take_seat(lane, encoder, welcome, cx);
+            let open = Open {
+                lane,
+                encoder,
+                connection: welcome.connection,
+                token: welcome.resume,
+                address,
+            };
+            connection.take_seat(open, cx);
             connection
         })
     }

@@ -2,6 +2,7 @@
 //!
 //! In and out: plain values. They decide nothing.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,6 +61,8 @@ pub struct Worker {
 pub struct Newcomer {
     /// Its first words.
     pub welcome: Welcome,
+    /// Where it comes from.
+    pub address: IpAddr,
     /// `Authorization: Bearer …` of its request.
     pub bearer: Option<Box<str>>,
     /// What it wants before anybody speaks.
@@ -73,9 +76,10 @@ pub struct Newcomer {
 impl Newcomer {
     /// A client that says everything else later.
     #[must_use]
-    pub fn new(welcome: Welcome, bearer: Option<Box<str>>) -> Self {
+    pub fn new(welcome: Welcome, address: IpAddr, bearer: Option<Box<str>>) -> Self {
         Self {
             welcome,
+            address,
             bearer,
             first: None,
             listing: None,

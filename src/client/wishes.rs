@@ -12,27 +12,16 @@ use futures_util::FutureExt;
 use log::error;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use turted_core::{Credentials, Denied, Ending, Identity, Intent, Notice, Rejection, Tag, UserName, Welcome};
+use turted_core::{Credentials, Denied, Ending, Identity, Intent, Notice, Rejection, Tag, UserName};
 
 use super::actor::Connection;
 use super::courier::Fence;
-use crate::dispatcher::{Ask, LaneKey, Open, Request};
+use crate::dispatcher::{Ask, Open, Request};
 
 impl Connection {
     /// Asks for a seat; until it is there everything else waits.
-    pub(in crate::client) fn take_seat(
-        &mut self,
-        lane: LaneKey,
-        encoder: usize,
-        welcome: Welcome,
-        cx: &mut Context<Self>,
-    ) {
-        let opened = self.worker.dispatcher.send(Open {
-            lane,
-            encoder,
-            connection: welcome.connection,
-            token: welcome.resume,
-        });
+    pub(in crate::client) fn take_seat(&mut self, open: Open, cx: &mut Context<Self>) {
+        let opened = self.worker.dispatcher.send(open);
         self.client.turns.begin();
         cx.spawn(opened.into_actor(self).map(|seat, connection, cx| {
             connection.client.turns.done();

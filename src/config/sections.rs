@@ -103,6 +103,9 @@ pub struct Limits {
     pub outbox_frames: usize,
     /// What happens when one of these two is reached. Default `close`.
     pub slow: Slow,
+    /// Bytes of ids and names that are kept of connections which lost their wire and may come back. Default 64 MiB.
+    #[serde(with = "size")]
+    pub parked_bytes: usize,
     /// Connections altogether. Default 100,000.
     pub connections: usize,
     /// Connections from one address; behind a reverse proxy all clients share its address. Default 1,000.
@@ -128,6 +131,7 @@ impl Default for Limits {
             bad_messages: 20,
             outbox_bytes: MIB,
             outbox_frames: 4096,
+            parked_bytes: 64 * MIB,
             slow: Slow::Close,
             connections: 100_000,
             connections_per_address: 1_000,

@@ -20,7 +20,7 @@ use super::keys::Keys;
 use super::log::{Log, LogBounds};
 use super::membership::{Membership, Standing};
 use super::messages::{CourierId, EncoderId, LaneKey, Open, Parcel, Request, SeatKey};
-use super::parked::Parking;
+use super::parked::{Parking, ParkingBounds};
 
 /// What a desk needs to know.
 pub struct DeskSettings {
@@ -28,8 +28,8 @@ pub struct DeskSettings {
     pub epoch: Epoch,
     /// How much of the past is kept.
     pub log: LogBounds,
-    /// Most connections without a wire.
-    pub parked: usize,
+    /// How many connections without a wire are waited for, and how long.
+    pub parking: ParkingBounds,
     /// Most channels of one connection.
     pub channels: usize,
     /// Most frames that a resumption may put into one outbox.
@@ -61,7 +61,7 @@ impl Desk {
             membership: Membership::default(),
             log: Log::new(settings.log),
             keys: Keys::default(),
-            parking: Parking::new(settings.log.age, settings.parked),
+            parking: Parking::new(settings.parking),
             parcels: Vec::new(),
             closing: None,
             settings,
@@ -77,6 +77,7 @@ impl Desk {
             user: None,
             channels: Vec::new(),
             left: None,
+            address: open.address,
         };
         let connection = Arc::clone(&standing.connection);
         // Without a log there is nothing to resume from, and nothing to wait for.

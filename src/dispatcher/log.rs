@@ -97,8 +97,8 @@ impl Log {
             .take_while(move |logged| logged.sequence > sequence)
     }
 
-    /// The place in the middle of what is there, by age or by number, whichever is newer: whoever knows an older one may
-    /// find a moment later that the log does not reach back to it.
+    /// The place in the middle of what is there, by age or by number, whichever is newer: whoever knows an older one
+    /// may find a moment later that the log does not reach back to it.
     #[must_use]
     pub fn middle(&self, now: Instant) -> u64 {
         let half = self.bounds.age / 2;

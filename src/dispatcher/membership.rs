@@ -5,6 +5,7 @@
 //! elsewhere.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,6 +30,8 @@ pub struct Standing {
     pub channels: Vec<(ChannelName, u64)>,
     /// Without a wire: the last dispatch that was meant for it, and the newest of all when the wire was lost.
     pub left: Option<(u64, u64)>,
+    /// Where it came from.
+    pub address: IpAddr,
 }
 
 impl Standing {

@@ -2,6 +2,7 @@
 //!
 //! In and out: plain values. A [`Parcel`] goes to a courier, everything else comes from connections and connectors.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -44,6 +45,8 @@ pub struct Open {
     pub connection: Arc<str>,
     /// The secret that lets a later wire continue it.
     pub token: Arc<str>,
+    /// Where it comes from.
+    pub address: IpAddr,
 }
 
 /// A connection wants something. The answer travels as a [`Parcel::Tell`] on its lane, in order with its events.

@@ -90,7 +90,10 @@ pub fn admit(request: &HttpRequest, shared: &Shared) -> Result<(Newcomer, Ticket
         window: shared.window,
         ping: shared.ping.as_secs().max(1),
     };
-    Ok((Newcomer::new(welcome, bearer(request).map(Box::from)), ticket))
+    Ok((
+        Newcomer::new(welcome, peer.ip(), bearer(request).map(Box::from)),
+        ticket,
+    ))
 }
 
 /// `N` bytes that nobody can guess (CWE-330), in hexadecimal.

@@ -18,7 +18,9 @@ use crate::carriers::{Mounts, Offer};
 use crate::config::{Config, ConfigError, Problem, Registries, Sources};
 use crate::dialects::kinds;
 use crate::dispatcher::messages::EndAll;
-use crate::dispatcher::{Census, Desk, DeskSettings, Dispatcher, DispatcherInbox, log::LogBounds};
+use crate::dispatcher::{
+    Census, Desk, DeskSettings, Dispatcher, DispatcherInbox, log::LogBounds, parked::ParkingBounds,
+};
 use crate::gate::Shared;
 use crate::gate::admission::Admission;
 use crate::gate::origin::OriginRules;
@@ -402,7 +404,11 @@ fn desk_settings(
             bytes: history.bytes,
             count: if is_off { 0 } else { history.count },
         },
-        parked: if is_off { 0 } else { config.limits.connections },
+        parking: ParkingBounds {
+            window: history.age,
+            count: if is_off { 0 } else { config.limits.connections },
+            bytes: config.limits.parked_bytes,
+        },
         channels: config.limits.channels_per_connection,
         // Half of an outbox: the rest is for what comes live meanwhile.
         replay_frames: config.limits.outbox_frames / 2,

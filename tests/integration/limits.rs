@@ -269,3 +269,26 @@ async fn a_server_that_stood_still_ends_nobody_for_its_own_silence() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_break_off_again_and_again_cost_no_more_than_is_kept_of_them() {
+    let server = Server::with("limits.parked_bytes = \"256 KiB\"\nlimits.messages_burst = 1000000");
+    let name = |number: usize| format!("{number:0>180}");
+    let mut most = 0;
+    for round in 0..40 {
+        let mut client = server.client().await;
+        for number in 0..100 {
+            client.send(json!({"type": "JOIN", "data": {"channel": name(number)}, "ref": number})).await;
+        }
+        client.answer(json!(99)).await;
+        // Without a goodbye.
+        drop(client);
+        let shown = server.get("/metrics").await.text();
+        let waiting = shown.lines().find_map(|line| line.strip_prefix("turted_parked "));
+        most = most.max(waiting.unwrap().parse::<usize>().unwrap());
+        // A hundred names of 180 bytes are more than 24 KiB.
+        assert!(most <= 11, "{most} are waited for after {round} rounds");
+    }
+    assert!(most >= 5, "they are waited for: {most}");
+    server.still_serves().await;
+}

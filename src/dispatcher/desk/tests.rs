@@ -64,7 +64,11 @@ impl Story {
                 bytes: 1 << 20,
                 count,
             },
-            parked: 100,
+            parking: ParkingBounds {
+                window: Duration::from_secs(120),
+                count: 100,
+                bytes: 1 << 20,
+            },
             channels: 3,
             replay_frames: 1000,
             replay_bytes: 1 << 20,
@@ -97,6 +101,7 @@ impl Story {
             encoder,
             connection: format!("c{lane}").into(),
             token: format!("t{lane}").into(),
+            address: [127, 0, 0, 1].into(),
         });
         (seat, lane)
     }
