@@ -23,6 +23,9 @@ use super::turns::{Reply, Taken, Turn};
 use super::voice::{Uttered, Voice};
 use crate::dispatcher::{Ask, LaneKey, Open, Request, SeatKey};
 
+/// How much later than another request of its client one may come that was sent before it.
+const OVERTAKEN: Duration = Duration::from_secs(1);
+
 /// A client.
 pub struct Connection {
     pub(in crate::client) worker: Rc<Worker>,
@@ -174,6 +177,10 @@ impl Connection {
         let uttered = match inbound {
             Inbound::Close(ending) => {
                 self.voice.end(ending);
+                // A request for events may still be under way behind the goodbye.
+                if ending == Ending::Vanished && self.client.listing.is_some() && !self.readers.is_moved() {
+                    return self.take_leave(cx);
+                }
                 return cx.stop();
             }
             _ if is_over => return,
@@ -282,6 +289,13 @@ impl Connection {
                 self.linger(cx);
             }
         }
+    }
+
+    /// Gives the seat up and answers whoever reads, or comes to read within a moment.
+    fn take_leave(&mut self, cx: &mut Context<Self>) {
+        self.depart(Ending::Vanished, cx);
+        self.voice.wake();
+        cx.run_later(OVERTAKEN, |_, cx| cx.stop());
     }
 
     /// Leaves the client some time to hear the last words; begins anew each time.

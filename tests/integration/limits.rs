@@ -278,7 +278,9 @@ async fn clients_that_break_off_again_and_again_cost_no_more_than_is_kept_of_the
     for round in 0..40 {
         let mut client = server.client().await;
         for number in 0..100 {
-            client.send(json!({"type": "JOIN", "data": {"channel": name(number)}, "ref": number})).await;
+            client
+                .send(json!({"type": "JOIN", "data": {"channel": name(number)}, "ref": number}))
+                .await;
         }
         client.answer(json!(99)).await;
         // Without a goodbye.

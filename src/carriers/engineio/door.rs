@@ -162,14 +162,19 @@ impl EngineIoRequest<'_> {
         let register = &worker(self.request)?.register;
         let found = register.find(&self.name(session), None);
         let Found { connection, mark } = found.map_err(|_| Error::SessionUnknown)?;
-        let speaker = Speaker {
-            encoding: remembered(&mark),
-            ..speaker
-        };
         match (socket, method) {
             (true, _) => self.upgrade(generation, version, connection, payload).await,
-            (false, &Method::GET) => self.poll(Reader::single(connection), speaker, script).await,
-            (false, &Method::POST) => self.post(connection, &mark, speaker, script, payload).await,
+            (false, &Method::GET) => {
+                self.poll(Reader::single(connection), speaker, script, Some(&mark))
+                    .await
+            }
+            (false, &Method::POST) => {
+                let speaker = Speaker {
+                    encoding: remembered(&mark),
+                    ..speaker
+                };
+                self.post(connection, &mark, speaker, script, payload).await
+            }
             (false, _) => Err(Error::BadRequest.into()),
         }
     }
@@ -209,21 +214,33 @@ impl EngineIoRequest<'_> {
             ..newcomer
         };
         let (_, connection) = generation.session.connect(worker, newcomer, nothing(ticket));
-        self.poll(Reader::single(connection), speaker, script).await
+        self.poll(Reader::single(connection), speaker, script, None).await
     }
 
-    async fn poll(&self, reader: Reader, speaker: Speaker, script: Option<Index>) -> Result<HttpResponse, Failure> {
+    async fn poll(
+        &self,
+        reader: Reader,
+        speaker: Speaker,
+        script: Option<Index>,
+        mark: Option<&AtomicU8>,
+    ) -> Result<HttpResponse, Failure> {
         let (frames, last) = match reader.read(None, LONG).await {
             // None: another wire is tried out.
             Reading::Frames(frames) => (frames, NOOP),
+            // The client said goodbye by another request, perhaps one that came before this one.
+            Reading::Last(frames, Ending::Vanished) => (frames, NOOP),
             Reading::Last(frames, _) => (frames, CLOSE),
-            // The client said goodbye by another request, perhaps.
             Reading::Nothing | Reading::Vanished => (Bytes::new(), NOOP),
             Reading::Gone => return Err(Error::SessionUnknown.into()),
             Reading::Busy => return Err(Failure::Closed),
             Reading::Moved | Reading::TooFast => return Err(Error::BadRequest.into()),
         };
         reader.finish();
+        // What its posts have shown by now.
+        let speaker = Speaker {
+            encoding: mark.map_or(speaker.encoding, remembered),
+            ..speaker
+        };
         let records = super::records(&frames, speaker);
         let is_over = last == CLOSE;
         let none = records.clone().next().is_none();

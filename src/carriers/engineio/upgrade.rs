@@ -74,10 +74,11 @@ impl Socket {
         while let Some(message) = incoming.next().await {
             match translate(message) {
                 Inbound::Text(text) if text == "2probe" => {
+                    // Before polls that wait are answered, which is what makes the client look at this socket.
+                    self.voice.control(frame::text(b"3probe"));
                     if !self.connection.send(Trial::Probe).await.unwrap_or(false) {
                         return false;
                     }
-                    self.voice.control(frame::text(b"3probe"));
                 }
                 Inbound::Text(text) => return text == "5",
                 Inbound::Ping(pong) => self.voice.control(pong),

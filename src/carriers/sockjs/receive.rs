@@ -18,7 +18,6 @@ use crate::carriers::body;
 use crate::carriers::websocket::frame as socket_frame;
 use crate::client::{Reader, Reading};
 
-const SECOND_LOOK: Duration = Duration::from_millis(50);
 /// What is said to whoever came second.
 const BUSY: (u16, &str) = (2010, "Another connection still open");
 const INTERRUPTED: (u16, &str) = (1002, "Connection interrupted");
@@ -60,7 +59,7 @@ async fn poll(reader: Reader, is_new: bool, heartbeat: Duration) -> String {
         reader.finish();
         return frame::OPEN.to_owned();
     }
-    let reading = read(&reader, heartbeat).await;
+    let reading = reader.read(None, heartbeat).await;
     reader.finish();
     match reading {
         Reading::Frames(frames) => merged(&frames).unwrap_or_else(|| frame::HEARTBEAT.to_owned()),
@@ -68,17 +67,6 @@ async fn poll(reader: Reader, is_new: bool, heartbeat: Duration) -> String {
         Reading::Nothing => frame::HEARTBEAT.to_owned(),
         Reading::Busy | Reading::Moved | Reading::TooFast => frame::close(BUSY.0, BUSY.1),
         Reading::Gone | Reading::Vanished => frame::close(INTERRUPTED.0, INTERRUPTED.1),
-    }
-}
-
-/// Whoever gave the request before up has come back sooner, perhaps, than its end was noticed.
-async fn read(reader: &Reader, within: Duration) -> Reading {
-    match reader.read(None, within).await {
-        Reading::Busy => {
-            tokio::time::sleep(SECOND_LOOK).await;
-            reader.read(None, within).await
-        }
-        reading => reading,
     }
 }
 
@@ -128,10 +116,13 @@ impl Flow {
             if let Some(chunk) = self.ready.pop_front() {
                 return Some(chunk);
             }
-            if self.left == 0 {
-                self.finish();
+            if self.left == 0
+                && let Some(reader) = self.reader.take()
+            {
+                // The client comes with its next request as soon as this response ends.
+                reader.leave().await;
             }
-            let reading = read(self.reader.as_ref()?, self.heartbeat).await;
+            let reading = self.reader.as_ref()?.read(None, self.heartbeat).await;
             match reading {
                 Reading::Frames(frames) => texts(&frames).for_each(|frame| self.write(frame)),
                 Reading::Nothing => self.write(frame::HEARTBEAT),

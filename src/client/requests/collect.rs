@@ -24,6 +24,9 @@ use crate::client::turns::{Reply, Taken, Turn};
 
 /// How long readers wait while a socket is tried out.
 const TRIAL_PAUSE: Duration = Duration::from_millis(100);
+/// How long a second reader waits for the first to leave: whoever gave a request up has come back sooner, perhaps, than
+/// its end was noticed.
+const KNOCK: Duration = Duration::from_millis(50);
 
 /// A message of the client.
 #[derive(Message)]
@@ -140,16 +143,24 @@ impl Handler<Collect> for Connection {
             after,
             answer,
         } = collect;
-        // Whoever does not wait for an answer any more has no use for it.
+        let mut knocks = None;
         if let Err(refusal) = self.readers.come(reader, self.rules.second) {
-            if refusal == Refusal::Ends {
-                self.voice.end(Ending::BrokenFraming);
-            }
-            let _ = answer.send(match refusal {
+            let refused = match refusal {
                 Refusal::Moved => Collected::Moved,
-                Refusal::Busy | Refusal::Ends => Collected::Busy,
-            });
-            return;
+                Refusal::Ends => {
+                    self.voice.end(Ending::BrokenFraming);
+                    Collected::Busy
+                }
+                Refusal::Busy => {
+                    knocks = Some(Box::pin(tokio::time::sleep(KNOCK)));
+                    Collected::Busy
+                }
+            };
+            if knocks.is_none() {
+                // Whoever does not wait for an answer any more has no use for it.
+                let _ = answer.send(refused);
+                return;
+            }
         }
         // Whoever waited before looks again: another may have taken its place.
         self.voice.wake();
@@ -174,6 +185,7 @@ impl Handler<Collect> for Connection {
             reader,
             is_single,
             answer: Some(answer),
+            knocks,
             again,
             trial: None,
         });
@@ -185,6 +197,8 @@ struct Waiting {
     reader: u64,
     is_single: bool,
     answer: Option<oneshot::Sender<Collected>>,
+    /// Until it is let in: how long it waits for that.
+    knocks: Option<Pin<Box<Sleep>>>,
     /// Told when what it wanted to hear again has come.
     again: Option<oneshot::Receiver<()>>,
     /// How long it waits beside a socket that is tried out.
@@ -206,6 +220,21 @@ impl ActorFuture<Connection> for Waiting {
         // Whoever is gone must not take anything along.
         if pin!(answer.closed()).poll(task).is_ready() {
             return Poll::Ready(());
+        }
+        if self.knocks.is_some() && connection.readers.come(self.reader, connection.rules.second).is_ok() {
+            self.knocks = None;
+        }
+        if let Some(knocks) = &mut self.knocks {
+            if knocks.as_mut().poll(task).is_ready()
+                && let Some(answer) = self.answer.take()
+            {
+                let _ = answer.send(Collected::Busy);
+            }
+            return if self.answer.is_some() {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            };
         }
         if let Some(again) = &mut self.again {
             if Pin::new(again).poll(task).is_pending() {
@@ -298,7 +327,7 @@ impl Handler<Trial> for Connection {
         }
         self.client.last_heard = Instant::now();
         match trial {
-            Trial::Offer => {}
+            Trial::Offer => return self.readers.offer(),
             Trial::Probe => self.readers.probe(),
             Trial::Abandon => self.readers.abandon(),
         }

@@ -54,6 +54,7 @@ pub struct Reader {
     number: u64,
     is_single: bool,
     is_finished: bool,
+    has_left: bool,
 }
 
 impl Reader {
@@ -75,6 +76,7 @@ impl Reader {
             number: fastrand::u64(..),
             is_single,
             is_finished: false,
+            has_left: false,
         }
     }
 
@@ -99,14 +101,20 @@ impl Reader {
                 let late = collected.try_recv();
                 if self.is_single && late.is_err() {
                     // The client may ask again as soon as it has its answer.
-                    let _ = self.connection.send(self.leave(false)).await;
+                    let _ = self.connection.send(self.detach(false)).await;
                 }
                 late.map_or(Reading::Nothing, Reading::from)
             }
         }
     }
 
-    fn leave(&self, is_broken: bool) -> Detach {
+    /// Leaves in good order, and resolves when the connection knows it: the next reader may come.
+    pub async fn leave(mut self) {
+        self.is_finished = true;
+        self.has_left = self.connection.send(self.detach(false)).await.is_ok();
+    }
+
+    fn detach(&self, is_broken: bool) -> Detach {
         let reader = self.number;
         Detach { reader, is_broken }
     }
@@ -120,10 +128,10 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         // It has left with its answer, or when its time ran out.
-        if self.is_single && self.is_finished {
+        if self.has_left || self.is_single && self.is_finished {
             return;
         }
-        let leave = self.leave(!self.is_finished);
+        let leave = self.detach(!self.is_finished);
         let connection = self.connection.clone();
         // Outlives the request and waits for room in the mailbox.
         actix::spawn(async move {

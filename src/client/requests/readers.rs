@@ -4,16 +4,17 @@
 //! frames nor requests.
 //!
 //! ```text
-//!              come                        probe
-//!   Nobody ───────────▶ One(reader) ──────────────▶ Probing(reader)
-//!     ▲  ◀─────────────    │    ▲                      │   │
-//!     │        leave       └────┘ another, if it may   │   │ take over
-//!     └────────────────────────────────────────────────┘   ▼
-//!              abandon: as before the probe              Moved
+//!            come                 offer                 probe
+//!   Nobody ──────▶ One(reader) ────────▶ Offered(reader) ────▶ Probing(reader)
+//!     ▲  ◀──────     │    ▲                │                      │   │
+//!     │    leave     └────┘ another,       │                      │   │ take over
+//!     │                     if it may      │                      │   ▼
+//!     └────────────────────────────────────┴──────────────────────┘  Moved
+//!                 abandon: as before the offer
 //! ```
 //!
-//! Readers come and leave while a socket is probed, too, only that none of them waits for long. From every state a
-//! socket may take over.
+//! Readers come and leave while a socket is there, too, only that none of them waits for long while it is probed. From
+//! every state a socket may take over.
 
 use super::rules::Second;
 
@@ -25,7 +26,9 @@ pub enum Readers {
     Nobody,
     /// This reader gets what comes.
     One(u64),
-    /// The same, or nobody; and a socket is tried out, which may have taken over a moment later.
+    /// The same, or nobody; and a socket would like to take over. There is one at a time.
+    Offered(Option<u64>),
+    /// The same, and it is tried out: it may have taken over a moment later.
     Probing(Option<u64>),
     /// A socket carries everything: no reader is let in any more.
     Moved,
@@ -54,6 +57,7 @@ impl Readers {
             (_, Second::IsRefused) if is_second => return Err(Refusal::Busy),
             (_, Second::Ends) if is_second => return Err(Refusal::Ends),
             (Self::Probing(_), _) => *self = Self::Probing(Some(reader)),
+            (Self::Offered(_), _) => *self = Self::Offered(Some(reader)),
             _ => *self = Self::One(reader),
         }
         Ok(())
@@ -66,21 +70,31 @@ impl Readers {
         }
         *self = match self {
             Self::Probing(_) => Self::Probing(None),
+            Self::Offered(_) => Self::Offered(None),
             _ => Self::Nobody,
         };
         true
     }
 
-    /// A socket is tried out.
+    /// A socket would like to take over. False when it may not: there is one already.
+    pub fn offer(&mut self) -> bool {
+        let is_free = matches!(self, Self::Nobody | Self::One(_));
+        if is_free {
+            *self = Self::Offered(self.current());
+        }
+        is_free
+    }
+
+    /// It is tried out.
     pub fn probe(&mut self) {
-        if !self.is_moved() {
-            *self = Self::Probing(self.current());
+        if let Self::Offered(reader) = *self {
+            *self = Self::Probing(reader);
         }
     }
 
-    /// It is not, any more.
+    /// It will not be used.
     pub fn abandon(&mut self) {
-        if let Self::Probing(reader) = *self {
+        if let Self::Offered(reader) | Self::Probing(reader) = *self {
             *self = reader.map_or(Self::Nobody, Self::One);
         }
     }
@@ -90,7 +104,7 @@ impl Readers {
     pub fn current(self) -> Option<u64> {
         match self {
             Self::One(reader) => Some(reader),
-            Self::Probing(reader) => reader,
+            Self::Offered(reader) | Self::Probing(reader) => reader,
             Self::Nobody | Self::Moved => None,
         }
     }
@@ -137,6 +151,15 @@ mod tests {
     fn a_probe_keeps_the_reader_and_ends_as_it_began() {
         let mut readers = Readers::One(1);
         readers.probe();
+        assert_eq!(readers, Readers::One(1), "nobody has offered");
+        assert!(readers.offer() && !readers.offer(), "one socket at a time");
+        assert_eq!(readers, Readers::Offered(Some(1)));
+        assert!(!readers.is_probed() && readers.is_attached());
+        assert_eq!(readers.come(1, Second::Ends), Ok(()));
+        assert!(readers.leave(1) && readers == Readers::Offered(None));
+        assert_eq!(readers.come(1, Second::Ends), Ok(()));
+        readers.probe();
+        assert!(!readers.offer());
         assert_eq!(readers, Readers::Probing(Some(1)));
         assert!(readers.is_probed() && readers.is_attached());
         assert!(!readers.leave(2), "who is not here cannot leave");
@@ -144,6 +167,9 @@ mod tests {
         assert!(readers.is_probed() && !readers.is_attached());
         assert_eq!(readers.come(3, Second::Ends), Ok(()));
         assert_eq!(readers, Readers::Probing(Some(3)));
+        readers.abandon();
+        assert_eq!(readers, Readers::One(3));
+        assert!(readers.offer());
         readers.abandon();
         assert_eq!(readers, Readers::One(3));
         assert!(readers.leave(3));
@@ -159,7 +185,7 @@ mod tests {
         for second in [Second::Replaces, Second::IsRefused, Second::Ends] {
             assert_eq!(readers.come(1, second), Err(Refusal::Moved));
         }
-        assert!(!readers.leave(1));
+        assert!(!readers.leave(1) && !readers.offer());
         readers.probe();
         readers.abandon();
         assert_eq!(readers, Readers::Moved);
