@@ -82,6 +82,8 @@ install_missing() {
   command -v redis-server >/dev/null || packages+=(redis-server)
   command -v rabbitmq-server >/dev/null || [ -x /usr/sbin/rabbitmq-server ] || packages+=(rabbitmq-server)
   command -v cc >/dev/null || packages+=(gcc libc6-dev)
+  command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || packages+=(nginx)
+  command -v caddy >/dev/null || packages+=(caddy)
   chromium_path >/dev/null || packages+=(chromium)
   if [ ${#packages[@]} -eq 0 ]; then
     return 0
@@ -109,7 +111,8 @@ step 'Rust tests'
 cargo test --workspace --locked
 
 step 'scripts'
-for script in static/*.js static/*.mjs tests/browser/*.mjs tests/clients/*.mjs tests/performance/*.mjs tests/published/*.mjs; do
+for script in static/*.js static/*.mjs tests/browser/*.mjs tests/clients/*.mjs tests/performance/*.mjs tests/proxies/*.mjs \
+  tests/published/*.mjs; do
   node --check "$script"
 done
 for script in tests/*.sh tests/*/*.sh .ci/*; do
@@ -151,5 +154,8 @@ step 'published clients of Socket.IO, Engine.IO, SockJS and EventSource'
 start --set limits.ping=3s
 "$root/tests/published/run.sh" "$url"
 stop
+
+step 'behind nginx and Caddy, as the README says'
+"$root/tests/proxies/run.sh" "$target/debug/turted"
 
 step "all well; screenshots in $artefacts"
