@@ -110,9 +110,11 @@ cargo build --workspace --all-targets --locked
 step 'Rust tests'
 cargo test --workspace --locked
 
+step 'the guide for writers of connectors'
+tests/connector_guide/run.sh
+
 step 'scripts'
-for script in static/*.js static/*.mjs tests/browser/*.mjs tests/clients/*.mjs tests/performance/*.mjs tests/proxies/*.mjs \
-  tests/published/*.mjs; do
+for script in static/*.js static/*.mjs tests/{browser,clients,connector_guide,performance,proxies,published}/*.mjs; do
   node --check "$script"
 done
 for script in tests/*.sh tests/*/*.sh .ci/*; do
