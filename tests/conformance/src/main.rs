@@ -41,6 +41,8 @@ fn engine(connect_timeout: Option<Duration>) -> EngineIoOptions {
 fn config(port: u16) -> Config {
     let mut config = Config::default();
     config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    // Some tests send two requests at once and expect that they are looked at in that order.
+    config.server.workers = std::num::NonZeroUsize::new(1);
     config.server.origins = vec!["*".to_owned()];
     for client in config.clients.values_mut() {
         client.section.is_enabled = false;
