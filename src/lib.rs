@@ -14,6 +14,9 @@ mod client;
 pub mod config;
 mod dialects;
 mod dispatcher;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod http;
 mod observe;

@@ -32,7 +32,7 @@ pub fn parents(file: &str) -> Option<(String, Vec<String>)> {
     let (folder, base) = file.rsplit_once('/')?;
     let base = base.strip_suffix(".rs")?;
     let root = matches!(base, "main" | "lib" | "build");
-    let alone = ["tests", "examples", "benches", "bin"]
+    let alone = ["tests", "examples", "benches", "bin", "fuzz_targets"]
         .iter()
         .any(|room| folder.rsplit('/').next() == Some(room));
     if root || alone && !folder.contains("src/") {

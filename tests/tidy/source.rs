@@ -19,10 +19,10 @@ pub struct Source {
     pub text: String,
 }
 
-/// Every Rust file below core, connectors, src and tests.
+/// Every Rust file below core, connectors, src, tests and fuzz.
 pub fn rust_files() -> Vec<Source> {
     let mut found = Vec::new();
-    for room in ["core", "connectors", "src", "tests"] {
+    for room in ["core", "connectors", "src", "tests", "fuzz"] {
         walk(&root().join(room), &mut found);
     }
     found.retain(|(name, _)| name.ends_with(".rs"));

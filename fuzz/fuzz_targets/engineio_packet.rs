@@ -1,0 +1,7 @@
+//! An Engine.IO packet.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| turted::fuzzing::engineio_packet(data));

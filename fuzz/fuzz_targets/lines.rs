@@ -1,0 +1,7 @@
+//! Lines in any pieces.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| turted_fuzz::lines(data));

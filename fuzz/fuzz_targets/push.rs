@@ -1,0 +1,7 @@
+//! A push, or a list of them.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| turted_fuzz::push(data));

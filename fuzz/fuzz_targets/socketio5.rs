@@ -1,0 +1,7 @@
+//! A conversation over Socket.IO 5, attachments included.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| turted::fuzzing::socketio5(data));

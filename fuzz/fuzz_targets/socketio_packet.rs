@@ -1,0 +1,7 @@
+//! A Socket.IO packet.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| turted::fuzzing::socketio_packet(data));

@@ -1,0 +1,7 @@
+//! WebSocket frames in any chunks.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| turted::fuzzing::websocket(data));
