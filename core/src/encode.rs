@@ -28,8 +28,8 @@ pub trait EncodeEvent: Send + Sync {
     /// The bytes for every connection of this kind.
     fn encode(&self, delivery: &Delivery<'_>) -> Bytes;
 
-    /// Bytes that tell a client no event but a place: it has missed nothing before. `None`, the default, where the wire has
-    /// no word for it.
+    /// Bytes that tell a client no event but a place: it has missed nothing before. `None`, the default, where the wire
+    /// has no word for it.
     fn place(&self, _id: &DispatchId) -> Option<Bytes> {
         None
     }

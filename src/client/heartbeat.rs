@@ -49,9 +49,9 @@ impl Heart {
         self.due
     }
 
-    /// What is due at the time that was named, or a little later; `heard` is when the client was heard last. A look that
-    /// is much too late judges nobody: where nothing was read for a while, as in a machine that stood still, an answer
-    /// may be there and unread, and the question may never have been asked.
+    /// What is due at the time that was named, or a little later; `heard` is when the client was heard last. A look
+    /// that is much too late judges nobody: where nothing was read for a while, as in a machine that stood still, an
+    /// answer may be there and unread, and the question may never have been asked.
     pub fn beat(&mut self, rules: Heartbeat, heard: Instant, now: Instant) -> Beat {
         if now.saturating_duration_since(self.due) > STANDSTILL {
             return self.begin_anew(rules, now);

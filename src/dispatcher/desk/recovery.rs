@@ -75,7 +75,8 @@ impl Desk {
             Some(last) => self.settings.epoch.sequence_of(last),
             None => Some(standing.opened),
         };
-        // Nothing was meant for it between what it saw and the loss of its wire, whatever the log still knows of that time.
+        // Nothing was meant for it between what it saw and the loss of its wire, whatever the log still knows of that
+        // time.
         let left = standing.left.take().map_or(self.log.newest(), |(_, newest)| newest);
         let seen = seen.map(|seen| if meant <= seen { seen.max(left) } else { seen });
         let connection = Arc::clone(&standing.connection);
@@ -117,8 +118,8 @@ impl Desk {
         });
     }
 
-    /// Keeps in mind what a client of another time saw last: what came after it, or all that there is, comes with each of
-    /// its memberships. Gives the broadcasts.
+    /// Keeps in mind what a client of another time saw last: what came after it, or all that there is, comes with each
+    /// of its memberships. Gives the broadcasts.
     fn remember(&mut self, key: SeatKey, last: Option<&str>, now: Instant) -> Vec<Missed> {
         let Some(last) = last else {
             self.ready(key);
@@ -339,7 +340,8 @@ impl Desk {
         }
     }
 
-    /// Lets an earlier connection go on, if the arrival names one that is waited for; otherwise begins as the arrival says.
+    /// Lets an earlier connection go on, if the arrival names one that is waited for; otherwise begins as the arrival
+    /// says.
     pub(super) fn arrive(&mut self, key: SeatKey, mut arrival: Arrival, now: Instant) -> Said {
         let Some(token) = arrival.resume.take() else {
             return self.begin(key, arrival, now);
