@@ -1,6 +1,6 @@
 // Does to a copy of the repository what connectors/README.md tells, word for word, as somebody would who trusts it.
-// In: the copy, a free port of UDP. Out: the copy with the connector in it; on standard output what the guide has bash send. Where the guide
-// does not say where something goes, this fails: nothing about the connector is known here.
+// In: the copy, a free port of UDP. Out: the copy with the connector in it; on standard output what the guide has bash
+// send. Where the guide does not say where something goes, this fails: nothing about the connector is known here.
 //   node follow.mjs COPY PORT
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

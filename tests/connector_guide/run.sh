@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The guide for writers of connectors, followed to the letter in a copy of this repository: its connector passes the suite, and a server that
-# has it makes an event of a datagram. No network is needed once the repository itself has been built.
+# The guide for writers of connectors, followed to the letter in a copy of this repository: its connector passes the
+# suite, and a server that has it makes an event of a datagram. No network is needed once the repository itself has
+# been built.
 #   tests/connector_guide/run.sh    the copy stays in target/connector_guide until the next time
 set -euo pipefail
 
@@ -64,7 +65,8 @@ for tool in cargo git node; do
   command -v "$tool" >/dev/null || fail "missing: $tool"
 done
 
-# No build artefacts, and nothing that only this machine has. Times of change stay, so that cargo sees what is really new.
+# No build artefacts, and nothing that only this machine has. Times of change stay, so that cargo sees what is really
+# new.
 rm -rf "$copy"
 mkdir -p "$copy"
 (cd "$root" && git ls-files -z | tar --create --null --files-from=-) | tar --extract --directory="$copy"

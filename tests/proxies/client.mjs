@@ -1,6 +1,6 @@
-// A client that comes through a proxy: as from a page of the proxied host, whose name leads to this machine.
-// In: the address of the proxy, the authority that signed its certificate. Out: answers, streams and sockets with deadlines. It refuses to
-// know what turted says in them.
+// A client that comes through a proxy: as from a page of the proxied host, whose name leads to this machine. In: the
+// address of the proxy, the authority that signed its certificate. Out: answers, streams and sockets with deadlines.
+// It refuses to know what turted says in them.
 import http from 'node:http';
 import https from 'node:https';
 import { WebSocket } from 'ws';

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A real nginx and a real Caddy in front of a server, all three set up with what the README says in "Behind a proxy", and clients that
-# come through them. Whatever is started is stopped, whatever is installed goes to a folder that is gone afterwards.
+# A real nginx and a real Caddy in front of a server, all three set up with what the README says in "Behind a proxy",
+# and clients that come through them. Whatever is started is stopped, whatever is installed goes to a folder that is
+# gone afterwards.
 #   tests/proxies/run.sh [BINARY]    BINARY: target/debug/turted by default
 set -euo pipefail
 
@@ -58,8 +59,8 @@ until_true() {
 says_where() { url=$(grep -oEm1 'http://127\.0\.0\.1:[1-9][0-9]*' "$scratch/turted.log"); }
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
 
-# proxy LANGUAGE COMMAND…: starts it on a port that is free, with its part of the README; sets port. Somebody else may have taken the port
-# meanwhile: then it gets another.
+# proxy LANGUAGE COMMAND…: starts it on a port that is free, with its part of the README; sets port. Somebody else may
+# have taken the port meanwhile: then it gets another.
 proxy() {
   local language=$1
   shift
@@ -95,5 +96,6 @@ export NGINX=http://push.example.com:$port
 proxy caddyfile env XDG_CONFIG_HOME="$scratch" caddy run --adapter caddyfile --config
 export CADDY=https://push.example.com:$port CADDY_AUTHORITY=$scratch/caddy/pki/authorities/local/root.crt
 
-# Longest is a poll that hears nothing for 25 s; when a proxy is gone in the middle, each story would wait to the end of its patience.
+# Longest is a poll that hears nothing for 25 s; when a proxy is gone in the middle, each story would wait to the end
+# of its patience.
 timeout --kill-after=5 180 node --test --test-reporter=spec stories.mjs || fail 'stories failed, or they took more than 180 s'

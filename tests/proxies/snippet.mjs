@@ -1,6 +1,6 @@
-// What the section "Behind a proxy" of the README says, made into files that a test can start.
-// In: the README, what to cut out, and where to listen. Out: the file on standard output. It changes addresses and adds what a
-// whole file needs; the words of the snippets stay.
+// What the section "Behind a proxy" of the README says, made into files that a test can start. In: the README, what to
+// cut out, and where to listen. Out: the file on standard output. It changes addresses and adds what a whole file
+// needs; the words of the snippets stay.
 //   node snippet.mjs README.md toml
 //   node snippet.mjs README.md nginx FOLDER PORT UPSTREAM
 //   node snippet.mjs README.md caddyfile FOLDER PORT UPSTREAM

@@ -1,6 +1,6 @@
-// Stories about a server behind a proxy that is set up as the README says: what clients and backends do goes through it, at once.
-// In: NGINX and CADDY, their addresses; CADDY_AUTHORITY, a certificate; TURTED_PUSH_PASSWORD. Out: a verdict on the README.
-// It refuses to know how proxies are configured.
+// Stories about a server behind a proxy that is set up as the README says: what clients and backends do goes through
+// it, at once. In: NGINX and CADDY, their addresses; CADDY_AUTHORITY, a certificate; TURTED_PUSH_PASSWORD. Out: a
+// verdict on the README. It refuses to know how proxies are configured.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ const { NGINX, CADDY, CADDY_AUTHORITY, TURTED_PUSH_PASSWORD } = process.env;
 
 /** How long a poll waits when there is nothing to say. */
 const POLL = 25_000;
-/** What is not kept back arrives in milliseconds, or in seconds where much else goes on; what is kept back comes with a ping, after 25 s. */
+/** What is not kept back arrives in milliseconds, on a busy machine in seconds; the rest comes with a ping, after 25 s. */
 const AT_ONCE = 10_000;
 /** From one address there may be this many connections unless something else is set. */
 const DEFAULT_BOUND = 1000;
