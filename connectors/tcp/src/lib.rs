@@ -203,7 +203,7 @@ fn note(cx: &ConnectorContext, ended: Result<(), JoinError>) {
     }
 }
 
-// Compiles and runs the example in the guide for writers of connectors, so that it stays true.
+// Compiles the example in the guide for writers of connectors, so that it stays true.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Guide;
