@@ -28,7 +28,8 @@ const OVERLOADED: (Duration, Duration) = (Duration::from_millis(2), Duration::fr
 
 /// A way in. It runs inside a supervised actor, which calls `run` again, with backoff, when it fails or panics.
 pub trait PushConnector: Send + 'static {
-    /// A door on the server's own port, asked for once at start.
+    /// A door on the server's own port. Asked for before `run`, and also by those who only check whether all would fit
+    /// together: it must do nothing but build the value.
     fn endpoint(&self, _cx: &ConnectorContext) -> Option<Endpoint> {
         None
     }
@@ -39,12 +40,27 @@ pub trait PushConnector: Send + 'static {
         None
     }
 
+    /// What of the world only one connector may use, such as a queue: two that claim the same are a mistake, which is
+    /// found before anything starts. Must not touch the network.
+    fn claims(&self) -> Vec<Claim> {
+        Vec::new()
+    }
+
     /// Works until [`ConnectorContext::shutdown`] is ready, then returns `Ok`. Everything that a new attempt
     /// must not inherit is created in here.
     ///
     /// # Errors
     /// A reason that a person can act on; the supervisor logs it and tries again.
     fn run(&mut self, cx: ConnectorContext) -> BoxFuture<'_, Result<(), ConnectorError>>;
+}
+
+/// Something that only one connector may use at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The key of the section that names it.
+    pub key: &'static str,
+    /// What it is and where, without a credential: `queue "orders" at localhost:5672/`. Equal texts are the same thing.
+    pub what: String,
 }
 
 /// The section `[connectors.<name>]` of one type of connector.

@@ -31,7 +31,7 @@ pub mod units;
 pub use auth::{Authenticator, Credentials, Denied, Identity};
 pub use backoff::Backoff;
 pub use client::{Arrival, Intent, Notice, Rejection, Tag, Welcome};
-pub use connector::{ConnectorConfig, ConnectorContext, ConnectorError, Outcome, PushConnector, SettingError};
+pub use connector::{Claim, ConnectorConfig, ConnectorContext, ConnectorError, Outcome, PushConnector, SettingError};
 pub use dialect::{Conversation, Protocol, Reaction};
 pub use dispatch::{Dispatch, DispatchId, Epoch, Exclude, Receipt};
 pub use encode::{Delivery, EncodeEvent};

@@ -35,12 +35,13 @@ mod tail;
 mod track;
 mod watch;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
-use turted_core::{ConnectorContext, ConnectorError, ConnectorState, PushConnector};
+use turted_core::{Claim, ConnectorContext, ConnectorError, ConnectorState, PushConnector};
 
 use crate::bell::Bell;
 use crate::book::Book;
@@ -146,6 +147,16 @@ impl FileConnector {
 }
 
 impl PushConnector for FileConnector {
+    fn claims(&self) -> Vec<Claim> {
+        let claim = |path: &Path| {
+            // The same file by another way, if it is there already.
+            let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            let (key, what) = ("state_file", format!("state file {}", path.display()));
+            Claim { key, what }
+        };
+        self.plan.state_file.as_deref().map(claim).into_iter().collect()
+    }
+
     fn run(&mut self, cx: ConnectorContext) -> BoxFuture<'_, Result<(), ConnectorError>> {
         Box::pin(async move { self.follow(&cx).await })
     }

@@ -36,7 +36,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use log::info;
 use turted_core::mapping::Recipe;
-use turted_core::{ConnectorContext, ConnectorError, ConnectorState, PushConnector};
+use turted_core::{Claim, ConnectorContext, ConnectorError, ConnectorState, PushConnector};
 
 use crate::broker::Broker;
 pub use crate::config::{Binding, Exchange, ExchangeType, Match, Queue, QueueType, RabbitmqConfig};
@@ -57,6 +57,13 @@ pub struct RabbitmqConnector {
 }
 
 impl PushConnector for RabbitmqConnector {
+    fn claims(&self) -> Vec<Claim> {
+        // Two consumers of a queue share its messages, and no order is left.
+        let (queue, broker) = (self.topology.queue(), &self.broker);
+        let what = format!("queue {queue:?} of {:?} at {}", broker.uri.vhost, broker.place);
+        vec![Claim { key: "queue", what }]
+    }
+
     fn run(&mut self, cx: ConnectorContext) -> BoxFuture<'_, Result<(), ConnectorError>> {
         Box::pin(async move {
             let tag = match &self.consumer_tag {

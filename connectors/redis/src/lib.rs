@@ -15,7 +15,7 @@ mod streams;
 
 use futures_util::future::BoxFuture;
 use log::info;
-use turted_core::{ConnectorContext, ConnectorError, ConnectorState, PushConnector, Recipe};
+use turted_core::{Claim, ConnectorContext, ConnectorError, ConnectorState, PushConnector, Recipe};
 
 pub use config::{RedisConfig, Start};
 use pubsub::Subscriptions;
@@ -31,6 +31,22 @@ pub struct Redis {
 }
 
 impl PushConnector for Redis {
+    fn claims(&self) -> Vec<Claim> {
+        let Some(streams) = &self.streams else {
+            return Vec::new();
+        };
+        // Members of a group share its entries, and no order is left.
+        let (group, database) = (&streams.group, self.server.database());
+        let claim = |stream| Claim {
+            key: "group",
+            what: format!(
+                "group {group:?} of stream {stream:?} of database {database}, {}",
+                self.server.place()
+            ),
+        };
+        streams.names.iter().map(claim).collect()
+    }
+
     fn run(&mut self, cx: ConnectorContext) -> BoxFuture<'_, Result<(), ConnectorError>> {
         Box::pin(async move {
             let Self {

@@ -76,6 +76,11 @@ impl Server {
         &self.place
     }
 
+    /// The number of its database.
+    pub fn database(&self) -> i64 {
+        self.info.redis_settings().db()
+    }
+
     /// A connection for commands. A command that is told to block must be the only one on its connection.
     pub async fn connect(&self) -> Result<MultiplexedConnection, ConnectorError> {
         let client = self.client().await?;

@@ -23,8 +23,8 @@ use tokio::time::{sleep, timeout};
 use turted_core::envelope::Refusal;
 use turted_core::units;
 use turted_core::{
-    ConnectorConfig, ConnectorContext, ConnectorError, ConnectorState, Envelope, PushConnector, Recipe, SettingError,
-    Vocabulary,
+    Claim, ConnectorConfig, ConnectorContext, ConnectorError, ConnectorState, Envelope, PushConnector, Recipe,
+    SettingError, Vocabulary,
 };
 
 use crate::peer::{Pusher, Rules};
@@ -130,6 +130,16 @@ pub struct TcpConnector {
 impl PushConnector for TcpConnector {
     fn listens(&self) -> Option<SocketAddr> {
         Some(self.address)
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let key = "address";
+        let what = format!("address {}", self.address);
+        // The system gives each its own port for 0.
+        (self.address.port() != 0)
+            .then_some(Claim { key, what })
+            .into_iter()
+            .collect()
     }
 
     fn run(&mut self, cx: ConnectorContext) -> BoxFuture<'_, Result<(), ConnectorError>> {
