@@ -34,6 +34,7 @@ pub struct Dispatcher {
     desk: Desk,
     census: Arc<Census>,
     couriers: Vec<Option<Courier>>,
+    has_ended: bool,
     _held: Box<dyn Send>,
 }
 
@@ -45,6 +46,7 @@ impl Dispatcher {
             desk,
             census,
             couriers: Vec::new(),
+            has_ended: false,
             _held: Box::new(held),
         }
     }
@@ -128,7 +130,10 @@ impl Handler<Publish> for Dispatcher {
     type Result = ();
 
     fn handle(&mut self, publish: Publish, _: &mut Self::Context) {
-        let answer = if self.is_overloaded() {
+        // Nobody is left to hear it. A source keeps what has no receipt.
+        let answer = if self.has_ended {
+            Err(PushError::ShuttingDown)
+        } else if self.is_overloaded() {
             Err(PushError::Overloaded)
         } else {
             let receipt = self.desk.publish(publish.dispatch, Instant::now());
@@ -144,6 +149,7 @@ impl Handler<EndAll> for Dispatcher {
     type Result = ();
 
     fn handle(&mut self, EndAll(ending): EndAll, _: &mut Self::Context) {
+        self.has_ended = true;
         self.desk.end_all(ending);
         self.carry(None);
     }
@@ -187,5 +193,49 @@ impl Intake for DispatcherInbox {
                 Err(SendError::Closed(_)) => Err(PushError::ShuttingDown),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use turted_core::{Ending, Epoch, EventName, Limits, Note, Observer, Payload, Target};
+
+    use super::super::desk::DeskSettings;
+    use super::super::log::LogBounds;
+
+    struct Deaf;
+
+    impl Observer for Deaf {
+        fn note(&self, _: &Note) {}
+    }
+
+    // A push that was on its way when everybody was told to go would have got a receipt, and its source would have
+    // dropped it, though nobody was left to hear it.
+    #[actix::test]
+    async fn what_comes_after_the_end_of_all_has_no_receipt() {
+        let (age, bytes, count) = (Duration::from_secs(1), 1 << 10, 10);
+        let desk = Desk::new(DeskSettings {
+            epoch: Epoch::new("e"),
+            log: LogBounds { age, bytes, count },
+            parked: 1,
+            channels: 1,
+            replay_frames: 1,
+            replay_bytes: 1,
+            encoders: Vec::new(),
+            observer: Arc::new(Deaf),
+        });
+        let dispatcher = Dispatcher::new(desk, Arc::default(), ()).start();
+        let limits = Limits::default();
+        let (event, payload) = (
+            EventName::parse("E", &limits).unwrap(),
+            Payload::parse("1".into(), &limits).unwrap(),
+        );
+        let dispatch = Dispatch::new(event, vec![Target::Everybody], payload);
+        let (_trigger, shutdown) = Shutdown::new();
+        let inbox = DispatcherInbox::new(dispatcher.clone(), shutdown);
+        assert!(inbox.accept(dispatch.clone()).await.is_ok());
+        dispatcher.send(EndAll(Ending::GoingAway)).await.unwrap();
+        assert_eq!(inbox.accept(dispatch).await, Err(PushError::ShuttingDown));
     }
 }
