@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, ActorContext, AsyncContext, Context, WrapFuture};
 use futures_util::FutureExt;
 use log::{error, info, warn};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use turted_core::{Backoff, ConnectorContext, ConnectorError, ConnectorState, PushConnector};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -19,15 +20,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub struct Supervisor {
     connector: Option<Box<dyn PushConnector>>,
     cx: ConnectorContext,
+    working: Option<TaskTrackerToken>,
 }
 
 impl Supervisor {
-    /// A supervisor that starts its connector when it is started itself.
+    /// A supervisor that starts its connector when it is started itself. `working` is dropped when the connector has
+    /// ended for good, with all that it had to write.
     #[must_use]
-    pub fn new(connector: Box<dyn PushConnector>, cx: ConnectorContext) -> Self {
+    pub fn new(connector: Box<dyn PushConnector>, cx: ConnectorContext, working: TaskTrackerToken) -> Self {
         Self {
             connector: Some(connector),
             cx,
+            working: Some(working),
         }
     }
 }
@@ -39,7 +43,12 @@ impl Actor for Supervisor {
         let Some(connector) = self.connector.take() else {
             return cx.stop();
         };
-        cx.spawn(supervise(connector, self.cx.clone()).into_actor(self));
+        let (working, context) = (self.working.take(), self.cx.clone());
+        let supervised = async move {
+            supervise(connector, context).await;
+            drop(working);
+        };
+        cx.spawn(supervised.into_actor(self));
     }
 }
 

@@ -18,25 +18,38 @@ use crate::server::WayIn;
 /// What the shell says of a program that SIGINT ended.
 const INTERRUPTED: i32 = 130;
 
-/// Serves until SIGTERM or SIGINT. Must run inside an actix `System`.
+/// Serves until SIGTERM or SIGINT; SIGHUP changes nothing. Must run inside an actix `System`.
 pub async fn run(config: Config) -> Result<()> {
     // Before anything is started, so that no signal is missed.
     let mut interrupt = on(SignalKind::interrupt())?;
     let mut terminate = on(SignalKind::terminate())?;
+    // Whoever wants it to end says so: a terminal that is closed, or a habit of reloading, does not.
+    let mut hangup = on(SignalKind::hangup())?;
     for hint in &config.hints {
         warn!("{hint}");
     }
     let running = Server::builder().config(config.clone()).build()?.start()?;
     // A server whose standard output is closed goes on serving.
     let _ = line::print(banner(&config, &running.addresses(), running.ways_in()).trim_end());
+    let failed = loop {
+        tokio::select! {
+            _ = interrupt.recv() => info!("SIGINT: stopping; once more to stop at once"),
+            _ = terminate.recv() => info!("SIGTERM: stopping"),
+            part = running.failed() => break Some(part),
+            _ = hangup.recv() => {
+                warn!("SIGHUP: going on; the configuration is read at start only, SIGTERM stops");
+                continue;
+            }
+        }
+        break None;
+    };
     tokio::select! {
-        _ = interrupt.recv() => info!("SIGINT: stopping; once more to stop at once"),
-        _ = terminate.recv() => info!("SIGTERM: stopping"),
-        part = running.failed() => bail!("{part} has ended by itself; the log says why"),
-    }
-    tokio::select! {
-        () = running.stop() => Ok(()),
+        () = running.stop() => {}
         _ = interrupt.recv() => std::process::exit(INTERRUPTED),
+    }
+    match failed {
+        Some(part) => bail!("{part} has ended by itself; the log says why"),
+        None => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Listens, and gives every worker thread its courier.
 //!
-//! In: bounds and addresses. Out: a running HTTP server. Here sockets get their time-outs: a peer that stops reading
-//! loses its socket even when nobody writes to it.
+//! In: bounds and addresses. Out: an address that is ours, then a running HTTP server on it. Here sockets get their
+//! time-outs: a peer that stops reading loses its socket even when nobody writes to it.
 
 use std::any::Any;
 use std::net::{SocketAddr, TcpListener};
@@ -14,23 +14,24 @@ use actix::prelude::SendError;
 use actix::{Actor, Addr};
 use actix_http::body::BoxBody;
 use actix_http::{HttpServiceBuilder, Request, Response, TlsAcceptorConfig};
-use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
-use actix_service::{Service, ServiceFactory, boxed, map_config};
+use actix_server::{Server, ServerHandle};
+use actix_service::boxed::{self, BoxService, BoxServiceFactory};
+use actix_service::{Service, ServiceFactory, apply_fn_factory, map_config};
 use actix_web::App;
 use actix_web::dev::AppConfig;
 use actix_web::rt::net::TcpStream;
+use futures_util::future::LocalBoxFuture;
 use log::{error, warn};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use socket2::{Domain, Protocol, Socket, Type};
-use turted_core::Authenticator;
+use turted_core::{Authenticator, Shutdown};
 
 use super::ServeError;
 use super::vital::Vitals;
+use super::wires::Wires;
 use crate::client::Worker;
 use crate::client::courier::Meters;
 use crate::client::{Courier, Register, Voices};
-use crate::config::{Config, Tls};
+use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Enlist};
 use crate::gate::{Shared, unread};
 use crate::http::{Site, routes};
@@ -124,17 +125,42 @@ impl Workshop {
     }
 }
 
-type Listening = (
-    Vec<(SocketAddr, &'static str)>,
-    ServerHandle,
-    futures_util::future::LocalBoxFuture<'static, std::io::Result<()>>,
-);
+/// An address that nobody else can take any more. Whoever comes waits until the server is there.
+pub struct Doorstep {
+    socket: TcpListener,
+    address: SocketAddr,
+    tls: Option<rustls::ServerConfig>,
+}
 
-/// Binds the address and starts the workers.
+impl Doorstep {
+    /// Takes the address of the configuration.
+    pub fn take(address: SocketAddr, tls: Option<rustls::ServerConfig>) -> Result<Self, ServeError> {
+        let failed = |error| ServeError::Listen(address, error);
+        let socket = bind(address).map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        Ok(Self { socket, address, tls })
+    }
+}
+
+/// A server that accepts.
+pub struct Listening {
+    /// Where, each with `http` or `https`.
+    pub addresses: Vec<(SocketAddr, &'static str)>,
+    /// Stops it.
+    pub handle: ServerHandle,
+    /// Resolves when it has ended, whatever the reason.
+    pub ended: LocalBoxFuture<'static, std::io::Result<()>>,
+    /// The connections that it has.
+    pub wires: Arc<Wires>,
+}
+
+/// Starts the workers and accepts.
 ///
 /// What `actix_web::HttpServer` does, except that the future of a connection is boxed and that without TLS there is no
 /// HTTP/2 in it: `HttpServer` keeps room for an HTTP/2 handshake in every connection, twice, which is 2 KiB per client.
-pub fn listen(config: &Config, workshop: Workshop) -> Result<Listening, ServeError> {
+pub fn listen(config: &Config, workshop: Workshop, doorstep: Doorstep) -> Result<Listening, ServeError> {
+    let (wires, stopping) = (Arc::<Wires>::default(), workshop.shared.shutdown.clone());
+    let held = workshop.vitals.guard("the listener");
     let app = move || {
         let (shared, site, worker) = (
             Arc::clone(&workshop.shared),
@@ -147,42 +173,68 @@ pub fn listen(config: &Config, workshop: Workshop) -> Result<Listening, ServeErr
     };
     let mut server = Server::build()
         .disable_signals()
-        .shutdown_timeout(config.server.shutdown_timeout.as_secs())
         // The bound is `limits.connections`, which answers with a sentence.
         .max_concurrent_connections(usize::MAX >> 1);
     if let Some(workers) = config.server.workers {
         server = server.workers(workers.get());
     }
-    let (patience, stopping) = (config.limits.header_timeout, server.graceful_shutdown_signal());
-    let address = config.server.listen;
-    let failed = |error| ServeError::Listen(address, error);
-    let socket = bind(address).map_err(failed)?;
-    let bound = socket.local_addr().map_err(failed)?;
-    let (server, scheme) = match &config.tls {
+    let (patience, here) = (config.limits.header_timeout, Arc::clone(&wires));
+    let (socket, address) = (doorstep.socket, doorstep.address);
+    let (server, scheme) = match doorstep.tls {
         None => {
-            let plain = move || boxed::factory(http(patience, &stopping).h1(app()).tcp());
+            let plain = move || {
+                followed(
+                    boxed::factory(http(patience, &stopping).h1(app()).tcp()),
+                    Arc::clone(&here),
+                )
+            };
             (server.listen("http", socket, plain), "http")
         }
-        Some(files) => {
-            let tls = tls(files)?;
+        Some(tls) => {
             let secure = move || {
                 let handshake = TlsAcceptorConfig::default().handshake_timeout(patience);
                 let http = http(patience, &stopping).finish(app());
-                boxed::factory(http.rustls_0_23_with_config(tls.clone(), handshake))
+                followed(
+                    boxed::factory(http.rustls_0_23_with_config(tls.clone(), handshake)),
+                    Arc::clone(&here),
+                )
             };
             (server.listen("https", socket, secure), "https")
         }
     };
-    let running = server.map_err(failed)?.run();
+    let running = server.map_err(|error| ServeError::Listen(address, error))?.run();
     let handle = running.handle();
     // Nothing is accepted before the server is polled.
-    let ended = actix_web::rt::spawn(running);
+    let ended = actix_web::rt::spawn(async move {
+        let ended = running.await;
+        if let Err(error) = &ended {
+            error!("failed to start the workers: {error}");
+        }
+        // Without it nobody is accepted any more.
+        drop(held);
+        ended
+    });
     let ended = async move { ended.await.unwrap_or(Ok(())) };
-    Ok((vec![(bound, scheme)], handle, Box::pin(ended)))
+    Ok(Listening {
+        addresses: vec![(address, scheme)],
+        handle,
+        ended: Box::pin(ended),
+        wires,
+    })
+}
+
+/// Serves as `service` does, and notes who is here.
+fn followed<E: 'static, I: 'static>(
+    service: BoxServiceFactory<(), TcpStream, (), E, I>,
+    wires: Arc<Wires>,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = E, InitError = I> {
+    apply_fn_factory(service, move |io: TcpStream, service: &BoxService<TcpStream, (), E>| {
+        wires.follow(service.call(io))
+    })
 }
 
 /// How HTTP is spoken, with and without TLS; `patience` is for the head of a request.
-fn http<IO: 'static, S>(patience: Duration, stopping: &GracefulShutdownSignal) -> HttpServiceBuilder<IO, S>
+fn http<IO: 'static, S>(patience: Duration, stopping: &Shutdown) -> HttpServiceBuilder<IO, S>
 where
     S: ServiceFactory<Request, Config = ()>,
     S::Error: Into<Response<BoxBody>> + 'static,
@@ -201,7 +253,7 @@ where
         // Idle connections are closed at once when the server stops.
         .graceful_shutdown_signal(move || {
             let stopping = stopping.clone();
-            async move { stopping.notified().await }
+            async move { stopping.wait().await }
         })
 }
 
@@ -231,19 +283,4 @@ fn guard(io: &dyn Any) {
 fn under_tls(io: &dyn Any) -> Option<&TcpStream> {
     let stream = io.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>()?;
     Some(stream.get_ref().0)
-}
-
-fn tls(files: &Tls) -> Result<rustls::ServerConfig, ServeError> {
-    let certificate = |error: &dyn std::fmt::Display| ServeError::Tls("certificate", error.to_string());
-    let key = |error: &dyn std::fmt::Display| ServeError::Tls("key", error.to_string());
-    let chain = CertificateDer::pem_file_iter(&files.cert).map_err(|error| certificate(&error))?;
-    let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(|error| certificate(&error))?;
-    let secret = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| key(&error))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| certificate(&error))?
-        .with_no_client_auth()
-        .with_single_cert(chain, secret)
-        .map_err(|error| key(&error))
 }

@@ -6,18 +6,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use actix::{Actor, Addr, Arbiter};
-use actix_web::dev::ServerHandle;
-use log::{info, warn};
-use turted_core::shutdown::Trigger;
+use actix::{Actor, Arbiter};
+use tokio_util::task::TaskTracker;
 use turted_core::{
-    Authenticator, ConnectorContext, EncodeEvent, Ending, Epoch, Inbox, Observer, PushConnector, Report, Shutdown,
+    Authenticator, ConnectorContext, EncodeEvent, Epoch, Inbox, Observer, PushConnector, Report, Shutdown,
 };
 
 use crate::carriers::{Mounts, Offer};
 use crate::config::{Config, ConfigError, Problem, Registries, Sources};
 use crate::dialects::kinds;
-use crate::dispatcher::messages::EndAll;
 use crate::dispatcher::{
     Census, Desk, DeskSettings, Dispatcher, DispatcherInbox, log::LogBounds, parked::ParkingBounds,
 };
@@ -33,13 +30,19 @@ use crate::supervisor::Supervisor;
 
 mod authenticators;
 mod entrances;
+mod fit;
 mod listen;
+mod running;
+mod tls;
 mod vital;
+mod wires;
 
 use authenticators::authenticator;
 #[cfg(feature = "cli")]
 pub use authenticators::token;
 use entrances::{Entrance, bounds, configured};
+use listen::Doorstep;
+pub use running::{Running, WayIn};
 use vital::Vitals;
 
 /// Why the server does not run.
@@ -55,8 +58,8 @@ pub enum ServeError {
     /// The address cannot be listened on.
     #[error("failed to listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
-    /// The certificate or its key cannot be used.
-    #[error("failed to read the TLS {0}: {1}")]
+    /// The certificate or its key cannot be used: which, and why.
+    #[error("{0}: {1}")]
     Tls(&'static str, String),
     /// The system gave no random numbers for the epoch.
     #[error("failed to get random numbers from the system")]
@@ -104,7 +107,7 @@ impl Builder {
     /// Builds everything that needs neither the network nor a thread.
     ///
     /// # Errors
-    /// What is wrong with a connector.
+    /// What is wrong with a connector, with the certificate, or with how they fit together.
     pub fn build(self) -> Result<Server, ServeError> {
         let mut connectors = self.connectors;
         let mut problems = Vec::new();
@@ -126,10 +129,20 @@ impl Builder {
         if !problems.is_empty() {
             return Err(ServeError::Config(problems));
         }
+        let tls = self.config.tls.as_ref().map(tls::load).transpose()?;
         for (at, (name, _)) in connectors.iter().enumerate() {
             if connectors[..at].iter().any(|(earlier, _)| earlier == name) {
                 return Err(ServeError::Connector(Arc::clone(name), "the name is taken".into()));
             }
+        }
+        for (name, wrong) in fit::misfits(&self.config, &connectors) {
+            match self.config.connectors.get(&*name) {
+                Some(section) => problems.push(section.problem(&wrong.key, wrong.why)),
+                None => return Err(ServeError::Connector(name, wrong.why)),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(ServeError::Config(problems));
         }
         let census = Arc::new(Census::default());
         let metrics = Arc::new(Metrics::new(Arc::clone(&census)));
@@ -141,6 +154,7 @@ impl Builder {
             config: self.config,
             connectors,
             offers,
+            tls,
             clients: self.clients,
             census,
             metrics,
@@ -154,6 +168,7 @@ pub struct Server {
     config: Config,
     connectors: Vec<(Arc<str>, Box<dyn PushConnector>)>,
     offers: Vec<Entrance>,
+    tls: Option<rustls::ServerConfig>,
     clients: Option<Arc<dyn Authenticator>>,
     census: Arc<Census>,
     metrics: Arc<Metrics>,
@@ -185,12 +200,14 @@ impl Server {
         &self.bus
     }
 
-    /// Starts the actors and listens. Must be called inside an actix `System`.
+    /// Listens and starts the actors, the connectors last: whatever is wrong, nothing was taken out of a queue then.
+    /// Must be called inside an actix `System`.
     ///
     /// # Errors
-    /// When the address is taken, the certificate unreadable, or two connectors want the same path.
+    /// When the address is taken, or the system has no random numbers.
     pub fn start(self) -> Result<Running, ServeError> {
         let config = self.config;
+        let doorstep = Doorstep::take(config.server.listen, self.tls)?;
         let limits = core_limits(&config);
         let (trigger, shutdown) = Shutdown::new();
         let mut mounts = Mounts::new(bounds(&config));
@@ -209,14 +226,8 @@ impl Server {
         let inbox = Inbox::new(Arc::new(intake));
         let backends = authenticator(&config.auth.backends, limits);
 
-        let connectors = Arbiter::new();
-        let (mut endpoints, mut reports, mut ways_in) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut endpoints, mut reports, mut ways_in, mut idle) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (name, connector) in self.connectors {
-            let mut way_in = WayIn {
-                name: Arc::clone(&name),
-                path: None,
-                listens: connector.listens(),
-            };
             let cx = ConnectorContext {
                 name: Arc::clone(&name),
                 inbox: inbox.clone(),
@@ -225,20 +236,15 @@ impl Server {
                 shutdown: shutdown.clone(),
                 report: Report::default(),
             };
-            if let Some(endpoint) = connector.endpoint(&cx) {
-                if endpoints
-                    .iter()
-                    .any(|other: &turted_core::Endpoint| other.prefix == endpoint.prefix)
-                {
-                    let why = format!("another connector has the path {}", endpoint.prefix);
-                    return Err(ServeError::Connector(name, why));
-                }
-                way_in.path = Some(endpoint.prefix.clone());
-                endpoints.push(endpoint);
-            }
-            ways_in.push(way_in);
+            let endpoint = connector.endpoint(&cx);
+            ways_in.push(WayIn {
+                name: Arc::clone(&name),
+                path: endpoint.as_ref().map(|endpoint| endpoint.prefix.clone()),
+                listens: connector.listens(),
+            });
+            endpoints.extend(endpoint);
             reports.push((name, cx.report.clone()));
-            Supervisor::start_in_arbiter(&connectors.handle(), move |_| Supervisor::new(connector, cx));
+            idle.push((connector, cx));
         }
 
         let shared = Arc::new(Shared {
@@ -259,7 +265,7 @@ impl Server {
         let site = Arc::new(Site {
             entrances,
             watched: Arc::new(Watched {
-                connectors: reports,
+                connectors: reports.clone(),
                 metrics: config.observe.metrics.then(|| Arc::clone(&self.metrics)),
                 metrics_auth: config.observe.metrics_auth,
                 stream: config.observe.stream,
@@ -283,12 +289,17 @@ impl Server {
             self.metrics.meters(),
             Arc::clone(&vitals),
         );
-        let (addresses, http, ended) = listen::listen(&config, workshop)?;
+        let listening = listen::listen(&config, workshop, doorstep)?;
+        let (working, arbiter) = (TaskTracker::new(), Arbiter::new());
+        for (connector, cx) in idle {
+            let token = working.token();
+            Supervisor::start_in_arbiter(&arbiter.handle(), move |_| Supervisor::new(connector, cx, token));
+        }
         Ok(Running {
-            addresses,
+            listening,
             ways_in,
-            http,
-            ended,
+            connectors: reports,
+            working,
             dispatcher,
             inbox,
             bus: self.bus,
@@ -296,86 +307,6 @@ impl Server {
             trigger,
             patience: config.server.shutdown_timeout,
         })
-    }
-}
-
-/// Where a connector takes events in, as far as the server can tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WayIn {
-    /// The connector's name.
-    pub name: Arc<str>,
-    /// The path of its door on the server's own port, if it has one.
-    pub path: Option<String>,
-    /// The address on which it listens by itself, as it was configured.
-    pub listens: Option<SocketAddr>,
-}
-
-/// A server that takes clients and pushes.
-pub struct Running {
-    addresses: Vec<(SocketAddr, &'static str)>,
-    ways_in: Vec<WayIn>,
-    http: ServerHandle,
-    ended: futures_util::future::LocalBoxFuture<'static, std::io::Result<()>>,
-    dispatcher: Addr<Dispatcher>,
-    inbox: Inbox,
-    bus: Arc<Bus>,
-    vitals: Arc<Vitals>,
-    trigger: Trigger,
-    patience: std::time::Duration,
-}
-
-impl Running {
-    /// Where it listens, each with `http` or `https`.
-    #[must_use]
-    pub fn addresses(&self) -> Vec<(SocketAddr, &'static str)> {
-        self.addresses.clone()
-    }
-
-    /// Its connectors, in the order in which they were started.
-    #[must_use]
-    pub fn ways_in(&self) -> &[WayIn] {
-        &self.ways_in
-    }
-
-    /// The Dispatcher's door, for a program that embeds the server and pushes by itself.
-    #[must_use]
-    pub fn inbox(&self) -> Inbox {
-        self.inbox.clone()
-    }
-
-    /// The observer bus.
-    #[must_use]
-    pub fn observe(&self) -> &Arc<Bus> {
-        &self.bus
-    }
-
-    /// Resolves when a part has ended without which the server is none, and says which; never while all is well. What
-    /// is left can only be stopped.
-    pub async fn failed(&self) -> &'static str {
-        self.vitals.ended().await
-    }
-
-    /// Stops: takes nobody in, lets connectors go, says goodbye to every client after its last event, and waits until
-    /// that is written, at most for `server.shutdown_timeout`.
-    pub async fn stop(self) {
-        info!("shutting down");
-        self.trigger.fire();
-        self.http.pause().await;
-        if self.dispatcher.send(EndAll(Ending::GoingAway)).await.is_err() {
-            warn!("the dispatcher was gone before the clients could be told");
-        }
-        let stopped = async {
-            self.http.stop(true).await;
-            // The result says whether the listener failed, which matters no more.
-            let _ = self.ended.await;
-        };
-        if tokio::time::timeout(self.patience + std::time::Duration::from_secs(1), stopped)
-            .await
-            .is_err()
-        {
-            warn!("some clients did not leave within {:?}", self.patience);
-        }
-        info!("stopped");
     }
 }
 

@@ -99,6 +99,121 @@ async fn a_port_that_is_taken_is_said_in_one_line() {
     assert!(!text.contains("panicked"), "{text}");
 }
 
+/// What `check` says to a configuration that it must refuse.
+async fn refused(text: &str) -> String {
+    let output = check(text).await;
+    assert!(!output.status.success(), "{text}\nwas taken");
+    let said = err(&output);
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_finds_what_two_sections_cannot_share() {
+    let queue = |url: &str| format!("type = \"rabbitmq\"\nurl = \"{url}\"\nqueue = \"orders\"\n");
+    let stream =
+        |extra: &str| format!("type = \"redis\"\nurl = \"redis://localhost\"\nstreams = [\"orders\"]\n{extra}\n");
+    let file = |state: &str| format!("type = \"file\"\npaths = [\"*.log\"]\nstate_file = \"{state}\"\n");
+    let door = |path: &str| format!("type = \"rest\"\npath = \"{path}\"\n");
+    let tcp = |address: &str| format!("type = \"tcp\"\naddress = \"{address}\"\n");
+    for (first, second, key, what) in [
+        (
+            queue("amqp://a:s3cret@localhost"),
+            queue("amqp://b:s3cret@localhost:5672/%2f"),
+            "queue",
+            "queue \"orders\"",
+        ),
+        (
+            stream(""),
+            stream("consumer = \"other\""),
+            "group",
+            "group \"turted\" of stream \"orders\"",
+        ),
+        (file("a.state"), file("./a.state"), "state_file", "a.state"),
+        (door("/in/"), door("/in/"), "path", "/in/"),
+        (door("/in/"), door("/in/further/"), "path", "/in/"),
+        (
+            tcp("127.0.0.1:7118"),
+            tcp("127.0.0.1:7118"),
+            "address",
+            "127.0.0.1:7118",
+        ),
+        (
+            "type = \"stdin\"\n".into(),
+            "type = \"stdin\"\n".into(),
+            "type",
+            "standard input",
+        ),
+    ] {
+        let said = refused(&format!("[connectors.one]\n{first}\n[connectors.two]\n{second}")).await;
+        for part in [&format!("connectors.two.{key}"), "my.toml:", what, "connectors.one"] {
+            assert!(said.contains(part), "{part} is not in\n{said}");
+        }
+        assert!(!said.contains("s3cret"), "{said}");
+        let said = refused(&format!(
+            "[connectors.one]\n{first}\n[connectors.two]\nenabled = true\n{second}"
+        ))
+        .await;
+        assert!(said.contains("connectors.two"), "{said}");
+        let output = check(&format!(
+            "[connectors.one]\n{first}\n[connectors.two]\nenabled = false\n{second}"
+        ))
+        .await;
+        assert!(output.status.success(), "{}", err(&output));
+    }
+    let output = check(&format!(
+        "[connectors.one]\n{}\n[connectors.two]\n{}",
+        stream(""),
+        stream("group = \"g\"")
+    ))
+    .await;
+    assert!(output.status.success(), "{}", err(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_finds_doors_that_hide_what_the_server_has_there() {
+    for path in ["/", "/health/"] {
+        let said = refused(&format!("[connectors.one]\ntype = \"rest\"\npath = \"{path}\"\n")).await;
+        assert!(
+            said.contains("connectors.one.path") && said.contains("/health/live"),
+            "{said}"
+        );
+    }
+    let said = refused("[connectors.one]\ntype = \"tcp\"\naddress = \"127.0.0.1:7117\"\n").await;
+    assert!(
+        said.contains("connectors.one.address") && said.contains("server.listen"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_finds_a_certificate_and_a_key_that_do_not_belong_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let [made, other] = [(); 2].map(|()| rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap());
+    let put = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+    put("cert.pem", made.cert.pem());
+    put("key.pem", made.signing_key.serialize_pem());
+    put("other.pem", other.signing_key.serialize_pem());
+    put("text.pem", "no certificate".into());
+    for (cert, key, wrong) in [
+        ("cert.pem", "key.pem", None),
+        ("cert.pem", "other.pem", Some(("tls.key", "other.pem"))),
+        ("cert.pem", "text.pem", Some(("tls.key", "text.pem"))),
+        ("text.pem", "key.pem", Some(("tls.cert", "text.pem"))),
+    ] {
+        put("turted.toml", format!("[tls]\ncert = \"{cert}\"\nkey = \"{key}\"\n"));
+        let output = run(folder.path(), &["check"]).await;
+        let said = err(&output);
+        match wrong {
+            None => assert!(output.status.success(), "{said}"),
+            Some((key, file)) => assert!(
+                !output.status.success() && said.contains(key) && said.contains(file),
+                "{key} {file}: {said}"
+            ),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn flags_win_over_the_environment_and_the_environment_over_the_file() {
     let folder = tempfile::tempdir().unwrap();

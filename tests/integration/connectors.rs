@@ -120,6 +120,48 @@ async fn theatre() -> (Embedded, Strings, Strings) {
     (server, left, right)
 }
 
+/// Gives the connector before it the time to run too early, while the server asks for a door.
+struct Look(Arc<Mutex<Option<Report>>>);
+
+impl PushConnector for Look {
+    fn endpoint(&self, _: &ConnectorContext) -> Option<turted_core::Endpoint> {
+        let begun = std::time::Instant::now();
+        while self.0.lock().unwrap().is_none() && begun.elapsed() < std::time::Duration::from_millis(300) {
+            std::thread::yield_now();
+        }
+        None
+    }
+
+    fn run(&mut self, _: ConnectorContext) -> BoxFuture<'_, Result<(), ConnectorError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_listen_has_run_no_connector() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let (puppet, strings) = puppet();
+    let refused = std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let sources = Sources {
+                sets: vec![format!("server.listen={address}"), "server.workers=1".into()],
+                ..Sources::default()
+            };
+            let config = turted::Server::load(&sources).unwrap();
+            let look = Look(Arc::clone(&strings.report));
+            let builder = turted::Server::builder().config(config);
+            let builder = builder.connector("early", puppet).connector("look", look);
+            let error = builder.build().unwrap().start().err().expect("the port is taken");
+            assert!(error.to_string().contains(&address.to_string()), "{error}");
+            // It is let go, which proves that nobody will run it.
+            within("the end of the connector", strings.orders.closed()).await;
+            assert!(strings.report.lock().unwrap().is_none(), "it was run");
+        });
+    });
+    tokio::task::spawn_blocking(|| refused.join()).await.unwrap().unwrap();
+}
+
 fn attempts(state: &ConnectorState) -> u32 {
     match state {
         ConnectorState::Retrying { attempts, .. } => *attempts,

@@ -1,10 +1,19 @@
 //! The end: nobody who has a receipt was lied to, everybody is told, and the process goes in time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
+use turted::config::Sources;
+use turted_core::{ConnectorContext, ConnectorError, ConnectorState, PushConnector};
+
+use crate::harness::embedded::Embedded;
 use crate::harness::page::ACTIONS;
-use crate::harness::{Engine, Page, Request, Server, Value, json, to_channel, within};
+use crate::harness::{Engine, Page, Request, Server, Value, json, to_channel, until_state, within};
+use crate::tls;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_are_told_to_come_back_and_the_process_ends_well() {
@@ -98,11 +107,161 @@ async fn peers_that_do_not_go_cannot_hold_the_process() {
     let _stalled = server.client().await;
     let mut half = server.wire().await;
     let head = b"POST /push/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{";
-    tokio::io::AsyncWriteExt::write_all(&mut half, head).await.unwrap();
+    half.write_all(head).await.unwrap();
     assert_eq!(server.get("/health/live").await.status, 200);
     server.terminate();
     let status = server.ended().await;
     assert_eq!(status.code(), Some(0), "{status}");
+}
+
+/// What a server may need when nobody answers, whatever it would wait for somebody who does.
+const ALONE: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_that_do_not_answer_are_not_waited_for() {
+    let server = Server::start();
+    let _silent = server.wire().await;
+    let _deaf = server.client().await;
+    let mut half = server.wire().await;
+    let head = b"POST /push/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{";
+    half.write_all(head).await.unwrap();
+    let mut begun = server.wire().await;
+    begun.write_all(b"GET /health/live HTTP/1.1\r\nHo").await.unwrap();
+    let mut stream = server.wire().await;
+    let request = Request::new("GET", "/events?channel=chat").bytes(&server.address);
+    stream.write_all(&request).await.unwrap();
+    let _ = within("the head of the stream", stream.read_u8()).await.unwrap();
+    // Both workers have looked at what came before these.
+    for _ in 0..4 {
+        assert_eq!(server.get("/health/live").await.status, 200);
+    }
+    let asked = Instant::now();
+    server.terminate();
+    let status = server.ended().await;
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(asked.elapsed() < ALONE, "{:?}", asked.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_http2_connection_is_not_waited_for() {
+    let (server, roots) = tls::secured();
+    let mut wire = tls::connect(&server, roots, Some("h2")).await;
+    // The preface of RFC 9113, 3.4: the magic, and settings without any.
+    wire.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .unwrap();
+    let mut head = [0; 9];
+    within("the settings of the server", wire.read_exact(&mut head))
+        .await
+        .unwrap();
+    assert_eq!(head[3], 4, "it is no SETTINGS frame: {head:?}");
+    let asked = Instant::now();
+    server.terminate();
+    let status = server.ended().await;
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(asked.elapsed() < ALONE, "{:?}", asked.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_when_everybody_has_answered() {
+    let server = Server::start();
+    let mut clients = vec![server.client().await, server.member(&["chat"]).await];
+    let mut idle = server.wire().await;
+    idle.write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let _ = within("an answer", idle.read_u8()).await.unwrap();
+    let mut streams = Vec::new();
+    for path in ["/events", "/events?format=native", "/sse"] {
+        let mut wire = server.wire().await;
+        wire.write_all(&Request::new("GET", path).bytes(&server.address))
+            .await
+            .unwrap();
+        let _ = within("the head of the stream", wire.read_u8()).await.unwrap();
+        streams.push(wire);
+    }
+    let asked = Instant::now();
+    server.terminate();
+    for client in &mut clients {
+        assert_eq!(client.until_closed().await.1, Some(1001));
+    }
+    drop(clients);
+    // A stream cannot be answered: its last chunk is the end, and nobody has to hang up.
+    for wire in &mut streams {
+        let mut rest = String::new();
+        within("the end of a stream", wire.read_to_string(&mut rest))
+            .await
+            .unwrap();
+        assert!(rest.ends_with("\r\n0\r\n\r\n"), "{rest}");
+    }
+    let status = server.ended().await;
+    assert_eq!(status.code(), Some(0), "{status}");
+    // A server that looks once a second whether all have gone needs more.
+    assert!(asked.elapsed() < Duration::from_millis(900), "{:?}", asked.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_is_closed_does_not_end_the_server() {
+    let server = Server::start();
+    let mut client = server.member(&["chat"]).await;
+    server.signal("HUP");
+    server.receipt(&to_channel("chat", "E", json!(1))).await;
+    assert_eq!(client.event().await["data"]["payload"], 1);
+    server.still_serves().await;
+    server.terminate();
+    assert_eq!(server.ended().await.code(), Some(0));
+}
+
+/// A connector that has something to write when the server stops, and needs somebody for it.
+struct Slow {
+    asked: Option<oneshot::Sender<()>>,
+    written: Option<oneshot::Receiver<()>>,
+    is_saved: Arc<AtomicBool>,
+}
+
+impl PushConnector for Slow {
+    fn run(&mut self, cx: ConnectorContext) -> BoxFuture<'_, Result<(), ConnectorError>> {
+        Box::pin(async move {
+            cx.report.state(ConnectorState::Running);
+            cx.shutdown.wait().await;
+            let _ = self.asked.take().unwrap().send(());
+            let written = self.written.take().unwrap().await;
+            self.is_saved.store(written.is_ok(), Ordering::SeqCst);
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_for_what_connectors_have_to_write() {
+    let ((asked, hears), (write, written)) = (oneshot::channel(), oneshot::channel());
+    let is_saved = Arc::new(AtomicBool::new(false));
+    let slow = Slow {
+        asked: Some(asked),
+        written: Some(written),
+        is_saved: Arc::clone(&is_saved),
+    };
+    let server = Embedded::start(|| {
+        let sources = Sources {
+            sets: vec!["server.listen=127.0.0.1:0".into(), "server.workers=1".into()],
+            ..Sources::default()
+        };
+        let config = turted::Server::load(&sources).unwrap();
+        let builder = turted::Server::builder().config(config).connector("slow", slow);
+        builder.build().unwrap().start().unwrap()
+    });
+    until_state(&server.address, "slow", "running").await;
+    let mut stopped = tokio::task::spawn_blocking(|| drop(server));
+    within("the wish to stop", hears).await.unwrap();
+    // Nobody else is here: a stop that does not wait is over long before.
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut stopped).await;
+    assert!(early.is_err(), "it did not wait");
+    let _ = write.send(());
+    within("the end", stopped).await.unwrap();
+    assert!(
+        is_saved.load(Ordering::SeqCst),
+        "what the connector had to write is lost"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

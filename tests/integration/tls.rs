@@ -5,12 +5,14 @@ use std::sync::Arc;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::harness::{Request, Server, within};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_with_a_certificate_speaks_https() {
+/// A server with a certificate, and who has to be trusted to reach it.
+pub fn secured() -> (Server, RootCertStore) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
@@ -19,20 +21,30 @@ async fn a_server_with_a_certificate_speaks_https() {
     let settings = format!("tls.cert = '{}'\ntls.key = '{}'", path("cert.pem"), path("key.pem"));
     let server = Server::within_folder(folder, &settings);
     assert_eq!(server.scheme, "https", "{}", server.log());
-
     let mut roots = RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
+    (server, roots)
+}
+
+/// A connection on which this protocol is spoken (ALPN), or none is agreed on.
+pub async fn connect(server: &Server, roots: RootCertStore, protocol: Option<&str>) -> TlsStream<TcpStream> {
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
-    let config = config
+    let mut config = config
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.alpn_protocols = protocol.iter().map(|name| name.as_bytes().to_vec()).collect();
     let connector = TlsConnector::from(Arc::new(config));
     let name = ServerName::try_from("localhost").unwrap();
-    let wire = within("the TLS handshake", connector.connect(name, server.wire().await))
-        .await
-        .unwrap();
+    let wire = within("the TLS handshake", connector.connect(name, server.wire().await));
+    wire.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_a_certificate_speaks_https() {
+    let (server, roots) = secured();
+    let wire = connect(&server, roots, None).await;
     let reply = Request::new("POST", "/push/").body("{}").send(wire, "localhost").await;
     assert_eq!((reply.status, reply.text().as_str()), (200, "OK"));
 

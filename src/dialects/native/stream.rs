@@ -38,6 +38,8 @@ impl Offer for Stream {
                 patience: None,
             },
             start: super::SLOW_START,
+            // Nobody can answer the goodbye: it is the end.
+            linger: Duration::ZERO,
             ..Rules::socket(mounts.ping())
         };
         let events = Arc::new(Events {

@@ -4,6 +4,7 @@
 //! connector's (`type = "rest"`, `answers = "php"`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
@@ -32,6 +33,8 @@ impl Offer for Php {
                 every: Some(PING),
                 patience: None,
             },
+            // Nobody can answer the goodbye: it is the end.
+            linger: Duration::ZERO,
             ..Rules::socket(mounts.ping())
         };
         let mount = Arc::new(mounts.mount(Arc::new(Quiet), &PhpForm, |_| PhpEvents, rules));

@@ -206,7 +206,7 @@ impl Server {
         self.signal("TERM");
     }
 
-    /// Sends any signal.
+    /// Sends it a signal, such as `HUP`.
     pub fn signal(&self, name: &str) {
         // The shell's own `kill`: the program of that name is missing on small systems.
         let sent = Command::new("sh")

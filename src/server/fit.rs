@@ -1,0 +1,89 @@
+//! Whether all connectors fit together, and into this server.
+//!
+//! In: connectors that are built and have not run, and the configuration. Out: problems, each at the key that has to
+//! change. It touches nothing: `turted check` finds here what `turted serve` would refuse.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use turted_core::{
+    ConnectorContext, Dispatch, Inbox, Intake, PushConnector, PushError, Receipt, Report, SettingError, Shutdown,
+};
+
+use super::authenticators::authenticator;
+use super::core_limits;
+use crate::config::{Config, Observe};
+
+/// The section of a connector, and what is wrong there.
+pub type Misfit = (Arc<str>, SettingError);
+
+/// Every connector that is in the way of another one, or of the server.
+pub fn misfits(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)]) -> Vec<Misfit> {
+    let mut found = Vec::new();
+    let listen = format!("address {}", config.server.listen);
+    let mut claimed = vec![(listen, "server.listen".to_owned())];
+    let mut doors: Vec<(String, Arc<str>)> = Vec::new();
+    for (name, connector) in connectors {
+        for claim in connector.claims() {
+            if let Some((what, other)) = claimed.iter().find(|(what, _)| *what == claim.what) {
+                let why =
+                    format!("{what} is used by {other} as well, and only one may; choose another, or leave one out");
+                found.push((Arc::clone(name), SettingError::new(claim.key, why)));
+            }
+            claimed.push((claim.what, format!("connectors.{name}")));
+        }
+        let Some(door) = connector
+            .endpoint(&nowhere(config, name))
+            .map(|endpoint| endpoint.prefix)
+        else {
+            continue;
+        };
+        let why = match doors
+            .iter()
+            .find(|(other, _)| door.starts_with(other) || other.starts_with(&door))
+        {
+            Some((other, of)) => Some(format!(
+                "{door} is at, above or below {other}, the path of connectors.{of}; choose another one"
+            )),
+            None => hidden(&config.observe, &door).map(|path| format!("{door} would hide {path}; choose another one")),
+        };
+        found.extend(why.map(|why| (Arc::clone(name), SettingError::new("path", why))));
+        doors.push((door, Arc::clone(name)));
+    }
+    found
+}
+
+/// What the server itself has below the path of a door, if anything.
+fn hidden(observe: &Observe, door: &str) -> Option<&'static str> {
+    let own = [
+        (true, "/health/live"),
+        (true, "/health/ready"),
+        (observe.metrics, Observe::METRICS),
+        (observe.stream, Observe::STREAM),
+    ];
+    let mut there = own.into_iter().filter(|(on, _)| *on).map(|(_, path)| path);
+    there.find(|path| path.starts_with(door))
+}
+
+/// A context for a connector that is only asked where its door would be.
+fn nowhere(config: &Config, name: &Arc<str>) -> ConnectorContext {
+    let limits = core_limits(config);
+    ConnectorContext {
+        name: Arc::clone(name),
+        inbox: Inbox::new(Arc::new(Closed)),
+        backends: authenticator(&config.auth.backends, limits),
+        limits,
+        // Its trigger is gone, which is the same as having been fired.
+        shutdown: Shutdown::new().1,
+        report: Report::default(),
+    }
+}
+
+/// Takes nothing.
+struct Closed;
+
+impl Intake for Closed {
+    fn accept(&self, _: Dispatch) -> BoxFuture<'_, Result<Receipt, PushError>> {
+        Box::pin(async { Err(PushError::ShuttingDown) })
+    }
+}
