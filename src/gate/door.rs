@@ -3,7 +3,7 @@
 //! In: requests below an endpoint's prefix. Out: what its door answers, with the CORS headers that its origin deserves.
 //! Origin rules, preflights, body limits and slow bodies are settled here, once for all connectors.
 
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use turted_core::Endpoint;
 use turted_core::endpoint::Peer;
 
 use super::body::{self, Unread};
+use super::entrance::check_origin;
 use super::{Shared, cors};
 
 /// Answers one request for the endpoint with this index.
@@ -21,8 +22,7 @@ pub async fn answer(
     payload: web::Payload,
 ) -> HttpResponse {
     let endpoint = &shared.endpoints[index];
-    let text = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-    if !shared.origins.allow(text(header::ORIGIN), text(header::HOST)) {
+    if check_origin(&request, &shared).is_err() {
         return HttpResponse::Forbidden()
             .content_type("text/plain; charset=utf-8")
             .body("this origin is not allowed; see server.origins\n");

@@ -11,6 +11,7 @@ use actix_web::http::{StatusCode, header};
 use turted_core::Welcome;
 
 use super::admission::{Full, Ticket};
+use super::request::{host, text};
 use super::{Shared, bearer};
 use crate::client::Newcomer;
 
@@ -37,8 +38,8 @@ impl Refused {
 
 /// Whether the page that this request comes from may call.
 pub fn check_origin(request: &HttpRequest, shared: &Shared) -> Result<(), Refused> {
-    let text = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-    if shared.origins.allow(text(header::ORIGIN), text(header::HOST)) {
+    let head = request.head();
+    if shared.origins.allow(text(head, header::ORIGIN), host(head)) {
         return Ok(());
     }
     let why = "this origin is not allowed; see server.origins";
@@ -48,15 +49,15 @@ pub fn check_origin(request: &HttpRequest, shared: &Shared) -> Result<(), Refuse
 /// As [`check_origin`], for scripts and frames: they come without an origin, but browsers say which page they are for.
 /// A page may forbid them to say so; what does not say it is refused (CWE-1385), unless every origin is allowed.
 pub fn check_referer(request: &HttpRequest, shared: &Shared) -> Result<(), Refused> {
-    let text = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let page = text(header::REFERER).and_then(|url| {
+    let head = request.head();
+    let page = text(head, header::REFERER).and_then(|url| {
         let (scheme, rest) = url.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next()?;
         Some(format!("{scheme}://{authority}"))
     });
     if shared
         .origins
-        .allow(Some(page.as_deref().unwrap_or_default()), text(header::HOST))
+        .allow(Some(page.as_deref().unwrap_or_default()), host(head))
     {
         return Ok(());
     }

@@ -6,6 +6,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use actix_web::dev::RequestHead;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -18,6 +19,18 @@ use crate::client::Worker;
 
 /// What a preflight allows.
 pub const HEADERS: &str = "authorization, content-type, last-event-id, turted-secret";
+/// The host that a request is for. HTTP/2 says it in `:authority` and need not send `Host` (RFC 9113 section 8.3.1); where
+/// HTTP/1 says it in the target as well, that counts (RFC 9112 section 3.2.2).
+pub fn host(request: &RequestHead) -> Option<&str> {
+    let target = request.uri.authority().map(|authority| authority.as_str());
+    target.or_else(|| text(request, header::HOST))
+}
+
+/// A header as text.
+pub fn text(request: &RequestHead, name: header::HeaderName) -> Option<&str> {
+    request.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
 /// The pairs of a query, in order.
 pub type Query = web::Query<Vec<(String, String)>>;
 

@@ -18,6 +18,8 @@ use turted_core::{Note, Shutdown};
 use super::watch::Watched;
 use crate::gate::Shared;
 use crate::gate::backend::is_backend;
+use crate::gate::entrance::check_origin;
+use crate::gate::request::refuse;
 use crate::observe::Subscription;
 
 /// Notes that wait for one viewer.
@@ -39,9 +41,8 @@ pub async fn stream(
     watched: web::Data<Watched>,
     query: web::Query<Query>,
 ) -> HttpResponse {
-    let text = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-    if !shared.origins.allow(text(header::ORIGIN), text(header::HOST)) {
-        return HttpResponse::Forbidden().finish();
+    if let Err(refused) = check_origin(&request, &shared) {
+        return refuse(&request, refused);
     }
     if !is_backend(&request, &shared).await {
         return HttpResponse::Unauthorized()

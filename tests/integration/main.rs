@@ -17,6 +17,7 @@ mod engineio;
 mod file;
 mod foreign;
 mod hostile;
+mod http2;
 mod limits;
 mod observe;
 mod packets;
