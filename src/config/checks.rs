@@ -83,7 +83,8 @@ fn server(server: &sections::Server, report: &mut Report<'_>) {
         if !is_origin(origin) {
             let message = format!(
                 "{origin:?} is no origin; write \"https://app.example.com\" (scheme, host in small letters, perhaps a port, nothing \
-                 after it), \"https://*.example.com\" or \"*\""
+                 after it), \"https://*.example.com\", \"null\" or \"file://\" for pages without a host, \"app://name\" for an app's \
+                 own scheme, or \"*\""
             );
             report.refuse("server.origins", message);
         }
@@ -97,9 +98,10 @@ fn server(server: &sections::Server, report: &mut Report<'_>) {
     }
 }
 
-/// `*`, or a scheme, a host whose first label may be `*`, and perhaps a port.
+/// `*`, or a scheme, a host whose first label may be `*`, and perhaps a port; `null` for pages that have no origin, and
+/// whatever an app calls itself in a scheme of its own.
 fn is_origin(origin: &str) -> bool {
-    if origin == "*" {
+    if matches!(origin, "*" | "null" | "file://") {
         return true;
     }
     let Some((scheme, authority)) = origin.split_once("://") else {
@@ -120,12 +122,17 @@ fn is_origin(origin: &str) -> bool {
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
+    let is_own = !matches!(scheme, "http" | "https")
+        && !authority.is_empty()
+        && authority
+            .bytes()
+            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'));
     scheme.starts_with(|c: char| c.is_ascii_lowercase())
         && scheme
             .bytes()
             .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'))
         && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number.to_string() == port))
-        && (is_name || is_v6)
+        && (is_name || is_v6 || is_own)
 }
 
 fn files(config: &Config, report: &mut Report<'_>) {

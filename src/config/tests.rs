@@ -223,8 +223,8 @@ other = { type = "nobody" }
 lonely = {}
 "#,
         r#"
-t.toml:3:1: server.origins: "app.example.com" is no origin; write "https://app.example.com" (scheme, host in small letters, perhaps a port, nothing after it), "https://*.example.com" or "*"
-t.toml:3:1: server.origins: "https://EXAMPLE.com/" is no origin; write "https://app.example.com" (scheme, host in small letters, perhaps a port, nothing after it), "https://*.example.com" or "*"
+t.toml:3:1: server.origins: "app.example.com" is no origin; write "https://app.example.com" (scheme, host in small letters, perhaps a port, nothing after it), "https://*.example.com", "null" or "file://" for pages without a host, "app://name" for an app's own scheme, or "*"
+t.toml:3:1: server.origins: "https://EXAMPLE.com/" is no origin; write "https://app.example.com" (scheme, host in small letters, perhaps a port, nothing after it), "https://*.example.com", "null" or "file://" for pages without a host, "app://name" for an app's own scheme, or "*"
 t.toml:3:117: server.origins: must be a text in quotes, not a whole number
 t.toml:4:1: server.loglevel: must be off, error, warn, info, debug, trace, or a filter such as "info,turted::connection=debug"
 t.toml:5:1: server.static_dir: there is no folder no/such/folder

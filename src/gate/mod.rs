@@ -17,6 +17,7 @@ pub mod door;
 pub mod entrance;
 pub mod identity;
 pub mod origin;
+pub mod passage;
 pub mod request;
 pub mod unread;
 

@@ -4,10 +4,13 @@
 //! let through: this rule protects users from foreign pages (CWE-1385, cross-site WebSocket hijacking), not the server
 //! from programs.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 /// The allow-list. The page's own host and loopback hosts are always allowed.
 #[derive(Debug, Clone, Default)]
 pub struct OriginRules {
     allowed: Vec<String>,
+    is_loopback: bool,
 }
 
 impl OriginRules {
@@ -16,7 +19,25 @@ impl OriginRules {
     pub fn new(allowed: &[String]) -> Self {
         Self {
             allowed: allowed.iter().map(|origin| origin.to_ascii_lowercase()).collect(),
+            is_loopback: false,
         }
+    }
+
+    /// The same for a server that listens on this address.
+    #[must_use]
+    pub fn at(self, address: IpAddr) -> Self {
+        let is_loopback = address.to_canonical().is_loopback();
+        Self { is_loopback, ..self }
+    }
+
+    /// Whether a request for this host may be answered. Where only this machine connects, the host of a page is a
+    /// loopback name, or one that is listed because a proxy passes it on. Any other name is somebody else's, who has
+    /// pointed it here to be of the same origin as this server (DNS rebinding, CWE-350).
+    #[must_use]
+    pub fn believe(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        let name = name_of(&host);
+        !self.is_loopback || is_loopback(name) || self.allowed.iter().any(|allowed| is_at(allowed, name))
     }
 
     /// Whether a request with these headers may be answered.
@@ -34,7 +55,8 @@ impl OriginRules {
         if !matches!(scheme, "http" | "https") {
             return false;
         }
-        is_loopback(authority) || host.is_some_and(|host| same_host(scheme, authority, &host.to_ascii_lowercase()))
+        is_loopback(name_of(authority))
+            || host.is_some_and(|host| same_host(scheme, authority, &host.to_ascii_lowercase()))
     }
 }
 
@@ -56,16 +78,30 @@ fn same_host(scheme: &str, authority: &str, host: &str) -> bool {
     plain(authority) == plain(host)
 }
 
-fn is_loopback(authority: &str) -> bool {
-    if let Some(port) = authority.strip_prefix("[::1]") {
-        return port.is_empty() || port.starts_with(':');
+/// Whether a listed origin is at this host, on whichever port.
+fn is_at(allowed: &str, name: &str) -> bool {
+    let Some((_, authority)) = allowed.split_once("://") else {
+        return allowed == "*";
+    };
+    match authority.strip_prefix('*') {
+        Some(domain) => name.len() > domain.len() && name.ends_with(name_of(domain)),
+        None => !name.is_empty() && name_of(authority) == name,
     }
-    let name = authority.split(':').next().unwrap_or_default();
+}
+
+/// An authority without its port, and a name without the dot that may end it.
+fn name_of(authority: &str) -> &str {
+    let parts = authority.rsplit_once(':');
+    let parts = parts.filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let name = parts.map_or(authority, |(name, _)| name);
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+fn is_loopback(name: &str) -> bool {
     name == "localhost"
         || name.ends_with(".localhost")
-        || name
-            .parse::<std::net::Ipv4Addr>()
-            .is_ok_and(|address| address.is_loopback())
+        || name == "[::1]"
+        || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -104,5 +140,62 @@ mod tests {
         }
         assert!(rules.allow(None, None), "not a browser");
         assert!(OriginRules::new(&["*".into()]).allow(Some("null"), None));
+        let listed = OriginRules::new(&["null".into(), "file://".into(), "app://-".into()]);
+        for origin in ["null", "file://", "app://-"] {
+            assert!(listed.allow(Some(origin), Some("localhost")), "{origin}");
+        }
+        for origin in ["file://x", "app://x", ""] {
+            assert!(!listed.allow(Some(origin), Some("localhost")), "{origin}");
+        }
+    }
+
+    #[test]
+    fn on_loopback_a_host_is_a_loopback_name_or_a_listed_one() {
+        let listed = [
+            "https://app.example.com:8443",
+            "https://*.example.org",
+            "null",
+            "file://",
+        ]
+        .map(str::to_owned);
+        let rules = OriginRules::new(&listed).at([127, 0, 0, 1].into());
+        for host in [
+            "localhost",
+            "LOCALHOST:1",
+            "localhost.",
+            "a.localhost:80",
+            "127.0.0.1:7117",
+            "127.9.9.9",
+            "[::1]",
+            "[::1]:7117",
+            "app.example.com",
+            "app.example.com:443",
+            "a.b.example.org",
+        ] {
+            assert!(rules.believe(host), "{host}");
+        }
+        for host in [
+            "",
+            ":80",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "127.0.0.1:80@evil.example",
+            "localhost:@evil.example",
+            "app.example.com.evil.example",
+            "evilexample.org",
+            "example.org",
+            "[::2]",
+            "192.168.0.1",
+            "null",
+        ] {
+            assert!(!rules.believe(host), "{host}");
+        }
+        assert!(rules.clone().at([192, 168, 0, 1].into()).believe("evil.example"));
+        assert!(
+            OriginRules::new(&["*".into()])
+                .at([127, 0, 0, 1].into())
+                .believe("any.example")
+        );
     }
 }

@@ -33,7 +33,7 @@ use crate::client::courier::Meters;
 use crate::client::{Courier, Register, Voices};
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Enlist};
-use crate::gate::{Shared, unread};
+use crate::gate::{Shared, passage, unread};
 use crate::http::{Site, routes};
 
 /// How long a peer may leave what was sent to it unacknowledged, or its window closed (`TCP_USER_TIMEOUT`).
@@ -167,7 +167,7 @@ pub fn listen(config: &Config, workshop: Workshop, doorstep: Doorstep) -> Result
             Arc::clone(&workshop.site),
             workshop.worker(),
         );
-        let app = App::new().wrap_fn(unread::hold);
+        let app = App::new().wrap_fn(passage::pass).wrap_fn(unread::hold);
         let app = app.configure(move |config| routes(config, &site, &shared, &worker));
         map_config(app, |()| AppConfig::default())
     };

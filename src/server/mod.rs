@@ -248,7 +248,7 @@ impl Server {
         }
 
         let shared = Arc::new(Shared {
-            origins: OriginRules::new(&config.server.origins),
+            origins: OriginRules::new(&config.server.origins).at(config.server.listen.ip()),
             admission: Arc::new(Admission::new(
                 config.limits.connections,
                 config.limits.connections_per_address,

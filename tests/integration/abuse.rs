@@ -93,7 +93,7 @@ async fn a_body_that_lies_about_its_length_harms_nobody() {
         "Transfer-Encoding: nonsense",
     ] {
         let mut wire = server.wire().await;
-        let request = format!("POST /push/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}\r\n\r\n{{}}");
+        let request = format!("POST /push/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{head}\r\n\r\n{{}}");
         wire.write_all(request.as_bytes()).await.unwrap();
         wire.shutdown().await.unwrap();
         let answer = rest(&mut wire).await;

@@ -248,12 +248,12 @@ async fn doors(server: &Server) -> Vec<String> {
     let (engine, _) = Engine::join(server, "EIO=4").await;
     Page::open(server, "/turted", "endless", "xhr").await;
     vec![
-        format!("POST {path} HTTP/1.1\r\nHost: x\r\nTurted-Secret: {secret}\r\n"),
-        format!("POST {} HTTP/1.1\r\nHost: x\r\n", engine.path()),
-        "POST /turted/0/endless/xhr_send HTTP/1.1\r\nHost: x\r\n".into(),
-        "POST /turted/0/endless/jsonp_send HTTP/1.1\r\nHost: x\r\n".into(),
-        "POST /push/ HTTP/1.1\r\nHost: x\r\n".into(),
-        "POST /nowhere HTTP/1.1\r\nHost: x\r\n".into(),
+        format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nTurted-Secret: {secret}\r\n"),
+        format!("POST {} HTTP/1.1\r\nHost: localhost\r\n", engine.path()),
+        "POST /turted/0/endless/xhr_send HTTP/1.1\r\nHost: localhost\r\n".into(),
+        "POST /turted/0/endless/jsonp_send HTTP/1.1\r\nHost: localhost\r\n".into(),
+        "POST /push/ HTTP/1.1\r\nHost: localhost\r\n".into(),
+        "POST /nowhere HTTP/1.1\r\nHost: localhost\r\n".into(),
     ]
 }
 
@@ -298,12 +298,12 @@ async fn what_was_not_read_of_a_body_is_never_taken_for_a_request() {
     let mut witness = server.member(&["smuggled"]).await;
     let push = to_channel("smuggled", "E", json!("smuggled")).to_string();
     let inner = format!(
-        "POST /push/ HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{push}",
+        "POST /push/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{push}",
         push.len()
     );
     // CWE-444: the body is too large, and its end looks like a request.
     let body = format!("{}{inner}", " ".repeat(1_100_000));
-    let next = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let next = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let doors = doors(&server).await;
     let smuggled = doors.iter().map(async |door| {
         let mut wire = server.wire().await;

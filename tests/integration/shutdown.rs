@@ -106,7 +106,7 @@ async fn peers_that_do_not_go_cannot_hold_the_process() {
     let _silent = server.wire().await;
     let _stalled = server.client().await;
     let mut half = server.wire().await;
-    let head = b"POST /push/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{";
+    let head = b"POST /push/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{";
     half.write_all(head).await.unwrap();
     assert_eq!(server.get("/health/live").await.status, 200);
     server.terminate();
@@ -123,7 +123,7 @@ async fn peers_that_do_not_answer_are_not_waited_for() {
     let _silent = server.wire().await;
     let _deaf = server.client().await;
     let mut half = server.wire().await;
-    let head = b"POST /push/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{";
+    let head = b"POST /push/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{";
     half.write_all(head).await.unwrap();
     let mut begun = server.wire().await;
     begun.write_all(b"GET /health/live HTTP/1.1\r\nHo").await.unwrap();

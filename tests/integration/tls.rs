@@ -50,7 +50,10 @@ async fn a_server_with_a_certificate_speaks_https() {
 
     // Somebody who speaks plain HTTP to it gets no answer, and nobody is harmed.
     let mut plain = server.wire().await;
-    plain.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    plain
+        .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
     let mut answer = Vec::new();
     let _ = within("the server to hang up", plain.read_to_end(&mut answer)).await;
     assert!(
