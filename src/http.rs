@@ -6,10 +6,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use actix_web::Route;
 use actix_web::web::{self, ServiceConfig};
 
 use crate::carriers::Routes;
 use crate::client::Worker;
+use crate::gate::methods::{nothing, only, spellings};
 use crate::gate::{Shared, door};
 use crate::pages::files::Pages;
 use crate::pages::watch::{self, Watched};
@@ -31,19 +33,27 @@ pub fn routes(config: &mut ServiceConfig, site: &Site, shared: &Arc<Shared>, wor
     config.app_data(Rc::clone(worker));
     site.entrances.iter().for_each(|routes| routes(config));
     for (index, endpoint) in shared.endpoints.iter().enumerate() {
-        let path = format!("{}{{rest:.*}}", endpoint.prefix);
-        config.route(
-            &path,
-            web::to(move |request, shared, payload| door::answer(index, request, shared, payload)),
-        );
+        let below = format!("{}{{rest:.*}}", endpoint.prefix);
+        let at = endpoint.prefix.strip_suffix('/').filter(|at| !at.is_empty());
+        for path in at.map(str::to_owned).into_iter().chain([below]) {
+            config.route(
+                &path,
+                web::to(move |request, shared, payload| door::answer(index, request, shared, payload)),
+            );
+        }
     }
-    config.route("/health/live", web::get().to(watch::live));
-    config.route("/health/ready", web::get().to(watch::ready));
+    let mut look = |path: &str, answer: Route| {
+        let page = web::resource(spellings(path)).route(answer);
+        config.service(page.default_service(only("GET, HEAD")));
+    };
+    look("/health/live", web::get().to(watch::live));
+    look("/health/ready", web::get().to(watch::ready));
     if site.watched.metrics.is_some() {
-        config.route("/metrics", web::get().to(watch::metrics));
+        look("/metrics", web::get().to(watch::metrics));
     }
     if site.watched.stream {
-        config.route("/observe", web::get().to(crate::pages::observe::stream));
+        look("/observe", web::get().to(crate::pages::observe::stream));
     }
     site.pages.routes(config);
+    config.default_service(web::to(|| async { nothing() }));
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::stream;
 use tokio::sync::oneshot;
@@ -40,13 +40,19 @@ pub async fn open(mount: &Mount, worker: &Rc<Worker>, newcomer: Newcomer, held: 
     });
     let (voice, connection) = mount.connect(worker, newcomer, inbound);
     settled(&connection).await;
-    let body = Wire::new(voice, (held, alive));
-    HttpResponse::Ok()
+    head().body(Wire::new(voice, (held, alive)))
+}
+
+/// The head of a stream.
+#[must_use]
+pub fn head() -> HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    response
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store, no-transform"))
         // Proxies of the nginx family buffer responses unless told otherwise.
-        .insert_header(("X-Accel-Buffering", "no"))
-        .body(body)
+        .insert_header(("X-Accel-Buffering", "no"));
+    response
 }
 
 /// One event. A line break in the data (JSON allows it between tokens) must not end the field (CWE-93).

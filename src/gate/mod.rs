@@ -16,6 +16,7 @@ pub mod cors;
 pub mod door;
 pub mod entrance;
 pub mod identity;
+pub mod methods;
 pub mod origin;
 pub mod passage;
 pub mod request;

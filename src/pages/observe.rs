@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::Bytes;
 use futures_util::stream;
 use serde::Deserialize;
@@ -19,6 +19,7 @@ use super::watch::Watched;
 use crate::gate::Shared;
 use crate::gate::backend::is_backend;
 use crate::gate::entrance::check_origin;
+use crate::gate::methods::is_head;
 use crate::gate::request::refuse;
 use crate::observe::Subscription;
 
@@ -49,6 +50,10 @@ pub async fn stream(
             .insert_header((header::WWW_AUTHENTICATE, "Bearer"))
             .finish();
     }
+    let mut response = head();
+    if is_head(&request) {
+        return response.finish();
+    }
     let viewer = Viewer {
         notes: watched.bus.subscribe(QUEUE),
         event: query.into_inner().event,
@@ -58,12 +63,17 @@ pub async fn stream(
     let rest = stream::unfold(viewer, |mut viewer| async {
         viewer.next().await.map(|text| (Ok(text), viewer))
     });
-    HttpResponse::Ok()
+    response.streaming(futures_util::StreamExt::chain(first, rest))
+}
+
+fn head() -> HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    response
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-cache, no-transform"))
         // Proxies of the nginx family buffer responses unless told otherwise.
-        .insert_header(("X-Accel-Buffering", "no"))
-        .streaming(futures_util::StreamExt::chain(first, rest))
+        .insert_header(("X-Accel-Buffering", "no"));
+    response
 }
 
 struct Viewer {

@@ -30,6 +30,7 @@ use crate::client::turns::Taken;
 use crate::client::{Connection, Inbound, Newcomer, Reader, Reading};
 use crate::gate::body::{self, Unread};
 use crate::gate::entrance::{Refused, admit, check_origin, check_referer, secret};
+use crate::gate::methods::is_head;
 use crate::gate::request::{Query, first, worker};
 use crate::gate::{Shared, cors};
 
@@ -164,6 +165,9 @@ impl EngineIoRequest<'_> {
         let Found { connection, mark } = found.map_err(|_| Error::SessionUnknown)?;
         match (socket, method) {
             (true, _) => self.upgrade(generation, version, connection, payload).await,
+            (false, &Method::GET) if is_head(self.request) => {
+                Ok(HttpResponse::Ok().content_type(Format::Text.content_type()).finish())
+            }
             (false, &Method::GET) => {
                 self.poll(Reader::single(connection), speaker, script, Some(&mark))
                     .await
@@ -203,6 +207,9 @@ impl EngineIoRequest<'_> {
         script: Option<Index>,
     ) -> Result<HttpResponse, Failure> {
         let (newcomer, ticket) = admit(self.request, self.shared)?;
+        if is_head(self.request) {
+            return Ok(HttpResponse::Ok().content_type(Format::Text.content_type()).finish());
+        }
         let (worker, session) = (worker(self.request)?, session_id()?);
         let Place::Free(listing) = worker.register.reserve(&self.name(&session), None) else {
             // An id of ours is random: nobody has it.

@@ -23,6 +23,7 @@ use crate::client::requests::collect::hand;
 use crate::client::requests::register::{Found, Listing, Place};
 use crate::client::{Connection, Inbound, Newcomer, Reader, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin, check_referer};
+use crate::gate::methods::is_head;
 use crate::gate::request::{Query, first, worker};
 use crate::gate::{Shared, body, cors};
 
@@ -197,6 +198,9 @@ impl SockJsRequest<'_> {
             Action::Jsonp => Form::Jsonp(callback()?),
             _ => Form::Xhr,
         };
+        if is_head(self.request) {
+            return Ok(receive::head(&form).finish());
+        }
         let worker = worker(self.request)?;
         let (connection, is_new) = match worker.register.reserve(&self.name(session), None) {
             Place::Taken(connection) => (connection, false),

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use actix_web::HttpResponse;
 use actix_web::http::{Version, header};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 
@@ -30,6 +30,19 @@ pub async fn respond(
     options: &SockJsOptions,
     version: Version,
 ) -> HttpResponse {
+    let mut response = head(&form);
+    if form.is_polling() {
+        let frame = poll(reader, is_new, options.heartbeat).await;
+        response.body(form.wrap(&frame))
+    } else {
+        let mut response = response.streaming(flow(form, reader, is_new, options));
+        body::suit(version, &mut response);
+        response
+    }
+}
+
+/// The head of a response in this form.
+pub fn head(form: &Form) -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response
         .insert_header((header::CACHE_CONTROL, pages::NO_CACHE))
@@ -43,14 +56,7 @@ pub async fn respond(
     if matches!(form, Form::Jsonp(_)) {
         response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
     }
-    if form.is_polling() {
-        let frame = poll(reader, is_new, options.heartbeat).await;
-        response.body(form.wrap(&frame))
-    } else {
-        let mut response = response.streaming(flow(form, reader, is_new, options));
-        body::suit(version, &mut response);
-        response
-    }
+    response
 }
 
 /// One frame.

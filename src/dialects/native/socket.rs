@@ -17,6 +17,7 @@ use crate::carriers::websocket::{self, Handshake};
 use crate::carriers::{Bounds, Mount, Mounts, Offer, OfferConfig, Routes};
 use crate::gate::Shared;
 use crate::gate::entrance::{Refused, admit, check_origin};
+use crate::gate::methods::{only, spellings};
 use crate::gate::request::worker;
 
 /// A protocol over a WebSocket, one message per message.
@@ -46,7 +47,8 @@ impl OfferConfig for SocketConfig {
 /// The route at `path`.
 fn routes(config: &mut ServiceConfig, path: &str, mount: &Arc<Mount>) {
     let mount = web::Data::from(Arc::clone(mount));
-    config.service(web::resource(path).app_data(mount).route(web::get().to(open)));
+    let socket = web::resource(spellings(path)).app_data(mount);
+    config.service(socket.route(web::get().to(open)).default_service(only("GET, HEAD")));
 }
 
 async fn open(

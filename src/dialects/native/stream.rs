@@ -21,6 +21,7 @@ use crate::client::heartbeat::Heartbeat;
 use crate::client::{Newcomer, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin};
 use crate::gate::identity::identify;
+use crate::gate::methods::{is_head, only, spellings};
 use crate::gate::request::{HEADERS, Query, bad_request, channels, first, refuse, token, worker};
 use crate::gate::{Shared, cors};
 
@@ -75,14 +76,16 @@ struct Events {
 
 /// The routes at and below `path`.
 fn routes(config: &mut ServiceConfig, path: &str, events: &Arc<Events>) {
-    let stream = web::resource(path)
+    let stream = web::resource(spellings(path))
         .app_data(web::Data::from(Arc::clone(events)))
         .route(web::get().to(open))
-        .route(web::method(actix_web::http::Method::OPTIONS).to(preflight));
-    let connection = web::resource(format!("{path}/{{connection}}"))
+        .route(web::method(actix_web::http::Method::OPTIONS).to(preflight))
+        .default_service(only("GET, HEAD, OPTIONS"));
+    let connection = web::resource(spellings(&format!("{path}/{{connection}}")))
         .route(web::post().to(commands::command))
         .route(web::delete().to(commands::goodbye))
-        .route(web::method(actix_web::http::Method::OPTIONS).to(preflight));
+        .route(web::method(actix_web::http::Method::OPTIONS).to(preflight))
+        .default_service(only("POST, DELETE, OPTIONS"));
     config.service(stream).service(connection);
 }
 
@@ -127,6 +130,9 @@ async fn stream(
         resume: token(query, "resume"),
     };
     let (newcomer, ticket) = admit(request, shared)?;
+    if is_head(request) {
+        return Ok(event_stream::head().finish());
+    }
     let newcomer = Newcomer {
         // A client that says nothing here says RESUME itself, perhaps.
         first: (!is_native || arrival != Arrival::default()).then_some(Intent::Arrive(arrival)),

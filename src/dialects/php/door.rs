@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::guard::{self, GuardContext};
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, guard};
+use actix_web::{HttpRequest, HttpResponse};
 
 use serde::Deserialize;
 use turted_core::{Arrival, Intent, SettingError};
@@ -20,6 +21,7 @@ use crate::client::quiet::Quiet;
 use crate::client::{Newcomer, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin};
 use crate::gate::identity::identify;
+use crate::gate::methods::{is_head, only, spellings};
 use crate::gate::request::{HEADERS, Query, channels, refuse, worker};
 use crate::gate::{Shared, cors};
 
@@ -57,17 +59,29 @@ impl OfferConfig for PhpConfig {
     }
 }
 
-/// The route at `path`; other methods are left to others.
+/// The route at `path`. What a connector takes at the same path is left to it.
 fn routes(config: &mut ServiceConfig, path: &str, mount: &Arc<Mount>) {
     let mount = web::Data::from(Arc::clone(mount));
-    let stream = web::resource(path)
-        .guard(guard::Any(guard::Get()).or(guard::Options()))
+    let stream = web::resource(spellings(path))
+        .guard(guard::fn_guard(is_ours))
         .app_data(mount);
     config.service(
         stream
             .route(web::get().to(open))
-            .route(web::method(Method::OPTIONS).to(preflight)),
+            .route(web::method(Method::OPTIONS).to(preflight))
+            .default_service(only("GET, HEAD, OPTIONS")),
     );
+}
+
+fn is_ours(cx: &GuardContext<'_>) -> bool {
+    let head = cx.head();
+    let is_pushed = |shared: &web::Data<Shared>| {
+        shared
+            .endpoints
+            .iter()
+            .any(|door| head.uri.path().starts_with(&door.prefix))
+    };
+    matches!(head.method, Method::GET | Method::OPTIONS) || !cx.app_data().is_some_and(is_pushed)
 }
 
 /// Pushes to the same path are preflighted here as well.
@@ -101,6 +115,9 @@ async fn stream(
         resume: None,
     };
     let (newcomer, ticket) = admit(request, shared)?;
+    if is_head(request) {
+        return Ok(event_stream::head().finish());
+    }
     let newcomer = Newcomer {
         first: Some(Intent::Arrive(arrival)),
         opening: Some(event_stream::retry(RETRY)),

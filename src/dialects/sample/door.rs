@@ -17,6 +17,7 @@ use crate::client::requests::collect::hand;
 use crate::client::requests::register::Place;
 use crate::client::{Inbound, Newcomer, Reader, Reading, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin};
+use crate::gate::methods::{only, spellings};
 use crate::gate::request::{bad_request, refuse, worker};
 use crate::gate::{Shared, body};
 
@@ -43,8 +44,8 @@ impl Offer for SampleDoor {
         let mount = mounts.mount(Arc::new(Sample), &WebSocketFraming, WebSocketEncoder, rules);
         let (path, mount) = (path.to_owned(), web::Data::new(mount));
         Arc::new(move |config| {
-            let door = web::resource(&path).app_data(mount.clone());
-            config.service(door.route(web::post().to(answer)));
+            let door = web::resource(spellings(&path)).app_data(mount.clone());
+            config.service(door.route(web::post().to(answer)).default_service(only("POST")));
         })
     }
 }

@@ -13,6 +13,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::carriers::engineio::EngineIo;
 use crate::carriers::{Mounts, Offer, Routes};
+use crate::gate::methods::only;
 
 /// What the published package has in its folder `dist`.
 const NAMES: [&str; 7] = [
@@ -54,7 +55,8 @@ fn routes(config: &mut ServiceConfig, path: &str, folder: Option<&PathBuf>) {
             let shown = show(&request, file.as_ref());
             async move { shown }
         };
-        config.route(&format!("{path}/{name}"), web::get().to(answer));
+        let script = web::resource(format!("{path}/{name}")).route(web::get().to(answer));
+        config.service(script.default_service(only("GET, HEAD")));
     }
 }
 
