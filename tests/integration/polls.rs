@@ -283,3 +283,30 @@ async fn a_client_that_pauses_between_polls_is_not_given_up_for_having_waited_be
         tokio::time::sleep(std::time::Duration::from_millis(600)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_joins_the_channels_of_its_query_as_a_stream_does() {
+    let server = Server::start();
+    let opened = server
+        .ask(Request::post("/poll?channel=a&channel=b&username=adam", ""))
+        .await
+        .value();
+    let (connection, secret) = (
+        opened["connection"].as_str().unwrap(),
+        opened["secret"].as_str().unwrap(),
+    );
+    for (push, via) in [
+        (to_channel("a", "E", json!(1)), json!({"channel": "a"})),
+        (to_channel("b", "E", json!(2)), json!({"channel": "b"})),
+        (crate::harness::to_user("adam", "E", json!(3)), json!({"user": "adam"})),
+    ] {
+        assert_eq!(server.receipt(&push).await["recipients"], 1, "{push}");
+        let heard = server.get(&format!("/poll/{connection}?secret={secret}")).await.value();
+        assert_eq!(heard[0]["data"]["via"], via, "{heard}");
+    }
+    let long = format!("/poll?channel={}", "x".repeat(201));
+    assert_eq!(
+        server.ask(Request::post(&long, "")).await.value()["error"]["code"],
+        "bad_name"
+    );
+}

@@ -23,7 +23,8 @@ use crate::client::requests::rules::Second;
 use crate::client::{Newcomer, Reader, Reading, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin};
 use crate::gate::identity::identify;
-use crate::gate::request::{HEADERS, Query, answer, first, refuse, token, worker};
+use crate::gate::methods::{is_head, only, spellings};
+use crate::gate::request::{HEADERS, Query, answer, channels, first, refuse, token, worker};
 use crate::gate::{Shared, cors};
 
 /// How long a poll waits for something to say.
@@ -68,15 +69,17 @@ impl OfferConfig for PollsConfig {
 
 /// The routes at and below `path`.
 fn routes(config: &mut ServiceConfig, path: &str, mount: &Arc<Mount>) {
-    let door = web::resource(path)
+    let door = web::resource(spellings(path))
         .app_data(web::Data::from(Arc::clone(mount)))
         .route(web::post().to(open))
-        .route(web::method(Method::OPTIONS).to(preflight));
-    let connection = web::resource(format!("{path}/{{connection}}"))
+        .route(web::method(Method::OPTIONS).to(preflight))
+        .default_service(only("POST, OPTIONS"));
+    let connection = web::resource(spellings(&format!("{path}/{{connection}}")))
         .route(web::get().to(poll))
         .route(web::post().to(commands::command))
         .route(web::delete().to(commands::goodbye))
-        .route(web::method(Method::OPTIONS).to(preflight));
+        .route(web::method(Method::OPTIONS).to(preflight))
+        .default_service(only("GET, HEAD, POST, DELETE, OPTIONS"));
     config.service(door).service(connection);
 }
 
@@ -92,6 +95,7 @@ async fn open(request: HttpRequest, shared: web::Data<Shared>, mount: web::Data<
         check_origin(&request, &shared)?;
         let worker = worker(&request)?;
         let user = identify(&request, &query, &shared, worker).await?;
+        let channels = channels(&query, &shared)?;
         let (newcomer, ticket) = admit(&request, &shared)?;
         let welcome = &newcomer.welcome;
         let body = json!({
@@ -102,13 +106,14 @@ async fn open(request: HttpRequest, shared: web::Data<Shared>, mount: web::Data<
             "ping": welcome.ping,
             "server": SERVER,
         });
+        let arrival = Arrival {
+            user,
+            channels,
+            ..Arrival::default()
+        };
         let newcomer = Newcomer {
-            first: user.map(|user| {
-                Intent::Arrive(Arrival {
-                    user: Some(user),
-                    ..Arrival::default()
-                })
-            }),
+            // A client that says nothing here says RESUME itself, perhaps.
+            first: (arrival != Arrival::default()).then_some(Intent::Arrive(arrival)),
             listing: commands::listing(welcome, worker),
             ..newcomer
         };
@@ -125,6 +130,9 @@ async fn poll(request: HttpRequest, shared: web::Data<Shared>, id: web::Path<Str
         check_origin(&request, &shared)?;
         let secret = token(&query, "secret");
         let connection = commands::find(&request, secret.as_deref(), &id, worker(&request)?)?;
+        if is_head(&request) {
+            return Ok(answer(&request, StatusCode::OK, "[]"));
+        }
         let reader = Reader::single(connection);
         let after = first(&query, "after").map(Arc::from);
         let frames = match reader.read(after, POLL).await {
