@@ -47,6 +47,26 @@ pub struct Record {
     pub head: Fingerprint,
     #[serde(skip)]
     is_open: bool,
+    /// When it was noticed that the file does not hold this any more.
+    #[serde(skip)]
+    cut: Option<SystemTime>,
+    /// Nobody may go on with it: a copy does, or it is too long ago that it was cut.
+    #[serde(skip)]
+    is_done: bool,
+}
+
+impl Record {
+    /// True while somebody reads it, or lines of it are on their way.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// When it was noticed that the file does not hold this any more.
+    #[must_use]
+    pub fn cut(&self) -> Option<SystemTime> {
+        self.cut
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,6 +97,7 @@ impl Book {
         }
         let mut book = Self::default();
         for record in saved.files {
+            book.cut(&record.path, record.inode, None);
             book.insert(record);
         }
         (book.is_changed, book.saved_at) = (false, saved_at);
@@ -109,6 +130,7 @@ impl Book {
     /// Begins a record; everything before `offset` is done with.
     pub fn open(&mut self, path: &Path, identity: Identity, offset: u64, head: Fingerprint) -> (RecordId, Record) {
         self.forget();
+        self.cut(path, identity.inode, Some(SystemTime::now()));
         let record = Record {
             path: path.to_owned(),
             device: identity.device,
@@ -116,6 +138,8 @@ impl Book {
             offset,
             head,
             is_open: true,
+            cut: None,
+            is_done: false,
         };
         (self.insert(record.clone()), record)
     }
@@ -175,12 +199,19 @@ impl Book {
         }
     }
 
-    /// True while somebody reads this file.
+    /// The name under which somebody reads this file.
     #[must_use]
-    pub fn is_open(&self, identity: Identity) -> bool {
+    pub fn open_as(&self, identity: Identity) -> Option<&Path> {
         let is_it =
-            |record: &Record| record.is_open && (record.device, record.inode) == (identity.device, identity.inode);
-        self.records.values().any(is_it)
+            |record: &&Record| record.is_open && (record.device, record.inode) == (identity.device, identity.inode);
+        self.records.values().find(is_it).map(|record| &*record.path)
+    }
+
+    /// True when this file was read under this name before: it is a log of its own.
+    #[must_use]
+    pub fn is_own(&self, path: &Path, inode: u64) -> bool {
+        let of_file = self.latest(|record| record.inode == inode);
+        of_file.is_some_and(|id| self.records.get(&id).is_some_and(|record| record.path == path))
     }
 
     /// True when something that had this name was read before.
@@ -194,20 +225,42 @@ impl Book {
         self.records.values().filter(move |record| record.path == path)
     }
 
-    /// True when the file of this name, which begins with `head`, is a copy that a rotation (`copytruncate`) made of
-    /// one that was read itself.
+    /// What the file of this name, which begins with `head`, may be a copy of by these two alone; the newest first.
     #[must_use]
-    pub fn is_copy(&self, path: &Path, head: &[u8]) -> bool {
+    pub fn originals(&self, path: &Path, head: &[u8]) -> Vec<(RecordId, Record)> {
         let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
         let Some(copy) = name(path) else {
-            return false;
+            return Vec::new();
         };
-        self.records.values().any(|record| {
-            !record.head.is_empty()
+        let may_be = |record: &Record| {
+            !record.is_done
+                && !record.head.is_empty()
                 && record.path.parent() == path.parent()
                 && name(&record.path).is_some_and(|original| is_rotated(&copy, &original))
                 && record.head.fits(head)
-        })
+        };
+        let newest_first = self.records.iter().rev();
+        let found = newest_first.filter(|(_, record)| may_be(record));
+        found.map(|(id, record)| (*id, record.clone())).collect()
+    }
+
+    /// The file of the record `copy` holds what was read under `original`: it goes on there, and no other does.
+    pub fn go_on(&mut self, original: RecordId, copy: RecordId) -> Option<Record> {
+        let from = self.records.get_mut(&original)?;
+        from.is_done = true;
+        let (offset, head) = (from.offset, from.head);
+        self.note(copy, offset, head);
+        self.records.get(&copy).cloned()
+    }
+
+    /// The file of this name and number does not hold what was read of it before. Without a time nobody looks for a
+    /// copy of that any more.
+    fn cut(&mut self, path: &Path, inode: u64, at: Option<SystemTime>) {
+        let of_file = |record: &&mut Record| record.inode == inode && record.path == path && record.cut.is_none();
+        for record in self.records.values_mut().filter(of_file) {
+            record.cut = at;
+            record.is_done |= at.is_none();
+        }
     }
 
     fn insert(&mut self, record: Record) -> RecordId {
@@ -288,25 +341,46 @@ mod tests {
     fn what_is_open_is_not_opened_twice() {
         let mut book = Book::default();
         let id = opened(&mut book, "/a.log", 7, "one\n");
-        assert!(book.is_open(file(7)) && !book.is_open(Identity { device: 2, inode: 7 }));
+        assert_eq!(book.open_as(file(7)), Some(Path::new("/a.log")));
+        assert_eq!(book.open_as(Identity { device: 2, inode: 7 }), None);
         assert!(book.resume(Path::new("/a.log.1"), file(7), b"one\n", 4).is_none());
         book.close(id);
-        assert!(!book.is_open(file(7)));
+        assert_eq!(book.open_as(file(7)), None);
         assert!(book.resume(Path::new("/a.log.1"), file(7), b"one\n", 4).is_some());
     }
 
     #[test]
-    fn a_copy_is_known_by_its_name_and_its_beginning() {
+    fn a_name_and_a_beginning_make_a_suspect_and_only_one_file_goes_on_with_it() {
         let mut book = Book::default();
-        opened(&mut book, "/log/a.log", 7, "one\n");
-        assert!(book.is_copy(Path::new("/log/a.log.1"), b"one\nunread\n"));
+        let original = opened(&mut book, "/log/a.log", 7, "one\n");
+        let suspects = |book: &Book, path: &str, head: &str| book.originals(Path::new(path), head.as_bytes()).len();
+        assert_eq!(suspects(&book, "/log/a.log.1", "one\nunread\n"), 1);
         for (path, head) in [
             ("/log/a.log.1", "two\n"),
             ("/log/b.log", "one\n"),
             ("/a.log.1", "one\n"),
         ] {
-            assert!(!book.is_copy(Path::new(path), head.as_bytes()), "{path} {head}");
+            assert_eq!(suspects(&book, path, head), 0, "{path} {head}");
         }
+        let (anew, _) = book.open(Path::new("/log/a.log"), file(7), 0, Fingerprint::default());
+        assert!(book.records[&original].cut().is_some() && book.records[&anew].cut().is_none());
+        let (copy, _) = book.open(Path::new("/log/a.log.1"), file(8), 0, Fingerprint::default());
+        assert_eq!(book.go_on(original, copy).unwrap().offset, 4);
+        assert_eq!(
+            suspects(&book, "/log/a.log.2", "one\n"),
+            0,
+            "another is a log of its own"
+        );
+    }
+
+    #[test]
+    fn what_was_cut_in_an_earlier_run_has_no_copy_any_more() {
+        let mut book = Book::default();
+        opened(&mut book, "/log/a.log", 7, "one\n");
+        opened(&mut book, "/log/a.log", 7, "two\n");
+        let book = Book::parse(&book.json().unwrap(), None).unwrap();
+        assert!(book.originals(Path::new("/log/a.log.1"), b"one\n").is_empty());
+        assert_eq!(book.originals(Path::new("/log/a.log.1"), b"two\n").len(), 1);
     }
 
     #[test]

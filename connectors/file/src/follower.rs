@@ -110,14 +110,22 @@ impl Follower {
     fn look(&mut self) {
         (self.looked, self.is_asked) = (Instant::now(), false);
         let before = self.tracks.len();
-        let (found, is_over) = self.paths.find(self.max_files);
-        if is_over && !self.is_over {
+        let matches = self.paths.find(self.max_files);
+        if let Some(beyond) = matches.beyond.as_ref().filter(|_| !self.is_over) {
             warn!(
-                "more than {} files match; the others are not followed (max_files)",
+                "{} is not followed, and whatever comes after it: more than {} files match (max_files)",
+                beyond.display(),
                 self.max_files
             );
         }
-        self.is_over = is_over;
+        self.is_over = matches.beyond.is_some();
+        for (folder, why) in matches.closed {
+            self.reading.say(
+                &folder,
+                &format!("cannot be looked into, and no file in it is followed: {why}"),
+            );
+        }
+        let found = matches.files;
         let (mut folders, mut targets) = (self.paths.folders().collect::<BTreeSet<_>>(), BTreeSet::new());
         for path in &found {
             folders.extend(path.parent().map(Path::to_owned));

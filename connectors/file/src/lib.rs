@@ -7,11 +7,11 @@
 //! What it promises: every line that is in a file of a followed name is taken once, also across rotations (rename and
 //! create, symbolic links that are swapped, files that come back) and, with a `state_file`, across restarts. After a
 //! crash of the server at most the lines since the last saved position come again (a second's worth, and never more
-//! than [`UNSAVED`]). Lines that were not read yet when their file was truncated (`copytruncate`) are in no followed
-//! file any more, and are lost to every reader. Needs Unix: files are known by their number.
+//! than [`UNSAVED`]). Lines that were not read yet when their file was truncated (`copytruncate`) are lost, unless
+//! the copy is followed as well, or was made while the server was down. Needs Unix: files are known by their number.
 //!
 //! `paths` (which names) → `watch` (what changed) → `bell` → `follower`, the thread → `track` (the files of a name) and
-//! `missed` → `tail` (bytes of a file into lines) → `rule` (which lines) → `line` (the message) → `feed` (gives it to
+//! `missed` → `tail` (bytes of a file into lines) and `copy` (whose lines they are) → `rule` (which lines) → `line` (the message) → `feed` (gives it to
 //! the server, and notes in the `book` how far) → `saver` → `state`.
 
 #[cfg(not(unix))]
@@ -20,6 +20,7 @@ compile_error!("turted-file needs Unix: leave the feature `file` out");
 mod bell;
 mod book;
 mod config;
+mod copy;
 mod feed;
 mod fingerprint;
 mod follower;

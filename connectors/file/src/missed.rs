@@ -9,10 +9,12 @@ use std::time::SystemTime;
 
 use crate::book::{Identity, Record};
 use crate::rotated::{by_age, is_rotated};
-use crate::tail::{Found, Reading, identity};
+use crate::tail::{Found, Reading, identity, is_same};
 
 /// How often to begin again when files get other names meanwhile.
 const ATTEMPTS: usize = 5;
+/// How compressed files are called.
+const COMPRESSED: [&str; 7] = [".gz", ".bz2", ".xz", ".zst", ".lz4", ".Z", ".zip"];
 
 /// One entry of the folder.
 struct Entry {
@@ -53,12 +55,28 @@ fn attempt(
     let book = reading.book();
     let known: Vec<Record> = book.of(path).cloned().collect();
     let saved_at = book.saved_at();
-    entries.retain(|entry| entry.identity != now && !book.is_open(entry.identity));
+    let met: Vec<PathBuf> = entries
+        .iter()
+        .filter(|entry| entry.identity != now && known.iter().any(|record| record.inode == entry.identity.inode))
+        .map(|entry| entry.path.clone())
+        .collect();
+    entries.retain(|entry| {
+        let is_another = book.open_as(entry.identity).is_some() || book.is_own(&entry.path, entry.identity.inode);
+        entry.identity != now && !is_another
+    });
     drop(book);
     let record = |inode: u64| known.iter().rev().find(|record| record.inode == inode);
     let is_known = |entry: &&Entry| record(entry.identity.inode).is_some();
     let last_known = entries.iter().filter(is_known).map(|entry| entry.modified).max();
     let floor = since.max(last_known).or(saved_at);
+    for entry in &entries {
+        let plain = COMPRESSED.iter().find_map(|end| entry.name.strip_suffix(end));
+        let is_rotated = plain.is_some_and(|plain| is_rotated(plain, &name));
+        if is_rotated && floor.is_some_and(|floor| entry.modified > floor) {
+            let why = "is not read: it is compressed; lines in it that nobody had read before are lost";
+            reading.say(&entry.path, why);
+        }
+    }
     entries.retain(|entry| {
         let is_late = floor.is_some_and(|floor| entry.modified >= floor);
         match record(entry.identity.inode) {
@@ -75,16 +93,33 @@ fn attempt(
         match Found::open(&entry.path) {
             Ok(found) if found.identity == entry.identity => {
                 let was_read = record(found.identity.inode).is_some_and(|record| record.head.fits(&found.head));
-                if was_read || !reading.book().is_copy(&found.path, &found.head) {
-                    files.push(found);
+                let original = met.iter().find(|original| !was_read && is_copy(&found, original));
+                match original {
+                    None => files.push(found),
+                    Some(original) => {
+                        let why = format!("is not read: it is a copy of {}, byte for byte", original.display());
+                        reading.say(&found.path, &why);
+                    }
                 }
             }
             // One that may not be read is passed over; one that is gone may have another name by now.
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                reading.say(&entry.path, &format!("is not read: {error}"));
+            }
             Ok(_) | Err(_) => return None,
         }
     }
     Some(files)
+}
+
+/// True when `found` holds what the other file holds, no more and no less.
+fn is_copy(found: &Found, original: &Path) -> bool {
+    let original = Found::open(original);
+    original.is_ok_and(|original| {
+        original.length == found.length
+            && original.identity != found.identity
+            && is_same(&original.file, &found.file, found.length)
+    })
 }
 
 fn age(one: &Entry, other: &Entry) -> Ordering {

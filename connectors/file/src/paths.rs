@@ -17,6 +17,17 @@ const OPTIONS: MatchOptions = MatchOptions {
     require_literal_leading_dot: true,
 };
 
+/// What matches.
+#[derive(Debug, Default)]
+pub struct Matches {
+    /// The files.
+    pub files: BTreeSet<PathBuf>,
+    /// The first file beyond the bound.
+    pub beyond: Option<PathBuf>,
+    /// Folders that cannot be looked into, and why.
+    pub closed: Vec<(PathBuf, String)>,
+}
+
 /// Checked patterns. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Paths(Arc<[(String, Pattern)]>);
@@ -47,24 +58,31 @@ impl Paths {
         patterns.iter().map(check).collect::<Result<_, _>>().map(Self)
     }
 
-    /// What matches now, up to `most` names, and whether there are more.
+    /// What matches now, up to `most` names.
     #[must_use]
-    pub fn find(&self, most: usize) -> (BTreeSet<PathBuf>, bool) {
-        let mut found = BTreeSet::new();
+    pub fn find(&self, most: usize) -> Matches {
+        let mut found = Matches::default();
         for (text, _) in self.0.iter() {
-            // A pattern was checked; a folder that cannot be read holds nothing for us.
             let is_plain = !has_wildcard(text);
-            for path in glob::glob_with(text, OPTIONS).into_iter().flatten().flatten() {
+            for path in glob::glob_with(text, OPTIONS).into_iter().flatten() {
+                let path = match path {
+                    Ok(path) => path,
+                    Err(error) => {
+                        found.closed.push((error.path().to_owned(), error.error().to_string()));
+                        continue;
+                    }
+                };
                 if !is_plain && path.is_dir() {
                     continue;
                 }
-                if !found.contains(&path) && found.len() == most {
-                    return (found, true);
+                if !found.files.contains(&path) && found.files.len() == most {
+                    found.beyond = Some(path);
+                    return found;
                 }
-                found.insert(path);
+                found.files.insert(path);
             }
         }
-        (found, false)
+        found
     }
 
     /// True when a file of this name would be followed.
@@ -135,7 +153,8 @@ mod tests {
         }
         std::fs::create_dir(folder.path().join("folder.log")).unwrap();
         let logs = paths(&format!("{}/*.log", folder.path().display()));
-        assert_eq!((logs.find(3).0.len(), logs.find(3).1), (3, false));
-        assert_eq!((logs.find(2).0.len(), logs.find(2).1), (2, true));
+        assert_eq!((logs.find(3).files.len(), logs.find(3).beyond), (3, None));
+        let beyond = Some(folder.path().join("c.log"));
+        assert_eq!((logs.find(2).files.len(), logs.find(2).beyond), (2, beyond));
     }
 }

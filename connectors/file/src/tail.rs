@@ -4,6 +4,8 @@
 //! that the file does not hold any more what was read. It knows no names: whatever the file is called, the handle
 //! stays.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -11,9 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use log::warn;
 use turted_core::lines::Lines;
 
 use crate::book::{Book, Identity, Record, RecordId};
+use crate::copy::{Verdict, judge};
 use crate::fingerprint::{Fingerprint, HEAD};
 use crate::line::{Line, Names, decode};
 use crate::lock;
@@ -21,6 +25,12 @@ use crate::rule::Rule;
 
 /// How much is read of one file before it is another's turn.
 const CHUNK: usize = 64 * 1024;
+/// How long a file that may be a copy waits before it is asked again whether it is one.
+const DOUBT: Duration = Duration::from_millis(50);
+/// How many bytes before a place must be the same in two files that are the same up to there.
+const SAME: usize = 4096;
+/// How many reasons why a file is not read are remembered, so that each is said once.
+const SAID: usize = 1000;
 
 /// Lines of one file, in order.
 #[derive(Debug)]
@@ -47,6 +57,7 @@ pub struct Reading {
     pub partial_after: Option<Duration>,
     book: Arc<Mutex<Book>>,
     buffer: Vec<u8>,
+    said: RefCell<BTreeMap<PathBuf, String>>,
 }
 
 impl Reading {
@@ -59,7 +70,21 @@ impl Reading {
             partial_after,
             book,
             buffer: vec![0; CHUNK],
+            said: RefCell::default(),
         }
+    }
+
+    /// Says once why a file, or a part of it, is not read, until there is another reason.
+    pub fn say(&self, path: &Path, why: &str) {
+        let mut said = self.said.borrow_mut();
+        if said.get(path).is_some_and(|known| known == why) {
+            return;
+        }
+        if said.len() >= SAID {
+            said.clear();
+        }
+        warn!("{} {why}", path.display());
+        said.insert(path.to_owned(), why.to_owned());
     }
 
     /// The records.
@@ -79,7 +104,8 @@ pub struct Found {
     pub length: u64,
     /// The first of them, up to [`HEAD`].
     pub head: Vec<u8>,
-    file: File,
+    /// Itself.
+    pub file: File,
 }
 
 impl Found {
@@ -138,6 +164,9 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Tail {
     file: File,
+    /// The followed name that it belongs to.
+    name: PathBuf,
+    /// The name it was found by.
     path: PathBuf,
     names: Arc<Names>,
     /// Which file it is.
@@ -151,22 +180,38 @@ pub struct Tail {
     lines: Lines,
     head: Fingerprint,
     grown: Instant,
-    is_copy: bool,
+    origin: Origin,
+}
+
+/// Whether a file is a log of its own.
+#[derive(Debug)]
+enum Origin {
+    /// To be found out when there is something to read.
+    Unknown,
+    /// It may be a copy: asked since, and the last time.
+    Doubted(Instant, Instant),
+    /// It is a log of its own, as far as anybody can tell.
+    Own,
+    /// It is a copy, and was this long.
+    Copy(u64),
+    /// It was taken for a copy, and grew.
+    Live,
 }
 
 impl Tail {
-    /// Reads `found`, one of the files called `path`, on from where its record says.
+    /// Reads `found`, one of the files called `name`, on from where its record says.
     #[must_use]
     pub fn new(
         found: Found,
-        path: &Path,
+        name: &Path,
         names: Arc<Names>,
         (id, record): (RecordId, Record),
         reading: &Reading,
     ) -> Self {
         Self {
             file: found.file,
-            path: path.to_owned(),
+            name: name.to_owned(),
+            path: found.path,
             names,
             identity: found.identity,
             record: id,
@@ -175,7 +220,7 @@ impl Tail {
             lines: Lines::new(reading.max_line),
             head: record.head,
             grown: Instant::now(),
-            is_copy: false,
+            origin: Origin::Unknown,
         }
     }
 
@@ -208,10 +253,22 @@ impl Tail {
         self.begin < self.read
     }
 
+    /// When it wants to be asked again whether it is a copy.
+    #[must_use]
+    pub fn doubted(&self) -> Option<Instant> {
+        match self.origin {
+            Origin::Doubted(_, last) => Some(last + DOUBT),
+            _ => None,
+        }
+    }
+
     /// Goes on with another file that begins with all that is known of this one; false when it does not.
     #[must_use]
     pub fn goes_on_in(&self, found: &Found) -> bool {
-        self.head.is_full() && self.head.fits(&found.head) && found.length >= self.read
+        self.head.is_full()
+            && self.head.fits(&found.head)
+            && found.length >= self.read
+            && is_same_before(&self.file, &found.file, self.read)
     }
 
     /// Goes on in `found`, which holds the same and has another number.
@@ -224,10 +281,13 @@ impl Tail {
     /// # Errors
     /// Those of the file system.
     pub fn step(&mut self, limit: u64, reading: &mut Reading) -> io::Result<Step> {
-        if self.is_copy {
-            return Ok(Step::Quiet);
+        let length = self.file.metadata()?.len();
+        if length < self.read {
+            return Ok(Step::Replaced);
         }
-        if self.file.metadata()?.len() < self.read {
+        if matches!(self.origin, Origin::Copy(was) if length > was) {
+            self.origin = Origin::Live;
+            reading.say(&self.path, "is no copy, as it grows: it is read from its beginning");
             return Ok(Step::Replaced);
         }
         let room = limit.saturating_sub(self.read).min(CHUNK as u64);
@@ -254,9 +314,11 @@ impl Tail {
         if count == 0 {
             return Ok(Step::Quiet);
         }
-        if self.read == 0 && reading.book().is_copy(&self.path, head) {
-            self.is_copy = true;
-            return Ok(Step::Quiet);
+        if self.read == 0 && matches!(self.origin, Origin::Unknown | Origin::Doubted(..)) {
+            match self.judge(head, reading)? {
+                None => {}
+                Some(step) => return Ok(step),
+            }
         }
         if !self.head.is_full() {
             let end = usize::try_from(self.read).unwrap_or(HEAD).saturating_add(count);
@@ -265,6 +327,41 @@ impl Tail {
         self.grown = Instant::now();
         let lines = self.split(&buffer[..count], reading);
         Ok(Step::Read(self.batch(lines, false)))
+    }
+
+    /// Nothing was read yet: is this a log of its own? If so, `None`.
+    fn judge(&mut self, head: &[u8], reading: &Reading) -> io::Result<Option<Step>> {
+        let now = Instant::now();
+        let since = match self.origin {
+            Origin::Doubted(since, _) => since,
+            _ => now,
+        };
+        match judge(&self.path, &self.file, head, now - since, reading) {
+            Verdict::Own => {
+                self.origin = Origin::Own;
+                Ok(None)
+            }
+            Verdict::Unsure => {
+                self.origin = Origin::Doubted(since, now);
+                self.grown = now;
+                Ok(Some(Step::Quiet))
+            }
+            Verdict::Copy(original) => {
+                let length = self.file.metadata()?.len();
+                let Some(record) = reading.book().go_on(original, self.record) else {
+                    return Ok(None);
+                };
+                self.origin = Origin::Copy(length);
+                (self.read, self.begin, self.head) = (record.offset, record.offset, record.head);
+                self.grown = now;
+                let why = format!(
+                    "is the copy of a file that was truncated: the {} bytes which were read there are not read here again",
+                    record.offset
+                );
+                reading.say(&self.path, &why);
+                Ok(Some(Step::Read(self.batch(Vec::new(), false))))
+            }
+        }
     }
 
     fn split(&mut self, mut bytes: &[u8], reading: &Reading) -> Vec<Line> {
@@ -309,10 +406,17 @@ impl Tail {
     /// The file was truncated: the last of what was in it. From here on it is read from the beginning, under a new
     /// record.
     pub fn restart(&mut self, reading: &Reading) -> Batch {
-        let last = self.finish(reading);
+        let begin = self.begin;
+        let mut last = self.finish(reading);
+        // A copy has the whole of the line whose beginning is told here.
+        last.end = begin;
+        last.lines.iter_mut().for_each(|line| line.end = begin);
         (self.read, self.begin, self.head) = (0, 0, Fingerprint::default());
+        if !matches!(self.origin, Origin::Live) {
+            self.origin = Origin::Unknown;
+        }
         self.grown = Instant::now();
-        (self.record, _) = reading.book().open(&self.path, self.identity, 0, self.head);
+        (self.record, _) = reading.book().open(&self.name, self.identity, 0, self.head);
         last
     }
 
@@ -332,6 +436,31 @@ impl Tail {
             is_last,
         }
     }
+}
+
+/// True when two files hold the same just before this place.
+#[must_use]
+pub fn is_same_before(one: &File, other: &File, place: u64) -> bool {
+    let length = place.min(SAME as u64);
+    let before = |file: &File| {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(SAME)];
+        let count = read_full(file, &mut bytes, place - length);
+        count.is_ok_and(|count| count == bytes.len()).then_some(bytes)
+    };
+    before(one).is_some_and(|bytes| before(other) == Some(bytes))
+}
+
+/// True when two files of this length hold the same.
+#[must_use]
+pub fn is_same(one: &File, other: &File, length: u64) -> bool {
+    let mut place = length;
+    while place > 0 {
+        if !is_same_before(one, other, place) {
+            return false;
+        }
+        place = place.saturating_sub(SAME as u64);
+    }
+    true
 }
 
 /// Reads until `buffer` is full or the file ends.

@@ -88,8 +88,16 @@ impl Track {
         {
             return Ok(());
         }
-        if reading.book().is_open(found.identity) {
+        let other = reading.book().open_as(found.identity).map(Path::to_owned);
+        if let Some(other) = other {
             // It is being read under another name, and will be looked at again when that is done.
+            if std::fs::metadata(&other).is_ok_and(|meta| identity(&meta) == now) {
+                let why = format!(
+                    "is the same file as {}, and its lines are told under that name",
+                    other.display()
+                );
+                reading.say(&self.path, &why);
+            }
             self.leave();
             return Ok(());
         }
@@ -155,8 +163,19 @@ impl Track {
             let tail = &mut self.leaving[at];
             match turn(tail, u64::MAX, reading) {
                 Turn::Batch(batch) => return Some(batch),
+                // What comes after it has to wait.
+                Turn::Quiet if tail.doubted().is_some() => {
+                    self.is_dirty = false;
+                    return None;
+                }
                 Turn::Quiet if tail.grown().elapsed() < LINGER => {}
-                Turn::Quiet | Turn::Broken(_) => {
+                gone => {
+                    if let Turn::Broken(error) = gone {
+                        let name = self.path.display();
+                        warn!(
+                            "an older file of {name} cannot be read any more, and what is left of it is lost: {error}"
+                        );
+                    }
                     let last = tail.finish(reading);
                     self.leaving.remove(at);
                     return Some(last);
@@ -194,7 +213,9 @@ impl Track {
             waiting.map(|tail| tail.grown() + pause).min()
         });
         let over = self.leaving.iter().map(|tail| tail.grown() + LINGER).min();
-        partial.into_iter().chain(over).min()
+        let open = self.leaving.iter().chain(&self.current);
+        let doubted = open.filter_map(Tail::doubted).min();
+        partial.into_iter().chain(over).chain(doubted).min()
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod lines;
+mod lookalikes;
 mod names;
 mod rotation;
 mod state;

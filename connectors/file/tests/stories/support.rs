@@ -5,6 +5,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, Once};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -95,6 +96,7 @@ impl Story {
 
     /// Starts one in a folder that has files already.
     pub async fn within(folder: Logs, settings: Value) -> Self {
+        listen();
         let recorder = Recorder::default();
         let mut run = start(folder.connector(&settings), &recorder);
         run.running().await;
@@ -187,4 +189,37 @@ pub fn position(state: &Path, inode: u64) -> Option<u64> {
 /// Lines `<from>` to `<to>`, both included, as a text.
 pub fn numbers(from: usize, to: usize) -> String {
     (from..=to).map(|number| format!("{number}\n")).collect()
+}
+
+/// The warnings that begin with this path, by whichever story.
+pub fn warnings(path: &Path) -> Vec<String> {
+    let begin = format!("{} ", path.display());
+    let is_about = |line: &&String| line.starts_with(&begin);
+    WARNED.lock().unwrap().iter().filter(is_about).cloned().collect()
+}
+
+static WARNED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Ear;
+
+impl log::Log for Ear {
+    fn enabled(&self, meta: &log::Metadata<'_>) -> bool {
+        meta.level() <= log::Level::Warn
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            WARNED.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&Ear).unwrap();
+        log::set_max_level(log::LevelFilter::Warn);
+    });
 }
