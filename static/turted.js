@@ -29,6 +29,11 @@
   const ANSWER_WITHIN = 15_000;
   const POLL_WITHIN = 30_000;
   const EMPTY_AFTER = 1_000;
+  /** What is said at once on a new wire, and per second after that: less than a server takes with its default limits (200 and 100). */
+  const BURST = 100;
+  const PER_SECOND = 80;
+  /** Ids of events that are known, so that none is handed over twice. A server has at most half as many under way at once. */
+  const REMEMBERED = 8_192;
   /** Where a fallback that works is remembered, for all pages of an origin. */
   const KEY = 'turted:transport';
 
@@ -42,7 +47,7 @@
     #since = 0; // when a better transport failed last
     #listeners = new Map(); // event name → Set of callbacks
     #state = 'connecting';
-    #wire = null; // { rank, transport, timer, welcome, resume: { ref, since }, openedAt }; null between two
+    #wire = null; // { rank, transport, timer, welcome, resume: { ref, since }, openedAt, pace, rest }; null between two
     #candidate = null; // a wire on a better transport, until it is welcomed and replaces the one in use
     #pause; // the wait for the next wire
     #upgrade; // the wait for the next candidate
@@ -50,7 +55,8 @@
     #ref = 0;
     #commands = new Map(); // ref → command without an answer yet. It outlives the wire and doubles as the queue before the first.
     #session = null; // { connection, token, last } to resume; null before the first WELCOME
-    #seen = { epoch: '', sequence: 0 }; // the newest event handed over
+    #seen = { epoch: '', ids: new Set(), newest: undefined }; // the events handed over
+    #restoring = null; // the RESUME whose memberships are not all back
     #identity = null; // what the last accepted ident() said
     #channels = new Map(); // channel the page wants → whether the server has agreed
 
@@ -142,20 +148,54 @@
 
     #issue(type, data, notes) {
       const command = { type, data, ref: ++this.#ref, ...notes };
-      const answer = new Promise((resolve, reject) => {
+      const answer = (command.answer = new Promise((resolve, reject) => {
         Object.assign(command, { resolve, reject, text: JSON.stringify({ type, data, ref: command.ref }) });
         if (this.#state === 'closed') return reject(failure('disconnected', 'the connection is closed'));
         this.#commands.set(command.ref, command);
-        if (this.#wire?.openedAt) this.#wire.transport.send(command.text);
-      });
+        this.#speak();
+      }));
       answer.catch(() => {}); // fire and forget is fine; whoever keeps the promise still hears the rejection
       return answer;
     }
 
+    /** Says what is not said yet on this wire: in order, and no faster than the server takes it. */
+    #speak() {
+      const wire = this.#wire;
+      if (!wire?.openedAt || wire.rest) return;
+      for (const command of this.#commands.values()) {
+        if (command.wire === wire) continue; // its answer is on its way
+        const wait = wire.pace.wait();
+        if (wait) return this.#rest(wire, wait);
+        command.wire = wire;
+        wire.transport.send(command.text);
+      }
+    }
+
+    #rest(wire, wait) {
+      clearTimeout(wire.rest);
+      wire.rest = setTimeout(() => {
+        wire.rest = 0;
+        if (wire === this.#wire) this.#speak();
+      }, wait);
+    }
+
+    /** An answer on the wire in use. */
+    #answered(command, error, data) {
+      const wire = this.#wire;
+      const isTooFast = error?.code === 'too_fast'; // which means "again, a little later"
+      if (!isTooFast && command.repeat !== wire) return this.#settle(command, error, data);
+      command.wire = command.repeat = null;
+      if (!isTooFast) return this.#speak();
+      // What went out behind it may have been taken already. If it depends on this one, its answer does not count.
+      const commands = [...this.#commands.values()];
+      const behind = commands.slice(commands.indexOf(command) + 1).filter((other) => other.wire === wire);
+      for (const other of behind) if (depends(other, command)) other.repeat = wire;
+      wire.pace.slower();
+      this.#rest(wire, this.#delays.min * (1 + Math.random()));
+    }
+
     #settle(command, error, data) {
       const { type, ref, resolve, reject } = command;
-      // Coming back with many memberships can run into the server's rate limit. The page did not ask, so it need not know.
-      if (error?.code === 'too_fast' && command.restoring) return this.#later(command);
       this.#commands.delete(ref);
       // The channel was ours and its end was asked for: after a loss "not joined" is the answer hoped for.
       if (error?.code === 'not_joined' && command.joined) [error, data] = [null, command.data];
@@ -171,11 +211,6 @@
       if (!agreed && this.#channels.get(channel) === false) this.#channels.delete(channel);
     }
 
-    #later(command) {
-      const wire = this.#wire;
-      setTimeout(() => wire === this.#wire && wire.transport.send(command.text), this.#delays.min * (1 + Math.random()));
-    }
-
     // ---- the wire -------------------------------------------------------------------------------------------------
 
     #connect() {
@@ -185,7 +220,7 @@
 
     #raise(rank) {
       const name = this.#transports[rank];
-      const wire = { rank, transport: null, timer: 0, welcome: null, resume: null, openedAt: 0 };
+      const wire = { rank, transport: null, timer: 0, welcome: null, resume: null, openedAt: 0, pace: null, rest: 0 };
       // Behind the last transport there is nothing to turn to, so it gets more time.
       const within = rank + 1 < this.#transports.length ? this.#delays.open : 2 * this.#delays.open;
       wire.timer = setTimeout(() => this.#lose(wire, { code: 4009, reason: 'no welcome' }), within);
@@ -220,7 +255,7 @@
       const error = type === 'ERROR' ? failure(data?.code, data?.message) : null;
       const command = this.#commands.get(ref);
       if (wire.resume && ref === wire.resume.ref) this.#resumed(wire, error, data);
-      else if (command) this.#settle(command, error, data);
+      else if (command) this.#answered(command, error, data);
       else if (error) this.#emit('turted:error', error);
       if (type === 'ECHO') this.#emit('ECHO', data);
     }
@@ -241,24 +276,29 @@
     #resumed(wire, error, data) {
       const recovered = !error && data.recovered === true;
       const renewed = error || data.connection === wire.welcome.connection;
-      if (renewed) {
-        // Over plain HTTP events of the new connection may be here before this answer.
-        const last = recovered || this.#session.last !== wire.resume.since ? this.#session.last : undefined;
-        this.#session = { connection: wire.welcome.connection, token: wire.welcome.resume, last };
-      }
-      const restored = recovered ? [] : this.#restore();
-      this.#open(wire, recovered);
-      if (recovered) return;
-      // Told only when the memberships are back: what the page then fetches is complete, later events arrive by themselves.
+      if (renewed) Object.assign(this.#session, { connection: wire.welcome.connection, token: wire.welcome.resume });
+      if (recovered) return this.#open(wire, true);
       const { since } = wire.resume;
-      Promise.allSettled(restored).then(() => this.#state === 'closed' || this.#emit('turted:gap', { since }));
+      // A server that was started anew lets each JOIN bring what came since its start. Until all are back, another RESUME has to begin here again.
+      this.#restoring = wire.resume;
+      this.#session.last = since;
+      const restored = this.#restore();
+      this.#open(wire, false);
+      // Told only when the memberships are back: what the page then fetches is complete, later events arrive by themselves.
+      Promise.allSettled(restored).then(() => {
+        if (this.#restoring !== wire.resume) return; // a later gap is told instead, from the same place on
+        this.#restoring = null;
+        const { newest } = this.#seen;
+        this.#session.last = newest === since && renewed ? undefined : newest;
+        if (this.#state !== 'closed') this.#emit('turted:gap', { since });
+      });
     }
 
     /** The server has forgotten us: says again who we are and which channels the page still wants, ahead of anything newer. */
     #restore() {
       const waiting = [...this.#commands.values()];
+      const restored = waiting.filter(({ restoring }) => restoring).map(({ answer }) => answer); // after an earlier loss
       const joining = new Set(waiting.filter(({ type }) => type === 'JOIN').map(({ data }) => data.channel));
-      const restored = [];
       if (this.#identity && !waiting.some(({ type }) => type === 'IDENT')) {
         restored.push(this.#issue('IDENT', this.#identity, { restoring: true }));
       }
@@ -275,9 +315,10 @@
 
     #open(wire, recovered) {
       wire.openedAt = Date.now();
+      wire.pace = new Pace(BURST, PER_SECOND);
       this.#failures = 0;
       this.#stay();
-      for (const { text } of this.#commands.values()) wire.transport.send(text);
+      this.#speak();
       // Until the first command the server holds broadcasts back, because it might be RESUME.
       if (!wire.resume && !this.#commands.size) wire.transport.send('{"type":"PING"}');
       this.#become('open');
@@ -285,14 +326,24 @@
     }
 
     #deliver({ event, payload, via, id }) {
-      const [, epoch, sequence] = /^(.+)-(\d+)$/.exec(id) ?? [];
-      if (sequence) {
-        if (epoch === this.#seen.epoch && Number(sequence) <= this.#seen.sequence) return;
-        this.#seen = { epoch, sequence: Number(sequence) };
-        if (this.#session) this.#session.last = id;
-      }
+      if (!this.#isNew(id)) return;
       if (!OWN.has(event) && event !== '*') this.#emit(event, payload, { id, via });
       this.#emit('*', payload, { event, id, via });
+    }
+
+    /** Ids rise, but after a restart of the server only per channel: each JOIN then brings what is older than what is here already. */
+    #isNew(id) {
+      const [, epoch, sequence] = /^(.+)-(\d+)$/.exec(id) ?? [];
+      if (!sequence) return true;
+      if (epoch !== this.#seen.epoch) this.#seen = { epoch, ids: new Set(), newest: undefined };
+      const { ids, newest } = this.#seen;
+      const number = Number(sequence);
+      if (ids.has(number)) return false;
+      ids.add(number);
+      if (ids.size > REMEMBERED) ids.delete(ids.values().next().value);
+      if (!newest || number > Number(newest.slice(epoch.length + 1))) this.#seen.newest = id;
+      if (this.#session && !this.#restoring) this.#session.last = this.#seen.newest;
+      return true;
     }
 
     /** A browser does not show the server's pings: after a long silence ask, and drop a wire that stays silent. */
@@ -329,8 +380,9 @@
       const wires = [this.#wire, this.#candidate].filter(Boolean);
       this.#wire = this.#candidate = null;
       clearTimeout(this.#upgrade);
-      for (const { timer, transport } of wires) {
+      for (const { timer, rest, transport } of wires) {
         clearTimeout(timer);
+        clearTimeout(rest);
         transport?.close(goodbye);
       }
     }
@@ -423,6 +475,34 @@
         }
       }
     }
+  }
+
+  /** A bucket that holds `burst` messages and gains `rate` of them per second, as the server's does. */
+  class Pace {
+    constructor(burst, rate) {
+      Object.assign(this, { burst, rate, left: burst, at: Date.now() });
+    }
+
+    /** 0 if a message may be said, which then counts; else the milliseconds until one may. */
+    wait() {
+      const now = Date.now();
+      const gained = (Math.max(0, now - this.at) / 1000) * this.rate;
+      [this.left, this.at] = [Math.min(this.burst, this.left + gained), now];
+      if (this.left < 1) return Math.ceil(((1 - this.left) / this.rate) * 1000);
+      this.left -= 1;
+      return 0;
+    }
+
+    /** For a server that takes less. */
+    slower() {
+      [this.left, this.rate] = [0, Math.max(1, this.rate / 2)];
+    }
+  }
+
+  /** Whether the server's answer to one command hangs on another before it: on who this is, and on the same channel. */
+  function depends({ type, data }, before) {
+    if (type === 'ECHO') return false;
+    return before.type === 'IDENT' || (before.type !== 'ECHO' && type !== 'IDENT' && data.channel === before.data.channel);
   }
 
   // ---- the transports ---------------------------------------------------------------------------------------------

@@ -288,6 +288,55 @@ describe('a lost wire', () => {
     assert.deepEqual((await second.hear()).data, { token: 'secret1' });
   });
 
+  story('through a restart: what each JOIN brings from the start on is handed over, once, whatever came before it', async () => {
+    const { client, wire } = await settled('chat', 'news');
+    const told = listener(client, 'NEWS', 'turted:gap');
+    wire.say(event('e-42', 42));
+    await told.next('NEWS');
+    wire.cut();
+    const second = await server.wire();
+    second.say(welcome(2));
+    second.say(ok(await second.hear(), { connection: 'c2', recovered: false }), { type: 'GAP', data: { since: 'e-42' } });
+    const [ident, chat, news] = [await second.hear(), await second.hear(), await second.hear()];
+    second.say(ok(ident, ident.data), event('f-3', 3), event('f-7', 7), ok(chat, chat.data), event('f-8', 8));
+    second.say(event('f-2', 2), event('f-3', 3), event('f-5', 5), ok(news, news.data), event('f-9', 9));
+    await told.next('turted:gap');
+    await barrier(client, second);
+    assert.deepEqual(told.all('NEWS'), [42, 3, 7, 8, 2, 5, 9]);
+  });
+
+  story('before all memberships are back is resumed from where the first gap began, so that no JOIN brings less', async () => {
+    const { client, wire } = await settled('chat', 'news');
+    const told = listener(client, 'NEWS', 'turted:gap');
+    wire.say(event('e-42', 42));
+    await told.next('NEWS');
+    wire.cut();
+    const second = await server.wire();
+    second.say(welcome(2));
+    second.say(ok(await second.hear(), { connection: 'c2', recovered: false }), { type: 'GAP', data: { since: 'e-42' } });
+    const [ident, chat, news] = [await second.hear(), await second.hear(), await second.hear()];
+    second.say(ok(ident, ident.data), event('f-7', 7), ok(chat, chat.data));
+    while (told.all('NEWS').length < 2) await told.next('NEWS');
+    second.cut();
+    const third = await server.wire();
+    third.say(welcome(3));
+    const resume = await third.hear();
+    assert.deepEqual(resume.data, { token: 'secret2', last: 'e-42' });
+    third.say(ok(resume, { connection: 'c2', recovered: false }), { type: 'GAP', data: { since: 'e-42' } });
+    const again = [await third.hear(), await third.hear(), await third.hear()];
+    assert.deepEqual(again.map(({ data }) => data), [ident.data, news.data, chat.data]);
+    third.say(ok(again[0], ident.data), event('f-2', 2), ok(again[1], news.data));
+    assert.deepEqual(told.all('turted:gap'), [], 'not all are back');
+    third.say(event('f-7', 7), event('f-8', 8), ok(again[2], chat.data));
+    await told.next('turted:gap');
+    await barrier(client, third);
+    assert.deepEqual(told.all('NEWS'), [42, 7, 2, 8]);
+    third.cut();
+    const fourth = await server.wire();
+    fourth.say(welcome(4));
+    assert.deepEqual((await fourth.hear()).data, { token: 'secret2', last: 'f-8' });
+  });
+
   story('leaves commands without an answer pending: they are sent again and answered', async () => {
     const { client, wire } = await settled('chat');
     const answers = [client.join('news'), client.leave('chat'), client.ident({ username: 'eve' })];
@@ -359,6 +408,99 @@ describe('a lost wire', () => {
     second.say({ type: 'BYE', data: { code: 1009, reason: 'message too big', reconnect: false } });
     await assert.rejects(echoed, { code: 'too_big' });
     assert.equal((await server.wire()).path, '/ws', 'without that message there is no reason to stay away');
+  });
+});
+
+/** The server's bucket with its default limits, as src/client/pace.rs keeps it: false when a message comes too fast. */
+function bucket(burst = 200, rate = 100) {
+  let [left, at] = [burst, performance.now()];
+  return () => {
+    const now = performance.now();
+    [left, at] = [Math.min(burst, left + ((now - at) / 1000) * rate), now];
+    return left < 1 ? false : Boolean((left -= 1));
+  };
+}
+
+const said = ({ type, data }) => [type, data.channel ?? data.username ?? data];
+
+describe('a server that is in no hurry', () => {
+  story('a page in 128 channels that says 100 things while the server restarts stays below its limits', async () => {
+    const channels = Array.from({ length: 128 }, (_, index) => `room-${index}`);
+    const { client, wire } = await settled(...channels);
+    const told = listener(client, 'turted:gap', 'turted:error', 'turted:close');
+    wire.cut();
+    await told.next('turted:close');
+    const echoes = Array.from({ length: 100 }, (_, index) => client.echo(index));
+    const second = await server.wire();
+    const allows = bucket();
+    second.say(welcome(2));
+    second.say(error(await second.hear(), 'bad_message'));
+    allows();
+    const heard = [];
+    while (heard.length < 229) {
+      const command = await second.hear();
+      heard.push(command);
+      assert.ok(allows(), `message ${heard.length} comes too fast`);
+      second.say(command.type === 'ECHO' ? { type: 'ECHO', data: command.data, ref: command.ref } : ok(command, command.data));
+    }
+    await told.next('turted:gap');
+    assert.deepEqual(await Promise.all(echoes), echoes.map((_, index) => index));
+    assert.deepEqual(heard.map(said), [['IDENT', 'adam'], ...channels.map((name) => ['JOIN', name]), ...echoes.map((_, index) => ['ECHO', index])]);
+    assert.deepEqual(client.channels, channels);
+    assert.deepEqual(told.all('turted:error'), []);
+  });
+
+  story('"too fast" is no answer: what the page said is said again, and slower', async () => {
+    const client = connect();
+    const wire = await server.wire();
+    wire.say(welcome(1));
+    const answers = [client.ident({ username: 'adam' }), client.join('chat'), client.echo('hello')];
+    const commands = [await wire.hear(), await wire.hear(), await wire.hear()];
+    wire.say(...commands.map((command) => error(command, 'too_fast')));
+    for (const command of commands) {
+      assert.deepEqual(await wire.hear(), command);
+      wire.say(command.type === 'ECHO' ? command : ok(command, command.data));
+    }
+    assert.deepEqual(await Promise.all(answers), [{ username: 'adam' }, { channel: 'chat' }, 'hello']);
+    assert.deepEqual(client.channels, ['chat']);
+  });
+
+  story('what was said behind it and hangs on it is said again as well, in its order', async () => {
+    const { client, wire } = await settled();
+    const [join, leave, other] = [client.join('chat'), client.leave('chat'), client.join('other')];
+    const [first, second, third] = [await wire.hear(), await wire.hear(), await wire.hear()];
+    wire.say(error(first, 'too_fast'), error(second, 'not_joined'), ok(third, { channel: 'other' }));
+    await other;
+    assert.deepEqual([await wire.hear(), await wire.hear()], [first, second]);
+    wire.say(ok(first, { channel: 'chat' }), ok(second, { channel: 'chat' }));
+    assert.deepEqual(await Promise.all([join, leave]), [{ channel: 'chat' }, { channel: 'chat' }]);
+    assert.deepEqual(client.channels, ['other']);
+
+    const [ident, secret] = [client.ident({ username: 'eve' }), client.join('only for eve')];
+    const [who, where] = [await wire.hear(), await wire.hear()];
+    wire.say(error(who, 'too_fast'), error(where, 'join_denied'));
+    assert.deepEqual([await wire.hear(), await wire.hear()], [who, where]);
+    wire.say(ok(who, { username: 'eve' }), ok(where, where.data));
+    assert.deepEqual(await Promise.all([ident, secret]), [{ username: 'eve' }, { channel: 'only for eve' }]);
+  });
+
+  story('a wire that is lost in between begins afresh', async () => {
+    const { client, wire } = await settled();
+    const answer = client.join('chat');
+    const leaving = client.leave('chat');
+    wire.say(error(await wire.hear(), 'too_fast'));
+    await wire.hear();
+    wire.cut();
+    const second = await server.wire();
+    second.say(welcome(2));
+    second.say(ok(await second.hear(), { connection: 'c1', recovered: true, replayed: 0 }));
+    for (const type of ['JOIN', 'LEAVE']) {
+      const command = await second.hear();
+      assert.equal(command.type, type);
+      second.say(ok(command, command.data));
+    }
+    await Promise.all([answer, leaving]);
+    await barrier(client, second);
   });
 });
 
