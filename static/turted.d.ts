@@ -30,11 +30,17 @@ declare class TURTED {
   /** Forgets one callback, or all of that event. */
   off(event: string, fn?: TURTED.Callback<any>): this;
 
-  /** The data goes to the server's authenticator as it is; the name comes from `username`, else from `user`. */
+  /**
+   * Everything that is said waits for the connection, survives its loss, and is said again when the server answers `too_fast`: at most 100 at once
+   * and 80 per second. A refusal that nobody waits for is told on the console.
+   *
+   * The data goes to the server's authenticator as it is; the name comes from `username`, else from `user`. */
   ident(data: { username?: string; user?: string; token?: string; [more: string]: unknown }): Promise<{ username: string }>;
   join(channel: string): Promise<{ channel: string }>;
   leave(channel: string): Promise<{ channel: string }>;
   echo<Data>(data?: Data): Promise<Data>;
+  /** While the state is `waiting`: makes the next attempt now. */
+  reconnect(): void;
   /** Ends the connection for good and rejects what is pending with code `disconnected`. */
   close(): void;
 }
@@ -65,6 +71,11 @@ declare namespace TURTED {
     /** Where server-sent events and long-polling are, relative to the WebSocket. Defaults `events` and `poll`: beside it. */
     eventsPath?: string;
     pollPath?: string;
+    /**
+     * Reads the server's messages. Default `JSON.parse`, which bends numbers beyond 2^53; with a reviver that is told their `source` they can be
+     * kept as they came.
+     */
+    parse?: (text: string) => any;
     /** The WebSocket class to use, where there is no global one. */
     WebSocket?: new (url: string) => any;
   }
@@ -94,6 +105,8 @@ declare namespace TURTED {
     reconnect: boolean;
     /** Milliseconds until the next attempt, if there is one. */
     delay?: number;
+    /** After an end for good: what to do about it, in a sentence. */
+    advice?: string;
   }
 
   /** Events may be missing since that id; memberships are already back, so fetch what you need now. */
@@ -102,10 +115,12 @@ declare namespace TURTED {
   }
 
   /**
-   * The server's codes (`ident_denied`, `join_denied`, `not_joined`, `bad_name`, `too_fast` …), and the client's own:
+   * The server's codes (`ident_denied`, `join_denied`, `not_joined`, `bad_name` …), and the client's own:
    * `disconnected` (closed before the answer came), `too_big`, `bad_message`.
    */
   interface TurtedError extends Error {
     code: string;
+    /** What to do about it, in a sentence; absent for codes that are newer than this file. */
+    advice?: string;
   }
 }

@@ -5,6 +5,7 @@
  * Out: callbacks called with (payload, meta), promises settled with the server's answers, and the connection's own life as turted:… events.
  * The wire is a WebSocket, else a stream of server-sent events, else long-polling: whatever the network lets through. All behave alike.
  * It hides every loss of the wire: it comes back by itself, resumes where it stopped and never hands over an event twice.
+ * It says no more at once than the server takes, and on the console what was refused and nobody waits for.
  * It does not know the page, what a payload means, or how the server decides who may join what.
  *
  *   const turted = new TURTED();                                  // same host, /ws, /events and /poll
@@ -37,9 +38,34 @@
   /** Where a fallback that works is remembered, for all pages of an origin. */
   const KEY = 'turted:transport';
 
+  const BY_PAGE = 'closed by the page';
+  /** What to do about a refusal, for whoever reads the console or the page. The keys are those of the server's turted.toml. */
+  const ADVICE = {
+    ident_denied: 'Check the name and the token or password that the page hands to ident(); [auth.clients] says what the server believes.',
+    join_denied: 'This user may not hear that channel: ident() as somebody who may, or ask whoever runs the server.',
+    bad_name: 'A name is not empty, has no control characters and at most limits.name_bytes bytes (200).',
+    too_many_channels: 'leave() some first, or raise limits.channels_per_connection.',
+    too_big: 'Say less at once, or raise limits.message_bytes.',
+    not_joined: 'This client is not in that channel.',
+    unavailable: 'Whoever checks identities for the server did not answer in time: try again a little later.',
+    unknown_type: 'The server does not know this command: it may be older than this turted.js. It has the one that fits it at /turted.js.',
+    bad_message: 'Something between this page and the server may have changed the message, or their versions differ.',
+    disconnected: 'Make a new TURTED().',
+  };
+  /** The same about an end for good, by close code. */
+  const ENDINGS = {
+    1002: 'Something between this page and the server breaks the WebSocket protocol, such as a proxy.',
+    1008: 'The server does not let this page in. If it is served from elsewhere, its origin has to stand in server.origins.',
+    1009: 'A message was larger than limits.message_bytes.',
+    4000: 'The server could not read what it got: something between may change it, or the versions of client and server differ.',
+    4010: 'The server has sent this client away.',
+    4011: 'Another page has taken this connection over, such as a copy of this tab. Reload this one to begin anew.',
+  };
+
   class TURTED {
     #urls; // transport → where the server has it
     #WebSocket;
+    #parse;
     #delays;
     #transports; // their names, best first
     #rank = 0; // of the one in use
@@ -52,6 +78,7 @@
     #pause; // the wait for the next wire
     #upgrade; // the wait for the next candidate
     #attempt = 0;
+    #isMissed = false; // whether the console was told that there is no connection
     #ref = 0;
     #commands = new Map(); // ref → command without an answer yet. It outlives the wire and doubles as the queue before the first.
     #session = null; // { connection, token, last } to resume; null before the first WELCOME
@@ -63,13 +90,14 @@
     constructor(url, options = {}) {
       const { minDelay = 500, maxDelay = 30_000, openTimeout = 5_000, upgradeAfter = 600_000 } = options;
       const all = Object.keys(TRANSPORTS);
-      const { transports = all, WebSocket = globalThis.WebSocket } = options;
+      const { transports = all, WebSocket = globalThis.WebSocket, parse = JSON.parse } = options;
       const unknown = transports.find((name) => !all.includes(name));
       if (unknown) throw new TypeError(`turted: there is no transport ${unknown}; there are ${all.join(', ')}`);
       this.#transports = transports.filter((name) => (name === 'websocket' ? WebSocket : globalThis.fetch));
       if (!this.#transports.length) throw new TypeError('turted: no WebSocket here; pass one as new TURTED(url, { WebSocket })');
       this.#urls = addresses(url, options);
       this.#WebSocket = WebSocket;
+      this.#parse = (text) => parse(text);
       this.#delays = { min: minDelay, max: maxDelay, open: openTimeout, upgrade: upgradeAfter };
       const { transport, since } = inStorage((storage) => JSON.parse(storage.getItem(KEY))) ?? {};
       const rank = this.#transports.indexOf(transport);
@@ -137,24 +165,31 @@
       return this.#issue('ECHO', data);
     }
 
+    /** While it waits for the next attempt: makes it now. */
+    reconnect() {
+      if (this.#state !== 'waiting') return;
+      clearTimeout(this.#pause);
+      this.#connect();
+    }
+
     /** Ends it for good. Commands without an answer are rejected with code 'disconnected'. */
     close() {
       if (this.#state === 'closed') return;
       this.#drop(true);
-      this.#end({ code: 1000, reason: 'closed by the page', reconnect: false });
+      this.#end({ code: 1000, reason: BY_PAGE, reconnect: false });
     }
 
     // ---- commands -------------------------------------------------------------------------------------------------
 
     #issue(type, data, notes) {
       const command = { type, data, ref: ++this.#ref, ...notes };
-      const answer = (command.answer = new Promise((resolve, reject) => {
+      const answer = (command.answer = new Answer((resolve, reject) => {
         Object.assign(command, { resolve, reject, text: JSON.stringify({ type, data, ref: command.ref }) });
-        if (this.#state === 'closed') return reject(failure('disconnected', 'the connection is closed'));
+        if (this.#state === 'closed') return this.#reject(command, failure('disconnected', 'the connection is closed'));
         this.#commands.set(command.ref, command);
         this.#speak();
       }));
-      answer.catch(() => {}); // fire and forget is fine; whoever keeps the promise still hears the rejection
+      answer.forget(); // fire and forget is fine; whoever keeps the promise still hears the rejection
       return answer;
     }
 
@@ -195,15 +230,29 @@
     }
 
     #settle(command, error, data) {
-      const { type, ref, resolve, reject } = command;
+      const { type, ref } = command;
       this.#commands.delete(ref);
       // The channel was ours and its end was asked for: after a loss "not joined" is the answer hoped for.
       if (error?.code === 'not_joined' && command.joined) [error, data] = [null, command.data];
       if (type === 'IDENT' && !error) this.#identity = command.data;
       if (type === 'JOIN') this.#agree(command.data.channel, !error);
-      if (!error) return resolve(data);
-      reject(error);
-      if (command.restoring) this.#emit('turted:error', error, { command: type, data: command.data });
+      if (!error) return command.resolve(data);
+      if (!command.restoring) return this.#reject(command, error);
+      command.reject(error);
+      this.#complain(error, { command: type, data: command.data });
+    }
+
+    /** What nobody waits for is told on the console, a moment later: the page may still be about to. */
+    #reject(command, error) {
+      command.reject(error);
+      setTimeout(() => command.answer.isHeard || warn(`${named(command)}: ${inWords(error)}`));
+    }
+
+    /** What no command of the page has brought about. */
+    #complain(error, meta) {
+      if (this.#emit('turted:error', error, meta)) return;
+      const what = meta ? `${named({ type: meta.command, data: meta.data })}, said again after a lost connection: ` : '';
+      warn(what + inWords(error));
     }
 
     #agree(channel, agreed) {
@@ -228,6 +277,7 @@
         hear: (message) => this.#hear(wire, message),
         alive: () => this.#watch(wire),
         lose: (why) => this.#lose(wire, why),
+        parse: this.#parse,
       };
       try {
         wire.transport = new TRANSPORTS[name](this.#urls[name], tell, this.#WebSocket);
@@ -241,7 +291,7 @@
       const isWelcome = message?.type === 'WELCOME' && !wire.welcome; // the first poll repeats it
       if (isWelcome && wire === this.#candidate) this.#adopt(wire);
       if (wire !== this.#wire) return;
-      if (typeof message?.type !== 'string') return this.#emit('turted:error', failure('bad_message', 'the server sent no message'));
+      if (typeof message?.type !== 'string') return this.#complain(failure('bad_message', 'the server sent no message'));
       const { type, data, ref } = message;
       if (isWelcome) return this.#greet(wire, data);
       if (type === 'EVENT') return this.#deliver(data);
@@ -256,7 +306,7 @@
       const command = this.#commands.get(ref);
       if (wire.resume && ref === wire.resume.ref) this.#resumed(wire, error, data);
       else if (command) this.#answered(command, error, data);
-      else if (error) this.#emit('turted:error', error);
+      else if (error) this.#complain(error);
       if (type === 'ECHO') this.#emit('ECHO', data);
     }
 
@@ -268,12 +318,19 @@
         this.#session = { connection: welcome.connection, token: welcome.resume, last: undefined };
         return this.#open(wire, false);
       }
-      wire.resume = { ref: ++this.#ref, since: this.#session.last };
       const { token, last } = this.#session;
-      wire.transport.send(JSON.stringify({ type: 'RESUME', data: { token, last }, ref: wire.resume.ref }));
+      const ref = ++this.#ref;
+      wire.resume = { ref, since: last, text: JSON.stringify({ type: 'RESUME', data: { token, last }, ref }) };
+      wire.transport.send(wire.resume.text);
     }
 
     #resumed(wire, error, data) {
+      if (error?.code === 'too_fast') {
+        wire.rest = setTimeout(() => wire.transport.send(wire.resume.text), this.#delays.min);
+        return;
+      }
+      clearTimeout(wire.rest);
+      wire.rest = 0;
       const recovered = !error && data.recovered === true;
       const renewed = error || data.connection === wire.welcome.connection;
       if (renewed) Object.assign(this.#session, { connection: wire.welcome.connection, token: wire.welcome.resume });
@@ -371,7 +428,12 @@
       const delay = min + Math.random() * (Math.min(max, min * 2 ** ++this.#attempt) - min);
       this.#pause = setTimeout(() => this.#connect(), delay);
       this.#state = 'waiting'; // before the first callback, which may read it or close()
-      this.#emit('turted:close', { code, reason, reconnect: true, delay });
+      const isHeard = this.#emit('turted:close', { code, reason, reconnect: true, delay });
+      if (!this.#session && !this.#isMissed && !isHeard && !this.#listeners.get('turted:state')?.size) {
+        this.#isMissed = true;
+        const why = reason ? `: ${reason}` : '';
+        warn(`no connection to ${this.#urls[this.#transports[0]]} yet${why}. Is the server running, and does a proxy on the way pass WebSockets on? It is trying again.`);
+      }
       if (this.#state === 'waiting') this.#emit('turted:state', 'waiting');
     }
 
@@ -402,16 +464,14 @@
       this.#channels.clear();
       for (const { reject } of this.#commands.values()) reject(failure('disconnected', why.reason || 'the connection is closed'));
       this.#commands.clear();
-      this.#emit('turted:close', why);
-      this.#emit('turted:state', 'closed');
+      if (ENDINGS[why.code]) why.advice = ENDINGS[why.code];
+      const isHeard = [this.#emit('turted:close', why), this.#emit('turted:state', 'closed')].some(Boolean);
+      const isOurs = why.reason === BY_PAGE;
+      if (!isHeard && !isOurs) warn(`the connection is closed for good: ${inWords({ ...why, message: why.reason || 'no reason given' })}`);
     }
 
     /** The network is back: no need to sit out the delay. */
-    #online = () => {
-      if (this.#state !== 'waiting') return;
-      clearTimeout(this.#pause);
-      this.#connect();
-    };
+    #online = () => this.reconnect();
 
     /** The page goes for good, unless the browser may bring it back: then the connection is resumed. */
     #hide = ({ persisted }) => persisted || this.close();
@@ -464,8 +524,10 @@
       this.#emit('turted:state', state);
     }
 
+    /** Whether anybody listens. */
     #emit(event, payload, meta) {
       const listeners = this.#listeners.get(event);
+      const isHeard = Boolean(listeners?.size);
       for (const fn of [...(listeners ?? [])]) {
         if (!listeners.has(fn)) continue; // taken off by one before it
         try {
@@ -474,6 +536,23 @@
           (globalThis.reportError ?? console.error)(error); // seen, but the others are still called
         }
       }
+      return isHeard;
+    }
+  }
+
+  /** A promise that knows whether anybody waits for it: await, then(), catch() and Promise.all() all come through then(). */
+  class Answer extends Promise {
+    static [Symbol.species] = Promise;
+    isHeard = false;
+
+    then(fulfilled, rejected) {
+      this.isHeard = true;
+      return super.then(fulfilled, rejected);
+    }
+
+    /** No rejection of it is unhandled. */
+    forget() {
+      super.then(undefined, () => {});
     }
   }
 
@@ -513,7 +592,7 @@
     constructor(url, tell, WebSocket) {
       this.socket = new WebSocket(url);
       this.socket.onmessage = ({ data }) => {
-        tell.hear(parsed(data));
+        tell.hear(parsed(data, tell.parse));
         tell.alive();
       };
       this.socket.onclose = ({ code, reason }) => tell.lose({ code, reason });
@@ -550,13 +629,16 @@
       try {
         const response = await fetch(url, { cache: 'no-store', credentials: 'include', ...options, signal: stopper.signal });
         if (response.ok) return await read(response);
-        const why = (await json(response).catch(() => null))?.error;
-        throw Object.assign(failure(why?.code, why?.message ?? `status ${response.status}`), { status: response.status });
+        const { status, headers } = response;
+        const why = (await response.json().catch(() => null))?.error;
+        throw Object.assign(failure(why?.code, why?.message ?? `status ${status}`), { status, later: headers.get('Retry-After') });
       } finally {
         clearTimeout(timer);
         this.requests.delete(stopper);
       }
     }
+
+    json = async (response) => this.tell.parse(await response.text());
 
     hear(message) {
       if (message?.type === 'WELCOME') this.welcome = message.data;
@@ -581,11 +663,12 @@
     async post(command) {
       const body = JSON.stringify({ ...command, secret: this.welcome.resume });
       try {
-        const answer = await this.request(this.address(), { method: 'POST', body }, json, ANSWER_WITHIN);
+        const answer = await this.request(this.address(), { method: 'POST', body }, this.json, ANSWER_WITHIN);
         if (answer) this.tell.hear(answer);
       } catch (error) {
-        if (error.status !== 413) return this.fail(error);
-        this.tell.hear({ type: 'ERROR', data: { code: 'too_big', message: error.message }, ref: command.ref });
+        const code = { 413: 'too_big', 429: 'too_fast' }[error.status];
+        if (!code) return this.fail(error);
+        this.tell.hear({ type: 'ERROR', data: { code, message: error.message }, ref: command.ref });
       }
     }
 
@@ -617,7 +700,7 @@
         for (const line of lines) {
           if (line.startsWith('data:')) data += line.slice(5);
           if (!data || line.trim()) continue;
-          this.hear(parsed(data));
+          this.hear(parsed(data, this.tell.parse));
           data = '';
         }
         this.tell.alive();
@@ -635,22 +718,23 @@
     }
 
     async open() {
-      this.hear({ type: 'WELCOME', data: await this.request(this.url, { method: 'POST' }, json) });
+      this.hear({ type: 'WELCOME', data: await this.request(this.url, { method: 'POST' }, this.json) });
       const secret = this.welcome.resume;
       await this.sent; // RESUME goes first
       for (let failures = 0; !this.closed; ) {
         try {
           const asked = Date.now();
-          const messages = await this.request(this.address({ after: this.last, secret }), {}, json, POLL_WITHIN);
+          const messages = await this.request(this.address({ after: this.last, secret }), {}, this.json, POLL_WITHIN);
           for (const message of messages) {
             if (message.type === 'EVENT') this.last = message.data.id;
             this.hear(message);
           }
           failures = 0;
           // Whoever answers nothing at once, such as a cache, must not be asked without end.
-          if (!messages.length) await new Promise((resolve) => setTimeout(resolve, asked + EMPTY_AFTER - Date.now()));
+          if (!messages.length) await sleep(asked + EMPTY_AFTER - Date.now());
         } catch (error) {
-          if (error.status === 404 || ++failures > 1) throw error;
+          if (error.status === 429) await sleep(Math.max(EMPTY_AFTER, 1000 * (Number(error.later) || 1))); // too fast: a little later
+          else if (error.status === 404 || ++failures > 1) throw error;
         }
       }
     }
@@ -678,19 +762,24 @@
     }
   }
 
-  function parsed(text) {
+  function parsed(text, parse) {
     try {
-      return JSON.parse(text);
+      return parse(text);
     } catch {
       return null;
     }
   }
 
-  const json = (response) => response.json();
+  const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
   function failure(code = 'unknown', message = code) {
-    return Object.assign(new Error(message), { name: 'TurtedError', code });
+    return Object.assign(new Error(message), { name: 'TurtedError', code, advice: ADVICE[code] });
   }
+
+  /** "JOIN chat", "IDENT adam": what was said, without any credential. */
+  const named = ({ type, data }) => [type, data?.channel ?? data?.username ?? data?.user ?? ''].join(' ').trim();
+  const inWords = ({ message, code, advice }) => [`${message}${message === String(code) ? '' : ` (${code})`}`, advice].filter(Boolean).join('. ');
+  const warn = (text) => globalThis.console?.warn(`turted: ${text}`);
 
   globalThis.TURTED = TURTED;
   if (typeof module === 'object' && module.exports) module.exports = TURTED;

@@ -2,7 +2,9 @@
 //   npm install && node --test client.mjs
 // In: the client file. Out: a verdict on its side of the native protocol. Nothing sleeps: every step waits for a message.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import http from 'node:http';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import vm from 'node:vm';
 import { WebSocket } from 'ws';
@@ -202,6 +204,14 @@ describe('events', () => {
     const told = listener(client, 'ECHO');
     await barrier(client, wire);
     assert.deepEqual(told.all('ECHO'), ['barrier']);
+  });
+
+  story('are read as the page wishes, so that a number beyond 2^53 can be kept as it came', async () => {
+    const client = connect(server.url, { parse: (text) => JSON.parse(text.replace(/(?<=:)\d{16,}/g, '"$&"')) });
+    const told = listener(client, 'NEWS');
+    const wire = await server.wire();
+    wire.say(welcome(1), '{"type":"EVENT","data":{"event":"NEWS","payload":{"id":9007199254740993},"via":{"broadcast":true},"id":"e-1"}}');
+    assert.deepEqual((await told.next('NEWS')).payload, { id: '9007199254740993' });
   });
 
   story('survive nonsense from the wire, which is told as turted:error', async () => {
@@ -545,7 +555,160 @@ describe('the end', () => {
   });
 });
 
+describe('what nobody listens to', () => {
+  /** What the client writes to the console, line by line. */
+  function consoled(t) {
+    const { mock } = t.mock.method(console, 'warn', () => {});
+    return () => mock.calls.map(({ arguments: [text] }) => text);
+  }
+
+  story('a refusal nobody waits for is told on the console: what, why, and what to do', async (t) => {
+    const lines = consoled(t);
+    const { client, wire } = await settled();
+    client.ident({ username: 'eve', token: 'guessed' });
+    client.join('secret');
+    wire.say(error(await wire.hear(), 'ident_denied'), error(await wire.hear(), 'too_many_channels'));
+    await barrier(client, wire);
+    await new Promise((resolve) => setTimeout(resolve));
+    assert.equal(lines().length, 2);
+    assert.match(lines()[0], /^turted: IDENT eve: no: ident_denied \(ident_denied\)\. .*token.*\[auth\.clients\]/);
+    assert.doesNotMatch(lines()[0], /guessed/, 'no credential');
+    assert.match(lines()[1], /^turted: JOIN secret: .*limits\.channels_per_connection/);
+  });
+
+  story('one that somebody waits for is not: await, then(), catch(), Promise.all()', async (t) => {
+    const lines = consoled(t);
+    const { client, wire } = await settled();
+    const refused = async () => wire.say(error(await wire.hear(), 'join_denied'));
+    const awaited = (async () => {
+      try {
+        await client.join('a');
+      } catch ({ code, advice }) {
+        return [code, typeof advice];
+      }
+    })();
+    await refused();
+    assert.deepEqual(await awaited, ['join_denied', 'string']);
+    const caught = client.join('b').catch(({ code }) => code);
+    await refused();
+    assert.equal(await caught, 'join_denied');
+    const all = Promise.all([client.join('c')]).catch(({ code }) => code);
+    await refused();
+    assert.equal(await all, 'join_denied');
+    const later = client.join('d');
+    await refused();
+    await assert.rejects(later, { code: 'join_denied' });
+    await new Promise((resolve) => setTimeout(resolve));
+    assert.deepEqual(lines(), []);
+  });
+
+  story('a turted:error and the end, unless the page hears them; never what the page did itself', async (t) => {
+    const lines = consoled(t);
+    const { client, wire } = await settled('chat');
+    wire.say({ type: 'ERROR', data: { code: 'bad_message', message: 'the message has no type' } });
+    await barrier(client, wire);
+    assert.equal(lines().length, 1);
+    assert.match(lines()[0], /^turted: the message has no type \(bad_message\)/);
+    const told = listener(client, 'turted:error');
+    wire.say({ type: 'ERROR', data: { code: 'bad_message', message: 'the message has no type' } });
+    await told.next('turted:error');
+    assert.equal(lines().length, 1);
+    client.off('turted:error');
+    wire.cut();
+    const second = await server.wire();
+    second.say(welcome(2));
+    second.say(error(await second.hear(), 'bad_message'));
+    second.say(ok(await second.hear(), {}), error(await second.hear(), 'join_denied'));
+    await barrier(client, second);
+    assert.equal(lines().length, 2);
+    assert.match(lines()[1], /^turted: JOIN chat, said again after a lost connection: no: join_denied \(join_denied\)\. /);
+    client.echo(1);
+    await second.hear();
+    second.say({ type: 'BYE', data: { code: 4011, reason: 'replaced', reconnect: false } });
+    await second.ended;
+    while (client.state !== 'closed') await new Promise(setImmediate);
+    assert.equal(lines().length, 3, 'the end, and not each command that it took along');
+    assert.match(lines()[2], /^turted: the connection is closed for good: replaced \(4011\)\. /);
+    const other = connect();
+    (await server.wire()).say(welcome(1));
+    other.echo(1);
+    other.close();
+    await new Promise((resolve) => setTimeout(resolve));
+    assert.equal(lines().length, 3);
+  });
+
+  story('a server that cannot be reached, once', async (t) => {
+    const lines = consoled(t);
+    class Refused {
+      constructor() {
+        queueMicrotask(() => this.onclose({ code: 1006, reason: '' }));
+      }
+      close() {}
+    }
+    const client = connect('ws://nobody.invalid', { WebSocket: Refused });
+    let losses = 0;
+    const lost = new Promise((resolve) => {
+      const before = setInterval(() => (losses += client.state === 'waiting') > 3 && (clearInterval(before), resolve()), 1);
+    });
+    await lost;
+    assert.equal(lines().length, 1);
+    assert.match(lines()[0], /^turted: no connection to ws:\/\/nobody\.invalid\/ws yet.*trying again/);
+  });
+});
+
+describe('over plain HTTP', () => {
+  story('"too many requests" means a little later: for a command, for a poll, and no wire is lost', async (t) => {
+    const asked = [];
+    let refusals = 2;
+    const host = http.createServer(async (request, response) => {
+      let text = '';
+      for await (const chunk of request) text += chunk;
+      const command = text && JSON.parse(text);
+      asked.push([request.method, command?.type ?? '']);
+      const answer = (status, body, headers = {}) => response.writeHead(status, { 'Content-Type': 'application/json', ...headers }).end(JSON.stringify(body));
+      if (request.method === 'POST' && !command) return answer(200, welcome(1).data);
+      if (command?.type === 'JOIN' || request.method === 'GET') {
+        if (request.method === 'GET' ? asked.filter(([method]) => method === 'GET').length <= 2 : refusals-- > 0) {
+          return answer(429, { error: { code: 'too_fast', message: 'slow down' } }, { 'Retry-After': '0' });
+        }
+      }
+      if (command) return answer(200, ok(command, command.data));
+      if (asked.filter(([method]) => method === 'GET').length === 3) return answer(200, [event('e-1', 1)]);
+      request.on('close', () => response.destroy()); // a poll that waits
+    });
+    host.listen(0, '127.0.0.1');
+    await once(host, 'listening');
+    t.after(() => [host.close(), host.closeAllConnections()]);
+    const client = connect(`http://127.0.0.1:${host.address().port}`, { transports: ['poll'] });
+    const told = listener(client, 'NEWS', 'turted:close', 'turted:error');
+    assert.deepEqual(await client.join('chat'), { channel: 'chat' });
+    assert.equal((await told.next('NEWS')).payload, 1);
+    assert.deepEqual([told.all('turted:close'), told.all('turted:error')], [[], []]);
+    assert.equal(asked.filter(([, type]) => type === 'JOIN').length, 3);
+  });
+});
+
 describe('coming back', () => {
+  story('at once on reconnect(), and only while the client waits', async () => {
+    const client = connect(server.url, { minDelay: 60_000, maxDelay: 60_000 });
+    const told = listener(client, 'turted:close', 'turted:open');
+    client.reconnect();
+    const wire = await server.wire();
+    wire.say(welcome(1));
+    await told.next('turted:open');
+    client.reconnect();
+    wire.cut();
+    await told.next('turted:close');
+    assert.equal(client.state, 'waiting');
+    client.reconnect();
+    assert.equal(client.state, 'connecting');
+    (await server.wire()).say(welcome(2));
+    client.close();
+    client.reconnect();
+    assert.equal(client.state, 'closed');
+    assert.equal(server.untaken, 0);
+  });
+
   story('takes a jittered delay that doubles between the two bounds', async (t) => {
     t.mock.method(Math, 'random', () => 0.999999);
     const delays = [];
