@@ -7,22 +7,21 @@
 
 const ROWS = 200;
 
-const turted = new TURTED();
+const turted = new TURTED(undefined, { parse: exact });
 let user = null;
 let received = 0;
-let farewell = {}; // told by turted:close just before the state changes
+const announce = announcer((count, what) => (count === 1 ? what : `${count} new events, the newest ${what}`));
 
 // ---- the connection ---------------------------------------------------------------------------------------------------
 
 turted.on('turted:state', (state) => {
-  showState(state, farewell);
   $('connection').textContent = turted.connection ?? 'none yet';
   if (state === 'closed') showChannels();
 });
-turted.on('turted:close', (why) => (farewell = why));
+showConnection(turted);
 turted.on('turted:gap', ({ since }) => tell(`Events may be missing${since ? ` since ${since}` : ''}`));
 turted.on('turted:error', (error, { command, data }) => {
-  tell(`${command ? `${command} ${data.channel ?? data.username}: ` : ''}${error.message}`);
+  tell(`${command ? `${command} ${data.channel ?? data.username}: ` : ''}${inWords(error)}`);
   showChannels();
 });
 
@@ -34,13 +33,15 @@ turted.on('*', (payload, { event, id, via }) => {
   const badge = element('span', 'badge', reached);
   badge.dataset.via = kind;
   const head = element('div', 'head', clock(), element('strong', 'name', event || '(no name)'), badge, element('span', 'id', id ?? ''));
-  show(element('li', 'event', head, element('pre', 'payload', JSON.stringify(payload, null, 2) ?? '')));
+  show(element('li', 'event', head, ...shortened(JSON.stringify(payload, null, 2) ?? '', 'payload')));
+  announce(`${event} via ${reached}`);
   received += 1;
   $('count').textContent = received;
 });
 
 function tell(text) {
   show(element('li', 'event told', element('div', 'head', clock(), element('span', '', text))));
+  announce(text);
 }
 
 function show(row) {
@@ -61,10 +62,10 @@ async function ident(credentials) {
   note('ident-note', '');
   try {
     user = (await turted.ident(credentials)).username ?? credentials.username;
-    $('user').textContent = user;
+    $('user').textContent = $('you-digest').textContent = user;
     note('ident-note', `You are ${user} now.`, 'good');
   } catch (error) {
-    note('ident-note', `Not identified: ${error.message}`, 'bad');
+    note('ident-note', `Not identified: ${inWords(error)}`, 'bad');
   }
   showCurl();
 }
@@ -74,7 +75,7 @@ async function join(channel) {
   try {
     await turted.join(channel);
   } catch (error) {
-    note('join-note', `Not joined: ${error.message}`, 'bad');
+    note('join-note', `Not joined: ${inWords(error)}`, 'bad');
   }
   showChannels();
 }
@@ -83,7 +84,7 @@ async function leave(channel) {
   try {
     await turted.leave(channel);
   } catch (error) {
-    note('join-note', `Not left: ${error.message}`, 'bad');
+    note('join-note', `Not left: ${inWords(error)}`, 'bad');
   }
   showChannels();
   $('join-button').focus(); // the one that had the focus is gone; the field would call up a phone's keyboard
@@ -107,9 +108,12 @@ function showChannels() {
     button.type = 'button';
     button.ariaLabel = `Leave ${channel}`;
     button.addEventListener('click', () => leave(channel));
-    return element('li', 'chip', element('span', '', channel), button);
+    const name = element('span', '', channel);
+    name.title = channel;
+    return element('li', 'chip', name, button);
   });
   $('channels').replaceChildren(...chips);
+  $('channels-digest').textContent = turted.channels.join(', ');
   showCurl();
 }
 
@@ -132,4 +136,5 @@ if (wishes.get('user')) {
 for (const channel of wishes.has('channel') ? wishes.getAll('channel') : ['chat']) if (channel) join(channel);
 addEventListener('hashchange', () => location.reload());
 copyButton($('copy'), $('curl'));
+foldOnPhones();
 showCurl();

@@ -25,7 +25,8 @@ const MARKED = new RegExp(`[[(<] *(${WORDS}) *[\\])>]|\\b(?:level|lvl|severity)[
 const SYSLOG = ['fatal', 'fatal', 'fatal', 'error', 'warn', 'notice', 'info', 'debug'];
 const TENS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
 
-const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+/** A number that stays as it was written (see page.js) is no object, though it looks like one. */
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !JSON.isRawJSON?.(value);
 const first = (members, ...names) => names.map((name) => members[name]).find((value) => value !== undefined && value !== null);
 
 /** Without the colours that are meant for a terminal. */
@@ -33,6 +34,7 @@ const uncoloured = (text) => text.replace(/\u001b\[[\d;?]*[@-~]/g, '');
 
 /** A level as a payload names it: a word, a syslog severity (0 to 7) or the tens of pino and bunyan (10 to 60). */
 function namedLevel(value) {
+  if (typeof value === 'object') return undefined;
   const number = typeof value === 'number' || /^\d+$/.test(value) ? Number(value) : NaN;
   if (number >= 10) return TENS[Math.min(Math.floor(number / 10), TENS.length) - 1];
   return SYSLOG[number] ?? SPELT.get(String(value).trim().toLowerCase());
@@ -57,7 +59,7 @@ function sentence(members) {
   const told = new Set(['message', 'msg', 'level', 'severity', 'lvl', 'time', 'timestamp', 'ts', '@timestamp']);
   const plain = (value) => (typeof value === 'string' && /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value));
   const rest = Object.entries(members).filter(([name]) => !told.has(name));
-  return [...(time === undefined ? [] : [time]), message, ...rest.map(([name, value]) => `${name}=${plain(value)}`)].join(' ');
+  return [...(time === undefined ? [] : [typeof time === 'string' ? time : JSON.stringify(time)]), message, ...rest.map(([name, value]) => `${name}=${plain(value)}`)].join(' ');
 }
 
 /**

@@ -20,7 +20,7 @@ const wishes = new URLSearchParams(`${location.search.slice(1)}&${location.hash.
 const wished = wishes.getAll('channel').filter(Boolean);
 const channels = wished.length ? wished : ['log'];
 
-const turted = new TURTED();
+const turted = new TURTED(undefined, { parse: exact });
 const queue = new Newest(WAITING, CHARACTERS);
 const all = new Newest(LINES, CHARACTERS);
 const shown = new Newest(LINES, CHARACTERS, STEP);
@@ -46,19 +46,21 @@ const isLine = (line) => !line.told;
 
 // ---- the connection ---------------------------------------------------------------------------------------------------
 
+const announce = announcer((count, text) => (count === 1 ? text : `${lines(count)}, the last: ${text}`), 10_000);
 let lost = null; // why, from the first loss until the return
 
 turted.on('turted:close', (why) => {
   if (!lost) tell(`Connection ${why.reconnect ? 'lost' : 'closed'}${why.reason ? `: ${why.reason}` : ''}`, 'bad');
   lost = why;
 });
-turted.on('turted:state', (state) => showState(state, lost ?? {}));
+showConnection(turted);
 turted.on('turted:open', ({ recovered }) => lost && recovered && back('Back, nothing missed', 'good'));
 turted.on('turted:gap', () => back(lost ? 'Back, some lines may be missing' : 'Some lines may be missing'));
-turted.on('turted:error', (error, { command, data }) => tell(`${command ? `${command} ${data.channel ?? data.username}: ` : ''}${error.message}`, 'bad'));
+turted.on('turted:error', (error, { command, data }) => tell(`${command ? `${command} ${data.channel ?? data.username}: ` : ''}${inWords(error)}`, 'bad'));
 turted.on('*', (payload, { event, id, via }) => {
   before = { ...readLine(payload, before), event, id, via, at: new Date() };
   arrive(before);
+  announce(before.text.slice(0, 200));
 });
 
 function back(text, tone) {
@@ -67,7 +69,10 @@ function back(text, tone) {
 }
 
 /** A remark of the page among the lines; no filter hides it. */
-const tell = (told, tone = '') => arrive({ told, tone, size: 0, at: new Date() });
+function tell(told, tone = '') {
+  arrive({ told, tone, size: 0, at: new Date() });
+  announce(told);
+}
 
 // ---- from the queue into the page -------------------------------------------------------------------------------------
 
@@ -149,6 +154,7 @@ function toggle(row) {
   const open = row.childElementCount === 1;
   if (open) row.append(details(line));
   else row.lastElementChild.remove();
+  row.toggleAttribute('data-open', open);
   row.firstElementChild.setAttribute('aria-expanded', String(open));
   setFollow(!open && atEnd()); // whoever reads does not want it to move
   if (open) row.scrollIntoView({ block: 'nearest' });
@@ -341,7 +347,7 @@ $('setup-curl').textContent = curl(JSON.stringify({ event: 'LOG:LINE', targets: 
 document.title = `turted · ${channels.join(', ')}`;
 setFilter();
 
-const refused = ({ message }) => tell(`Not let in: ${message}`, 'bad');
+const refused = (error) => tell(`Not let in: ${inWords(error)}`, 'bad');
 const [user, token] = [wishes.get('user'), wishes.get('token')];
 if (user) turted.ident({ username: user, ...(token && { token }) }).catch(refused);
 for (const each of channels) turted.join(each).catch(refused);

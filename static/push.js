@@ -7,6 +7,17 @@
 
 const ROWS = 50;
 const form = $('push').elements;
+const announce = announcer((count, what) => (count === 1 ? what : `${count} answers, the newest: ${what}`));
+
+/** What to do about a refusal, by its status. The keys are those of the server's turted.toml. */
+const ADVICE = {
+  401: 'The server wants other credentials: choose them in the form; [auth.backends] says which',
+  403: 'This page may not push: its origin has to stand in server.origins, or use the page that the server itself has',
+  404: 'Nothing takes pushes at /push/ here: see [connectors.rest]',
+  413: 'The server takes less at once: see limits.push_bytes',
+  429: 'Too much at once from this address: wait a moment',
+  503: 'The server has too much to do, or is stopping: try again in a moment',
+};
 
 /** "chat, news" → ["chat", "news"] */
 const names = (text) => text.split(',').map((name) => name.trim()).filter(Boolean);
@@ -78,7 +89,7 @@ async function push() {
     });
     showAnswer(event, response.status, await response.text());
   } catch (error) {
-    showRow(event, 'bad', `Not sent: ${error.message}`);
+    showRow(event, 'bad', `Not sent: the server at ${location.host} cannot be reached (${error.message}). Is it running?`);
   }
   $('send').disabled = false;
 }
@@ -90,7 +101,7 @@ function showAnswer(event, status, text) {
   } catch {} // something between here and the server speaks plain text: show that
   if (status >= 400) {
     const { code = `status ${status}`, message = text } = answer.error ?? {};
-    return showRow(event, 'bad', `${status} ${code}: ${message}`);
+    return showRow(event, 'bad', [`${status} ${code}: ${message}`, ADVICE[status]].filter(Boolean).join('. '));
   }
   const { id = '', recipients } = answer;
   if (recipients === undefined) return showRow(event, 'good', text, id);
@@ -104,6 +115,7 @@ function showRow(event, tone, text, id = '') {
   const result = element('p', 'note', text);
   result.dataset.tone = tone;
   addRow($('receipts'), element('li', 'event', head, result), ROWS);
+  announce(`${event}: ${text}`);
 }
 
 $('push').addEventListener('input', refresh);

@@ -41,21 +41,20 @@
   const BY_PAGE = 'closed by the page';
   /** What to do about a refusal, for whoever reads the console or the page. The keys are those of the server's turted.toml. */
   const ADVICE = {
-    ident_denied: 'Check the name and the token or password that the page hands to ident(); [auth.clients] says what the server believes.',
-    join_denied: 'This user may not hear that channel: ident() as somebody who may, or ask whoever runs the server.',
-    bad_name: 'A name is not empty, has no control characters and at most limits.name_bytes bytes (200).',
-    too_many_channels: 'leave() some first, or raise limits.channels_per_connection.',
+    ident_denied: 'Check the name and the token or password; [auth.clients] of the server says what it asks for.',
+    join_denied: 'Identify as somebody who may hear that channel, or ask whoever runs the server.',
+    bad_name: 'A name has 1 to 200 bytes (limits.name_bytes) and no control characters.',
+    too_many_channels: 'Leave some first, or raise limits.channels_per_connection.',
     too_big: 'Say less at once, or raise limits.message_bytes.',
     not_joined: 'This client is not in that channel.',
     unavailable: 'Whoever checks identities for the server did not answer in time: try again a little later.',
     unknown_type: 'The server does not know this command: it may be older than this turted.js. It has the one that fits it at /turted.js.',
     bad_message: 'Something between this page and the server may have changed the message, or their versions differ.',
-    disconnected: 'Make a new TURTED().',
   };
   /** The same about an end for good, by close code. */
   const ENDINGS = {
     1002: 'Something between this page and the server breaks the WebSocket protocol, such as a proxy.',
-    1008: 'The server does not let this page in. If it is served from elsewhere, its origin has to stand in server.origins.',
+    1008: 'The server does not let this page in. If it is served from elsewhere, its origin has to stand in server.origins of the server.',
     1009: 'A message was larger than limits.message_bytes.',
     4000: 'The server could not read what it got: something between may change it, or the versions of client and server differ.',
     4010: 'The server has sent this client away.',

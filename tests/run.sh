@@ -142,6 +142,9 @@ TURTED_URL=$url CHROMIUM=$chromium ARTEFACTS=$artefacts node --test log.mjs
 step 'browser stories: from a file to the log page'
 TURTED=$target/debug/turted CHROMIUM=$chromium ARTEFACTS=$artefacts node --test tail.mjs
 
+step 'browser stories: how the pages look, and whether everybody can read and reach what they show'
+TURTED=$target/debug/turted CHROMIUM=$chromium ARTEFACTS=$artefacts node --test looks.mjs
+
 step 'browser stories: every transport, and which one is chosen'
 TURTED=$target/debug/turted CHROMIUM=$chromium node --test transports.mjs choice.mjs
 

@@ -65,6 +65,8 @@ async function open(path) {
 async function listen(query) {
   const page = await open(`/?${query}`);
   await page.locator('#state[data-state=open]').waitFor();
+  const folded = page.locator('details:not([open]) > summary'); // on a phone
+  while (await folded.count()) await folded.first().click();
   for (const channel of new URLSearchParams(query).getAll('channel').filter(Boolean)) await joined(page, channel);
   return page;
 }
@@ -202,6 +204,160 @@ story('a lost wire is shown and made good: what was sent meanwhile arrives once,
   assert.deepEqual(await events(listener).locator('.name').allInnerTexts(), ['AFTER', 'AWAY:USER', 'AWAY:CHANNEL', 'BEFORE']);
   assert.equal(await row(listener, 'may be missing').count(), 0);
   assert.equal(await listener.locator('#connection').innerText(), connection);
+});
+
+/** A page whose wires are in the story's hands: `hold()` keeps the next ones from opening, `release()` lets them. */
+async function wires() {
+  let [mayOpen, open, wire, held] = [Promise.resolve(), () => {}, null, 0];
+  await context.routeWebSocket(/\/ws$/, async (page) => {
+    held += 1;
+    await mayOpen;
+    page.connectToServer();
+    wire = page;
+  });
+  return {
+    hold: () => (mayOpen = new Promise((resolve) => (open = resolve))),
+    release: () => open(),
+    cut: () => wire.close({ code: 4009, reason: 'cut by the story' }),
+    get tried() {
+      return held;
+    },
+  };
+}
+
+story('without a connection a banner says why and until when, counts down, and "Try now" does not wait', async () => {
+  await visit();
+  const net = await wires();
+  await context.addInitScript(() => (Math.random = () => 0.999)); // the longest pauses, so that there is something to count
+  const page = await listen('channel=chat');
+  assert.equal(await page.locator('#banner').isVisible(), false);
+  const banner = (text) => page.locator('#banner').getByText(text).waitFor();
+  const closes = await page.evaluate(() => {
+    globalThis.pauses = [];
+    turted.on('turted:close', ({ delay }) => pauses.push(delay));
+    return pauses.length;
+  });
+  assert.equal(closes, 0);
+  net.hold();
+  await page.evaluate(() => {
+    const { setTimeout: later } = globalThis;
+    globalThis.setTimeout = (fn, milliseconds, ...more) => later(fn, milliseconds > 900 && milliseconds < 1_100 ? 60_000 : milliseconds, ...more);
+  });
+  await net.cut();
+  await banner('The server gives no sign of life (cut by the story).');
+  await banner(/Next try in \d+ s\./);
+  assert.equal(await page.locator('#state').innerText(), 'Offline');
+  assert.equal(await page.locator('.chip').first().evaluate((chip) => getComputedStyle(chip).outlineStyle), 'dashed');
+  const tried = net.tried;
+  await page.getByRole('button', { name: 'Try now' }).click();
+  await banner('Trying again…');
+  assert.equal(net.tried, tried + 1);
+  net.release();
+  await page.locator('#state[data-state=open]').waitFor();
+  assert.equal(await page.locator('#banner').isVisible(), false);
+  assert.equal(await page.locator('.chip').first().evaluate((chip) => getComputedStyle(chip).outlineStyle), 'none');
+});
+
+story('the seconds until the next try go down', async () => {
+  await visit();
+  const page = await open('/');
+  await page.locator('#state[data-state=open]').waitFor();
+  // As the client tells it, without the client's waiting.
+  await page.evaluate(() => {
+    const [told, callbacks] = [new Map(), { state: 'waiting', reconnect() {}, on: (event, fn) => told.set(event, fn) }];
+    showConnection(callbacks);
+    told.get('turted:close')({ code: 1006, reason: '', reconnect: true, delay: 3_000 });
+    told.get('turted:state')('waiting');
+  });
+  for (const seconds of [3, 2, 1]) await page.getByText(`Next try in ${seconds} s.`).waitFor();
+});
+
+story('an end for good says in words why and what to do', async () => {
+  await visit();
+  await context.routeWebSocket(/\/ws$/, (wire) => wire.close({ code: 1008, reason: 'origin http://elsewhere is not this host' }));
+  const page = await open('/');
+  await page.getByText('The connection is closed for good (origin http://elsewhere is not this host).').waitFor();
+  await page.locator('#banner').getByText('server.origins').waitFor();
+  await page.locator('#join-note').getByText('Not joined: there is no connection').waitFor();
+  await page.getByRole('button', { name: 'Reload' }).click();
+  await page.getByText('The connection is closed for good').waitFor();
+});
+
+story('on a phone the events come first and the forms are folded, until somebody wants them or something is refused', async () => {
+  await visit({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  const page = await open('/?channel=chat');
+  await page.locator('#channels-digest').getByText('chat').waitFor();
+  assert.equal(await page.getByLabel('Channel name').isVisible(), false);
+  const top = async (locator) => (await locator.boundingBox()).y;
+  assert.ok((await top(page.locator('#events-title'))) < (await top(page.locator('summary').first())));
+  await page.locator('summary', { hasText: 'Channels' }).tap();
+  await page.getByLabel('Channel name').fill('x'.repeat(200));
+  await page.getByLabel('Channel name').evaluate((field) => (field.maxLength = 500));
+  await page.getByLabel('Channel name').fill('x'.repeat(300));
+  await page.locator('summary', { hasText: 'Channels' }).tap();
+  assert.equal(await page.getByLabel('Channel name').isVisible(), false);
+  await page.locator('#join').evaluate((form) => form.requestSubmit());
+  await page.getByText(/^Not joined: .*300 bytes/).waitFor(); // the card has opened by itself
+});
+
+story('numbers beyond 2^53 are shown as they came', async () => {
+  await visit();
+  const channel = `digits-${own}`;
+  const listener = await listen(`channel=${channel}`);
+  const lines = await open(`/log.html?channel=${channel}`);
+  await lines.waitForFunction((channel) => turted.channels.includes(channel), channel);
+  const body = (event, payload) => `{"event":"${event}","targets":{"channels":"${channel}"},"payload":${payload}}`;
+  const pushes = [body('BIG', '{"id":9007199254740993,"list":[-12345678901234567890,0.1,1e400]}'), body('ALONE', '18446744073709551615')];
+  pushes.push(body('LOG:LINE', '{"file":"a.log","json":{"msg":"paid","time":12345678901234567890,"order":9007199254740993,"level":30}}'));
+  const answer = await fetch(new URL('/push/', TURTED_URL), { method: 'POST', body: `[${pushes}]` });
+  assert.ok(answer.ok);
+  await row(listener, 'ALONE').waitFor();
+  const text = await row(listener, 'BIG').locator('pre').innerText();
+  assert.deepEqual(text.replaceAll(/\s/g, ''), '{"id":9007199254740993,"list":[-12345678901234567890,0.1,1e400]}');
+  assert.equal(await row(listener, 'ALONE').locator('pre').innerText(), '18446744073709551615');
+  const texts = lines.locator('#lines .text');
+  await texts.nth(2).waitFor();
+  assert.equal(await texts.nth(1).innerText(), '18446744073709551615');
+  assert.equal(await texts.nth(2).innerText(), '12345678901234567890 paid order=9007199254740993');
+  await texts.nth(2).click();
+  await lines.locator('.members').getByText('9007199254740993').first().waitFor();
+});
+
+story('a long payload shows its beginning, says how much there is, and all of it when asked', async () => {
+  await visit();
+  const channel = `long-${own}`;
+  const listener = await listen(`channel=${channel}`);
+  const pusher = await open('/push.html');
+  await push(pusher, { channels: channel, event: 'LINES', payload: Array.from({ length: 100 }, (_, index) => index) });
+  await push(pusher, { channels: channel, event: 'CHARACTERS', payload: 'x'.repeat(5_000) });
+  await push(pusher, { channels: channel, event: 'SHORT', payload: [1, 2] });
+  await row(listener, 'SHORT').waitFor();
+  assert.equal(await row(listener, 'SHORT').getByRole('button').count(), 0);
+  const text = (event) => row(listener, event).locator('pre').innerText();
+  await row(listener, 'CHARACTERS').getByRole('button', { name: 'Show all 5,002 characters' }).waitFor();
+  assert.match(await text('LINES'), /^\[\n  0,.*\n…$/s);
+  const button = row(listener, 'LINES').getByRole('button', { name: 'Show all 102 lines' });
+  assert.equal(await button.getAttribute('aria-expanded'), 'false');
+  await button.click();
+  assert.match(await text('LINES'), /  99\n\]$/);
+  await row(listener, 'LINES').getByRole('button', { name: 'Show less' }).click();
+  assert.match(await text('LINES'), /…$/);
+});
+
+story('many events are announced in one sentence', async () => {
+  await visit();
+  const channel = `many-${own}`;
+  const listener = await listen(`channel=${channel}`);
+  await listener.evaluate(() => {
+    globalThis.said = [];
+    const box = document.getElementById('announce');
+    new MutationObserver(() => said.push(box.textContent)).observe(box, { childList: true });
+  });
+  const pushes = Array.from({ length: 50 }, (_, index) => ({ event: `E${index}`, targets: { channels: channel }, payload: null }));
+  await fetch(new URL('/push/', TURTED_URL), { method: 'POST', body: JSON.stringify(pushes) });
+  await listener.waitForFunction(() => said.length);
+  assert.deepEqual(await listener.evaluate(() => said), [`50 new events, the newest E49 via channel ${channel}`]);
+  assert.equal(await listener.locator('[aria-live]:not([aria-live=off])').count(), 0, 'no list reads itself out');
 });
 
 story('markup from strangers is shown as text', async () => {
