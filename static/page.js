@@ -56,7 +56,7 @@ function showConnection(turted) {
     if (!why.reconnect) return [`The connection is closed for good${why.reason ? ` (${why.reason})` : ''}.`, why.advice];
     if (!navigator.onLine) return ['This device has no network.', 'The page comes back by itself.'];
     if (!wasOpen) return [`The server at ${location.host} cannot be reached${why.reason ? ` (${why.reason})` : ''}.`, 'Is it running?'];
-    return [`${LOSSES[why.code] ?? 'The connection is lost'}${why.reason ? ` (${why.reason})` : ''}.`, 'What is sent meanwhile is not lost.'];
+    return [`${LOSSES[why.code] ?? 'The connection is lost'}${why.reason ? ` (${why.reason})` : ''}.`, 'What is sent meanwhile comes later, or the page says that something is missing.'];
   };
   const when = () => {
     if (turted.state === 'closed') return '';

@@ -250,6 +250,20 @@ story('rare matches outlive a noisy neighbourhood', async () => {
   assert.deepEqual(await texts(page), ['the first needle', 'the last needle']);
 });
 
+story('many lines are announced in one sentence, and the log does not read itself out', async () => {
+  const page = await watch();
+  await page.evaluate(() => {
+    globalThis.said = [];
+    const box = document.getElementById('announce');
+    new MutationObserver(() => said.push(box.textContent)).observe(box, { childList: true });
+  });
+  const lines = Array.from({ length: 100 }, (_, index) => body({ file: 'app.log', line: `INFO line ${index}` }, 'LOG:LINE'));
+  await fetch(new URL('/push/', TURTED_URL), { method: 'POST', body: `[${lines}]` });
+  await page.waitForFunction(() => said.length);
+  assert.deepEqual(await page.evaluate(() => said), ['100 lines, the last: INFO line 99']);
+  assert.equal(await page.locator('[aria-live]:not([aria-live=off])').count(), 0);
+});
+
 story('a pause holds the page still and counts what waits; resuming shows it', async () => {
   const page = await watch();
   await say('before');
