@@ -203,6 +203,7 @@ mod tests {
 
     use super::super::desk::DeskSettings;
     use super::super::log::LogBounds;
+    use super::super::parked::ParkingBounds;
 
     struct Deaf;
 
@@ -218,7 +219,11 @@ mod tests {
         let desk = Desk::new(DeskSettings {
             epoch: Epoch::new("e"),
             log: LogBounds { age, bytes, count },
-            parked: 1,
+            parking: ParkingBounds {
+                window: age,
+                count: 1,
+                bytes,
+            },
             channels: 1,
             replay_frames: 1,
             replay_bytes: 1,

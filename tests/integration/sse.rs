@@ -157,17 +157,22 @@ async fn whoever_names_the_last_event_hears_what_came_after_it_however_it_is_spe
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_id_of_another_memory_is_answered_with_a_gap() {
+async fn an_id_of_another_memory_is_answered_with_a_gap_and_then_with_all_that_there_is() {
     let server = Server::start();
+    let mut there = vec![json!("before")];
     server.receipt(&to_channel("chat", "E", json!("before"))).await;
+    server.receipt(&to_channel("news", "E", json!("for others"))).await;
     for last in ["deadbeef-1", "nonsense", "-", "deadbeef-99999999999999999999999"] {
         let request = Request::new("GET", "/events?channel=chat").header("Last-Event-ID", last);
         let mut stream = Stream::open(&server, request).await;
         assert_eq!(stream.event().await.name(), "turted:welcome");
         let gap = stream.event().await;
         assert_eq!((gap.name(), gap.value()), ("turted:gap", json!({"since": last})));
-        server.receipt(&to_channel("chat", "E", json!("live"))).await;
-        assert_eq!(stream.event().await.value(), "live", "after {last}");
+        there.push(json!(last));
+        server.receipt(&to_channel("chat", "E", json!(last))).await;
+        for payload in &there {
+            assert_eq!(stream.event().await.value(), *payload, "after {last}");
+        }
     }
 }
 
