@@ -13,19 +13,20 @@ use std::time::Duration;
 use actix::prelude::SendError;
 use actix::{Actor, Addr};
 use actix_http::body::BoxBody;
-use actix_http::{HttpServiceBuilder, Request, Response, TlsAcceptorConfig};
+use actix_http::{Extensions, HttpServiceBuilder, Request, Response, TlsAcceptorConfig};
 use actix_server::{Server, ServerHandle};
 use actix_service::boxed::{self, BoxService, BoxServiceFactory};
-use actix_service::{Service, ServiceFactory, apply_fn_factory, map_config};
+use actix_service::{Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config};
 use actix_web::App;
 use actix_web::dev::AppConfig;
 use actix_web::rt::net::TcpStream;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{LocalBoxFuture, ready};
 use log::{error, warn};
 use socket2::{Domain, Protocol, Socket, Type};
 use turted_core::{Authenticator, Shutdown};
 
 use super::ServeError;
+use super::line::Line;
 use super::vital::Vitals;
 use super::wires::Wires;
 use crate::client::Worker;
@@ -183,8 +184,12 @@ pub fn listen(config: &Config, workshop: Workshop, doorstep: Doorstep) -> Result
     let (server, scheme) = match doorstep.tls {
         None => {
             let plain = move || {
+                let line = fn_service(|io: TcpStream| {
+                    let peer = io.peer_addr().ok();
+                    ready(Ok((Line::new(io), peer)))
+                });
                 followed(
-                    boxed::factory(http(patience, &stopping).h1(app()).tcp()),
+                    boxed::factory(line.and_then(http(patience, &stopping).h1(app()))),
                     Arc::clone(&here),
                 )
             };
@@ -248,8 +253,7 @@ where
         .keep_alive(KEEP_ALIVE)
         // A poll or a stream whose client has gone must end at once: what is written to it would be lost.
         .h1_allow_half_closed(false)
-        .tcp_nodelay(true)
-        .on_connect_ext(|io: &IO, _| guard(io))
+        .on_connect_ext(|io: &IO, data| guard(io, data))
         // Idle connections are closed at once when the server stops.
         .graceful_shutdown_signal(move || {
             let stopping = stopping.clone();
@@ -269,12 +273,18 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// Gives an accepted socket its time-out, below TLS if there is any.
-fn guard(io: &dyn Any) {
-    let plain = io.downcast_ref::<TcpStream>();
-    let Some(socket) = plain.or_else(|| under_tls(io)) else {
+fn guard(io: &dyn Any, data: &mut Extensions) {
+    let line = io.downcast_ref::<Line<TcpStream>>();
+    if let Some(line) = line {
+        data.insert(line.hangup().clone());
+    }
+    let Some(socket) = line.map(Line::get_ref).or_else(|| under_tls(io)) else {
         return;
     };
     let socket = socket2::SockRef::from(socket);
+    if let Err(error) = socket.set_tcp_nodelay(true) {
+        warn!("failed to set TCP_NODELAY: {error}");
+    }
     if let Err(error) = socket.set_tcp_user_timeout(Some(PEER_TIMEOUT)) {
         warn!("failed to set TCP_USER_TIMEOUT: {error}");
     }

@@ -31,6 +31,7 @@ use crate::supervisor::Supervisor;
 mod authenticators;
 mod entrances;
 mod fit;
+mod line;
 mod listen;
 mod running;
 mod tls;

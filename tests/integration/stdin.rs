@@ -34,25 +34,20 @@ async fn a_server_whose_input_stays_open_stops_in_time() {
     drop(input);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_input_has_one_reader() {
-    let (server, mut input) = Server::piped(&format!("{STDIN}\nconnectors.second.type = \"stdin\""));
-    // Which of the two comes first is not promised.
-    let failed = async {
-        tokio::select! {
-            _ = until_state(&server.address, "second", "failed") => "in",
-            _ = until_state(&server.address, "in", "failed") => "second",
-        }
-    };
-    let reader = failed.await;
-    until_state(&server.address, reader, "running").await;
-    let mut client = server.member(&["chat"]).await;
-    writeln!(input, "{}", to_channel("chat", "E", json!(1))).unwrap();
-    assert_eq!(payloads(&client.events(1).await), [json!(1)]);
-    assert!(
-        server.log().contains("another connector reads the standard input"),
-        "the log says why"
-    );
+#[test]
+fn an_input_has_one_reader_and_a_second_one_is_found_before_anything_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[connectors.in]\ntype = \"stdin\"\n[connectors.second]\ntype = \"stdin\"\n";
+    std::fs::write(folder.path().join("turted.toml"), text).unwrap();
+    for command in ["check", "serve"] {
+        let output = turted(folder.path()).arg(command).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let why = "turted.toml:4:1: connectors.second.type: standard input is used by connectors.in as well";
+        assert!(
+            output.status.code() == Some(2) && said.contains(why),
+            "{command}: {said}"
+        );
+    }
 }
 
 #[test]

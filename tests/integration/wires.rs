@@ -1,8 +1,9 @@
 //! Wires that break while events flow: every event arrives once, in order, whatever carries it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Sender;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::ferry::CUTS;
 use crate::harness::{Ferry, Heard, Request, Server, Socket, Stream, Value, json, to_channel, within};
@@ -250,4 +251,30 @@ async fn every_event_arrives_once_and_in_order_however_often_the_wires_are_cut()
         assert_eq!((seen.len(), odd), (all.len(), None), "{carrier}");
         assert!(ferry.carried() > 6, "{carrier}: {} wires", ferry.carried());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_is_over_when_both_have_said_so() {
+    let server = Server::start();
+    // RFC 6455, section 7.1.1: the server closes the connection at once.
+    for _ in 0..5 {
+        let mut client = server.client().await;
+        client.frame(Message::Close(None)).await;
+        let begun = Instant::now();
+        let closed = client.next().await;
+        assert_eq!(closed["type"], "#close", "{closed}");
+        assert_eq!(
+            client.next().await,
+            json!({"type": "#close"}),
+            "and then the end of the connection"
+        );
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    }
+    // The same when the server begins, with words that it cannot read.
+    let mut client = server.client().await;
+    client.frame(Message::binary(vec![0; 200_000])).await;
+    let begun = Instant::now();
+    assert_eq!(client.until_closed().await.1, Some(1009));
+    client.next().await;
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
 }

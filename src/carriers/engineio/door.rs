@@ -325,7 +325,7 @@ impl EngineIoRequest<'_> {
             Err(error) => return Ok(error.error_response()),
         };
         let voice = upgrade::start(incoming, version, mount, worker(self.request)?, connection);
-        Ok(response.map_body(|_, _| BoxBody::new(Wire::new(voice, ticket))))
+        Ok(response.map_body(|_, _| BoxBody::new(Wire::new(voice, ticket).with_all(self.request))))
     }
 
     fn handshake(&self, payload: web::Payload) -> Handshake<'_> {
