@@ -39,7 +39,7 @@ use crate::dialects::socketio::{self, SocketIo, Terms, Version};
 /// Bad messages in a row that end a client.
 const BAD_MESSAGES: u32 = 20;
 /// Largest WebSocket message: small, so that inputs reach it.
-const MESSAGE: usize = 300;
+const MESSAGE: usize = 64;
 /// How many bytes of answers a byte of a conversation may cost, besides [`WORDS`].
 const GROWTH: usize = 4;
 /// What the words of an answer take that do not come from the client.
