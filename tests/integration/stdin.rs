@@ -42,7 +42,7 @@ fn an_input_has_one_reader_and_a_second_one_is_found_before_anything_is_read() {
     for command in ["check", "serve"] {
         let output = turted(folder.path()).arg(command).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
-        let why = "turted.toml:4:1: connectors.second.type: standard input is used by connectors.in as well";
+        let why = "connectors.second.type: standard input is used by connectors.in as well";
         assert!(
             output.status.code() == Some(2) && said.contains(why),
             "{command}: {said}"
