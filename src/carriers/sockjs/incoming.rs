@@ -16,7 +16,13 @@ pub enum Unreadable {
     /// Not JSON.
     #[error("Broken JSON encoding.")]
     Broken,
+    /// More messages than anybody says at once: each of them costs more than it is long (CWE-770).
+    #[error("Too many messages.")]
+    TooMany,
 }
+
+/// Most messages in one frame or body, as in the payloads of Engine.IO.
+const MESSAGES: usize = 1024;
 
 /// The messages in the body of a sending request.
 ///
@@ -29,6 +35,9 @@ pub fn array(body: &[u8]) -> Result<Vec<String>, Unreadable> {
     }
     let value: &RawValue = serde_json::from_str(text).map_err(|_| Unreadable::Broken)?;
     let elements: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|_| Unreadable::Empty)?;
+    if elements.len() > MESSAGES {
+        return Err(Unreadable::TooMany);
+    }
     Ok(elements.into_iter().map(text_of).collect())
 }
 
@@ -78,6 +87,9 @@ mod tests {
         assert_eq!(frame("").unwrap(), [""; 0]);
         assert_eq!(frame("[\"x").unwrap_err(), Unreadable::Broken);
         assert_eq!(array(br#"[1,{"a":2}]"#).unwrap(), ["1", "{\"a\":2}"]);
+        let many = |count| serde_json::to_string(&vec![1; count]).unwrap();
+        assert_eq!(array(many(1024).as_bytes()).unwrap().len(), 1024);
+        assert_eq!(array(many(1025).as_bytes()).unwrap_err(), Unreadable::TooMany);
     }
 
     #[test]
