@@ -22,7 +22,7 @@ use crate::delivery::vocabulary;
 #[serde(deny_unknown_fields)]
 pub struct RabbitmqConfig {
     /// `amqp://user:password@host:port/vhost`, or `amqps://…` for TLS with the certificates of the system. Required.
-    /// `?heartbeat=` (seconds, default 10) and `?connection_timeout=` (milliseconds, default 10000) may follow.
+    /// `?heartbeat=` (seconds, default 3) and `?connection_timeout=` (milliseconds, default 10000) may follow.
     url: String,
     /// The queue to consume: its name, or a table. Required.
     #[serde(deserialize_with = "text_or_table::one")]

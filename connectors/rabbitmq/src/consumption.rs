@@ -5,6 +5,7 @@
 //! Refuses to know what a message says.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
@@ -13,14 +14,19 @@ use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, Basi
 use lapin::types::FieldTable;
 use lapin::{Acker, Channel, Connection, Consumer, Event};
 use log::{info, warn};
+use tokio::time::{Instant, sleep_until};
 use turted_core::mapping::Recipe;
 use turted_core::{ConnectorContext, ConnectorError, ConnectorState, Outcome};
 
 use crate::delivery::Letter;
 use crate::failure;
+use crate::topology::Topology;
 
 /// Most messages that one acknowledgement stands for. It is sent earlier when the queue runs dry.
 const TOGETHER: u16 = 64;
+
+/// How often what leads to the queue is declared again.
+const UPKEEP: Duration = Duration::from_secs(20);
 
 /// A consumer at work.
 pub struct Consumption {
@@ -30,6 +36,9 @@ pub struct Consumption {
     consumer: Consumer,
     events: BoxStream<'static, Event>,
     queue: String,
+    /// For what has to be there; a refusal closes a channel, and acknowledgements must not go with it.
+    upkeep: Channel,
+    next_upkeep: Instant,
     /// The latest message whose receipt the broker does not know of, and how many there are.
     receipts: Option<Acker>,
     count: u16,
@@ -40,7 +49,7 @@ impl Consumption {
     /// Asks for messages, at most `prefetch` at a time.
     pub async fn begin(
         connection: Connection,
-        channel: Channel,
+        (channel, upkeep): (Channel, Channel),
         queue: &str,
         tag: &str,
         prefetch: u16,
@@ -62,6 +71,8 @@ impl Consumption {
             consumer,
             events,
             queue: queue.to_owned(),
+            upkeep,
+            next_upkeep: Instant::now() + UPKEEP,
             receipts: None,
             count: 0,
             together: TOGETHER.min(prefetch / 2).max(1),
@@ -69,8 +80,13 @@ impl Consumption {
     }
 
     /// Takes messages until the server stops. The one in hand is finished; what came after it stays with the broker.
-    pub async fn work(&mut self, cx: &ConnectorContext, recipe: &Recipe) -> Result<(), ConnectorError> {
-        while let Some(delivery) = self.next(cx).await? {
+    pub async fn work(
+        &mut self,
+        cx: &ConnectorContext,
+        recipe: &Recipe,
+        topology: &Topology,
+    ) -> Result<(), ConnectorError> {
+        while let Some(delivery) = self.next(cx, topology).await? {
             // The channel is gone, and the broker has it back: it comes again.
             if !delivery.acker.usable() {
                 continue;
@@ -84,8 +100,9 @@ impl Consumption {
                     }
                 }
                 Outcome::Refused(_) => {
-                    // As in `acknowledge`.
-                    let _ = delivery.reject(BasicRejectOptions { requeue: false }).await;
+                    let rejected = delivery.reject(BasicRejectOptions { requeue: false });
+                    // When it fails, the channel is gone, as in `acknowledge`.
+                    let _ = tell(rejected, &mut self.events, cx).await;
                 }
                 Outcome::Left => break,
             }
@@ -101,9 +118,13 @@ impl Consumption {
     }
 
     /// The next message; `None` when the server stops.
-    async fn next(&mut self, cx: &ConnectorContext) -> Result<Option<Delivery>, ConnectorError> {
+    async fn next(&mut self, cx: &ConnectorContext, topology: &Topology) -> Result<Option<Delivery>, ConnectorError> {
         if cx.shutdown.is_wanted() {
             return Ok(None);
+        }
+        // Also while messages keep coming: one of several bindings may be gone.
+        if self.next_upkeep <= Instant::now() {
+            self.uphold(cx, topology).await?;
         }
         let mut ready = self.consumer.next().now_or_never();
         if ready.is_none() {
@@ -116,6 +137,7 @@ impl Consumption {
             tokio::select! {
                 () = cx.shutdown.wait() => return Ok(None),
                 Some(event) = self.events.next() => heed(event, cx),
+                () = sleep_until(self.next_upkeep) => self.uphold(cx, topology).await?,
                 delivery = self.consumer.next() => ready = Some(delivery),
             }
         };
@@ -133,24 +155,46 @@ impl Consumption {
         }
     }
 
+    /// Makes what leads to the queue anew, if it is gone: nobody says so when an exchange or a binding is deleted, and
+    /// no message would come any more.
+    async fn uphold(&mut self, cx: &ConnectorContext, topology: &Topology) -> Result<(), ConnectorError> {
+        self.next_upkeep = Instant::now() + UPKEEP;
+        let upheld = tell(topology.declare(&self.upkeep), &mut self.events, cx).await;
+        let Some(Err(error)) = upheld else {
+            return Ok(());
+        };
+        // The channel of the messages is well and knows what has been done.
+        self.acknowledge(cx).await;
+        Err(error)
+    }
+
     /// Tells the broker of every receipt that it does not know of.
     async fn acknowledge(&mut self, cx: &ConnectorContext) {
         self.count = 0;
         let Some(latest) = self.receipts.take() else {
             return;
         };
-        let mut told = pin!(latest.ack(BasicAckOptions { multiple: true }));
-        loop {
-            tokio::select! {
-                // First: it is on its way once it was asked for, and whatever follows, such as a goodbye, goes behind
-                // it.
-                biased;
-                // When it fails, the channel is gone; the consumer hears of that as well, with the reason.
-                _ = &mut told => return,
-                // The driver says nothing to a broker that blocks the connection, for as long as it does.
-                Some(event) = self.events.next() => heed(event, cx),
-                () = cx.shutdown.wait() => return,
-            }
+        // When it fails, the channel is gone; the consumer hears of that as well, with the reason.
+        let told = latest.ack(BasicAckOptions { multiple: true });
+        let _ = tell(told, &mut self.events, cx).await;
+    }
+}
+
+/// Waits until the broker was told; `None` when the server stops first.
+async fn tell<T>(
+    told: impl Future<Output = T>,
+    events: &mut BoxStream<'static, Event>,
+    cx: &ConnectorContext,
+) -> Option<T> {
+    let mut told = pin!(told);
+    loop {
+        tokio::select! {
+            // First: it is on its way once it was asked for, and whatever follows, such as a goodbye, goes behind it.
+            biased;
+            answer = &mut told => return Some(answer),
+            // The driver says nothing to a broker that blocks the connection, for as long as it does.
+            Some(event) = events.next() => heed(event, cx),
+            () = cx.shutdown.wait() => return None,
         }
     }
 }

@@ -85,7 +85,7 @@ impl PushConnector for RabbitmqConnector {
                 self.broker.place
             );
             cx.report.state(ConnectorState::Running);
-            consumption.work(&cx, &self.recipe).await?;
+            consumption.work(&cx, &self.recipe, &self.topology).await?;
             // Whatever goes wrong from here on, the broker keeps what was not acknowledged.
             let _ = tokio::time::timeout(GOODBYE, consumption.end()).await;
             Ok(())
@@ -97,11 +97,10 @@ impl RabbitmqConnector {
     /// Connects, declares what the section names, and begins to consume.
     async fn begin(&self, link: &Link, cx: &ConnectorContext, tag: &str) -> Result<Consumption, ConnectorError> {
         let connection = link.connect(&self.broker, &cx.name).await?;
-        let channel = connection
-            .create_channel()
-            .await
-            .map_err(|error| failure::of("cannot open a channel", &error))?;
+        let failed = |error| failure::of("cannot open a channel", &error);
+        let channel = connection.create_channel().await.map_err(failed)?;
+        let upkeep = connection.create_channel().await.map_err(failed)?;
         self.topology.declare(&channel).await?;
-        Consumption::begin(connection, channel, self.topology.queue(), tag, self.prefetch).await
+        Consumption::begin(connection, (channel, upkeep), self.topology.queue(), tag, self.prefetch).await
     }
 }

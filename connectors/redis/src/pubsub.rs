@@ -22,7 +22,9 @@ use turted_core::{ConnectorContext, ConnectorError, Message, Outcome, Recipe};
 use crate::server::{ANSWER, Server};
 
 /// How often a quiet connection is asked whether it is still there.
-const PING: Duration = Duration::from_secs(15);
+const PING: Duration = Duration::from_secs(3);
+/// How long it may take to answer that.
+const PONG: Duration = Duration::from_secs(5);
 /// How often it is said that messages are dropped.
 const WARN: Duration = Duration::from_secs(60);
 /// What a waiting message costs besides its bytes, about.
@@ -59,7 +61,7 @@ impl Subscriptions {
         };
         match tokio::time::timeout(ANSWER, subscribe).await {
             Ok(subscribed) => subscribed.map_err(|error| server.error("SUBSCRIBE", &error))?,
-            Err(_) => return Err(silent(server)),
+            Err(_) => return Err(silent(server, ANSWER)),
         }
         Ok(Listener {
             server,
@@ -104,16 +106,16 @@ impl Listener<'_> {
 async fn keep_alive(mut sink: PubSubSink, server: &Server) -> ConnectorError {
     loop {
         tokio::time::sleep(PING).await;
-        match tokio::time::timeout(ANSWER, sink.ping::<redis::Value>()).await {
+        match tokio::time::timeout(PONG, sink.ping::<redis::Value>()).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return server.error("PING", &error),
-            Err(_) => return silent(server),
+            Err(_) => return silent(server, PONG),
         }
     }
 }
 
-fn silent(server: &Server) -> ConnectorError {
-    ConnectorError::new(format!("{} did not answer within {ANSWER:?}", server.place()))
+fn silent(server: &Server, time: Duration) -> ConnectorError {
+    ConnectorError::new(format!("{} did not answer within {time:?}", server.place()))
 }
 
 /// What waits for its turn, up to a number of bytes.

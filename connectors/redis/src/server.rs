@@ -15,8 +15,8 @@ use redis::{
 };
 use turted_core::{ConnectorError, SettingError};
 
-/// How long a server may take for an answer, besides the time that it is asked to wait.
-pub const ANSWER: Duration = Duration::from_secs(30);
+/// How long a server may take for an answer; longer than any time that it is asked to wait.
+pub const ANSWER: Duration = Duration::from_secs(8);
 /// How long it may take until a connection stands and the login is done.
 const CONNECT: Duration = Duration::from_secs(10);
 /// After how much silence the operating system asks whether the other side is still there.

@@ -25,7 +25,7 @@ use crate::group;
 use crate::server::Server;
 
 /// How long the server may keep a read waiting for entries.
-const BLOCK: Duration = Duration::from_secs(5);
+const BLOCK: Duration = Duration::from_secs(3);
 /// How long a lost connection may still be given entries, in our name, by a read that waits on it: [`BLOCK`], and what
 /// the server is late.
 const ECHO: Duration = Duration::from_secs(6);

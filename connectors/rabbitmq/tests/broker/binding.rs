@@ -1,6 +1,7 @@
 //! What is declared, and which messages come through it.
 
 use lapin::BasicProperties;
+use lapin::options::ExchangeDeleteOptions;
 use lapin::types::{AMQPValue, FieldTable};
 use turted_core::testkit::{Recorder, start};
 
@@ -130,6 +131,49 @@ async fn what_is_there_already_can_be_used_by_name() {
     run.running().await;
     backend
         .publish("amq.topic", "there.it.is", "1", BasicProperties::default())
+        .await;
+    recorder.has(1).await;
+    assert_eq!(run.stop().await, Ok(()));
+}
+
+// Nobody tells a consumer that an exchange or a binding was deleted: the queue stayed empty, and all looked well.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchange_and_a_binding_that_vanish_are_declared_again_within_a_minute() {
+    let backend = Backend::of(shared()).await;
+    let recorder = Recorder::default();
+    let settings = json!({
+        "queue": "upheld",
+        "exchange": {"name": "upheld.exchange", "type": "topic"},
+        "bindings": ["a.*", "b.*"],
+        "envelope": numbers(),
+    });
+    let mut run = start(connector(settings), &recorder);
+    run.running().await;
+    let bound = || {
+        let bindings = shared().ctl(&["list_bindings", "source_name", "routing_key"]);
+        bindings
+            .lines()
+            .filter(|row| row.starts_with("upheld.exchange\t"))
+            .count()
+    };
+    assert_eq!(tokio::task::block_in_place(bound), 2);
+    let options = ExchangeDeleteOptions::default();
+    backend
+        .channel
+        .exchange_delete("upheld.exchange".into(), options)
+        .await
+        .unwrap();
+    assert_eq!(tokio::task::block_in_place(bound), 0);
+    let again = async {
+        while tokio::task::block_in_place(bound) < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), again)
+        .await
+        .expect("both bindings again");
+    backend
+        .publish("upheld.exchange", "b.1", "1", BasicProperties::default())
         .await;
     recorder.has(1).await;
     assert_eq!(run.stop().await, Ok(()));

@@ -83,6 +83,20 @@ async fn a_broker_may_stop_be_killed_freeze_and_run_low_on_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_stands_still_is_noticed_within_ten_seconds() {
+    let broker = blocking(Broker::start);
+    let settings = json!({"queue": "still", "envelope": numbers()});
+    let mut run = start(connector_of(&broker.url(), settings), &Recorder::default());
+    run.running().await;
+    broker.freeze(true);
+    let begun_at = Instant::now();
+    let still = why(run).await;
+    assert!(begun_at.elapsed() < Duration::from_secs(10), "{:?}", begun_at.elapsed());
+    assert_eq!(still, "lost queue \"still\": the broker fell silent");
+    broker.freeze(false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_queue_is_missed_and_declared_again() {
     let backend = Backend::of(shared()).await;
     let recorder = Recorder::default();

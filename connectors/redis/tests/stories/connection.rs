@@ -111,3 +111,23 @@ async fn tls_with_a_certificate_that_is_trusted_and_one_that_is_not() {
     let error = fails(section).await;
     assert!(error.starts_with("cannot read ca, no/such.pem"), "{error}");
 }
+
+#[tokio::test]
+async fn a_server_that_stands_still_is_noticed_within_ten_seconds() {
+    let redis = Redis::start();
+    for key in ["streams", "channels"] {
+        let section = json!({"url": redis.url(), key: ["x"]});
+        let mut run = start(build(section).unwrap(), &Recorder::default());
+        run.running().await;
+        redis.freeze(true);
+        let begun = std::time::Instant::now();
+        let error = run.ended().await.unwrap_err().to_string();
+        assert!(
+            begun.elapsed() < std::time::Duration::from_secs(10),
+            "{key}: {:?}",
+            begun.elapsed()
+        );
+        assert!(error.contains("did not answer"), "{key}: {error}");
+        redis.freeze(false);
+    }
+}
