@@ -5,6 +5,10 @@
 
 use std::time::Duration;
 
+/// What lasted this long has worked: whoever fails again and again at once waits longer each time, and whoever was well
+/// in between does not pay for what was long ago.
+const STEADY: Duration = Duration::from_secs(2);
+
 /// The pauses of one row of attempts.
 #[derive(Debug, Clone)]
 pub struct Backoff {
@@ -37,10 +41,10 @@ impl Backoff {
         self.failures
     }
 
-    /// What was reached has lasted for this long; from the longest pause on it counts as a recovery, and the pauses
-    /// begin anew.
+    /// What was reached has lasted for this long; from two seconds on it counts as a recovery, and the pauses begin
+    /// anew.
     pub fn lasted(&mut self, time: Duration) {
-        if time >= self.longest {
+        if time >= STEADY {
             self.failures = 0;
         }
     }
@@ -61,7 +65,7 @@ mod tests {
         assert!(backoff.pause() <= backoff.longest);
         backoff.lasted(Duration::from_secs(1));
         assert!(backoff.pause() > backoff.first);
-        backoff.lasted(Duration::from_secs(60));
+        backoff.lasted(STEADY);
         assert!(backoff.pause() <= backoff.first);
     }
 }

@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
+use turted_core::units::duration;
 
 use super::decode::decode;
 use super::miss::unknown_word;
@@ -27,13 +29,17 @@ pub struct Section {
     pub kind: String,
     /// False with `enabled = false`: there is none.
     pub is_enabled: bool,
+    /// How long it waits after the server has begun to listen, for clients to be there. Zero where there is no such
+    /// key.
+    pub start_after: Duration,
+    wait_place: Option<Place>,
     room: &'static str,
     kind_place: Place,
     settings: Node,
 }
 
 impl Section {
-    /// The settings (everything but `type` and `enabled`) as a type that knows them.
+    /// The settings (everything but `type`, `enabled` and `start_after`) as a type that knows them.
     ///
     /// # Errors
     /// Every mistake in them, with place and full key; no problem holds the value of a secret.
@@ -52,7 +58,10 @@ impl Section {
             .split('.')
             .filter(|part| !part.is_empty())
             .fold(self.key(), |full, part| join_key(&full, part));
-        Problem::new(self.settings.place_of(key), full, message)
+        // Taken out of the settings, but written in the same place.
+        let taken = self.wait_place.as_ref().filter(|_| key == "start_after");
+        let place = taken.cloned().unwrap_or_else(|| self.settings.place_of(key));
+        Problem::new(place, full, message)
     }
 
     /// The problem to report when `type` is none of the `known` ones.
@@ -79,6 +88,9 @@ impl Section {
         Some(text.clone())
     }
 }
+
+#[derive(Deserialize)]
+struct Wait(#[serde(deserialize_with = "duration::deserialize")] Duration);
 
 /// Reads the tables of a room.
 pub(super) fn read(node: &Node, room: &'static str, problems: &mut Vec<Problem>) -> Sections {
@@ -115,10 +127,26 @@ pub(super) fn read(node: &Node, room: &'static str, problems: &mut Vec<Problem>)
                     true
                 }
             };
+            let mut wait_place = None;
+            let start_after = match rest.force_table().remove("start_after") {
+                Some(node) if room == "connectors" => {
+                    let decoded = decode::<Wait>(&node, &join_key(&key, "start_after"));
+                    problems.extend(decoded.problems);
+                    wait_place = Some(node.place.clone());
+                    decoded.value.map(|Wait(time)| time).unwrap_or_default()
+                }
+                Some(node) => {
+                    rest.force_table().insert("start_after".to_owned(), node);
+                    Duration::ZERO
+                }
+                None => Duration::ZERO,
+            };
             let section = Section {
                 name: name.clone(),
                 kind,
                 is_enabled,
+                start_after,
+                wait_place,
                 room,
                 kind_place,
                 settings: rest,
@@ -135,6 +163,7 @@ impl PartialEq for Section {
         self.name == other.name
             && self.kind == other.kind
             && self.is_enabled == other.is_enabled
+            && self.start_after == other.start_after
             && self.settings.same_settings(&other.settings)
     }
 }
@@ -157,6 +186,10 @@ impl Serialize for Section {
         let mut shown = toml::Table::new();
         shown.insert("type".to_owned(), toml::Value::from(self.kind.as_str()));
         shown.insert("enabled".to_owned(), toml::Value::from(self.is_enabled));
+        if !self.start_after.is_zero() {
+            let text = humantime::format_duration(self.start_after).to_string();
+            shown.insert("start_after".to_owned(), toml::Value::from(text));
+        }
         for (name, node) in self.settings.table().into_iter().flatten() {
             shown.insert(name.clone(), masked(name, node));
         }

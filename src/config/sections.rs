@@ -178,6 +178,9 @@ pub struct Observe {
     pub metrics_auth: bool,
     /// Serve a live stream of what happens at [`Observe::STREAM`]. Default true.
     pub stream: bool,
+    /// `/health/ready` answers 200 also while a connector has failed or tries again, and says `degraded`; with false it
+    /// answers 503 then, which keeps a load balancer from sending clients here. Default true.
+    pub ready_while_degraded: bool,
 }
 
 impl Observe {
@@ -194,6 +197,7 @@ impl Default for Observe {
             metrics: true,
             metrics_auth: false,
             stream: true,
+            ready_while_degraded: true,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
-use turted_core::Report;
+use turted_core::{ConnectorState, Report};
 
 use crate::gate::Shared;
 use crate::gate::backend::is_backend;
@@ -20,6 +20,8 @@ pub struct Watched {
     pub connectors: Vec<(Arc<str>, Report)>,
     /// Numbers; `None` switches the page off.
     pub metrics: Option<Arc<Metrics>>,
+    /// Whether clients are welcome while a connector is not well.
+    pub ready_while_degraded: bool,
     /// Whether the numbers need a backend's credentials.
     pub metrics_auth: bool,
     /// Whether `/observe` exists.
@@ -35,20 +37,30 @@ pub async fn live() -> HttpResponse {
         .body("ok\n")
 }
 
-/// 200 while clients are welcome, 503 when the server is going down.
+/// 200 while clients are welcome, 503 when the server is going down; while a connector is not well as configured.
 pub async fn ready(shared: web::Data<Shared>, watched: web::Data<Watched>) -> HttpResponse {
     let states = watched.connectors.iter();
     let connectors: BTreeMap<_, _> = states
         .map(|(name, report)| (name.to_string(), connector(report)))
         .collect();
-    let leaving = shared.shutdown.is_wanted();
-    let status = if leaving { "shutting down" } else { "ready" };
-    let body = json!({"status": status, "connectors": connectors});
-    if leaving {
-        HttpResponse::ServiceUnavailable().json(body)
+    let is_unwell = |(_, report): &(Arc<str>, Report)| {
+        matches!(
+            report.current(),
+            ConnectorState::Retrying { .. } | ConnectorState::Failed { .. }
+        )
+    };
+    let (status, welcome) = if shared.shutdown.is_wanted() {
+        ("shutting down", false)
+    } else if watched.connectors.iter().any(is_unwell) {
+        ("degraded", watched.ready_while_degraded)
     } else {
-        HttpResponse::Ok().json(body)
-    }
+        ("ready", true)
+    };
+    let mut response = match welcome {
+        true => HttpResponse::Ok(),
+        false => HttpResponse::ServiceUnavailable(),
+    };
+    response.json(json!({"status": status, "connectors": connectors}))
 }
 
 /// What may be known to everybody: no error texts, which can name hosts (CWE-209); those are in the log.

@@ -38,6 +38,14 @@ pub fn misfits(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)
         else {
             continue;
         };
+        if config
+            .connectors
+            .get(&**name)
+            .is_some_and(|section| !section.start_after.is_zero())
+        {
+            let why = "is for connectors that take messages out of something; a door is open as long as the server is";
+            found.push((Arc::clone(name), SettingError::new("start_after", why)));
+        }
         let why = match doors
             .iter()
             .find(|(other, _)| door.starts_with(other) || other.starts_with(&door))

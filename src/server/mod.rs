@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, Arbiter};
 use tokio_util::task::TaskTracker;
@@ -268,6 +269,7 @@ impl Server {
             watched: Arc::new(Watched {
                 connectors: reports.clone(),
                 metrics: config.observe.metrics.then(|| Arc::clone(&self.metrics)),
+                ready_while_degraded: config.observe.ready_while_degraded,
                 metrics_auth: config.observe.metrics_auth,
                 stream: config.observe.stream,
                 bus: Arc::clone(&self.bus),
@@ -293,8 +295,12 @@ impl Server {
         let listening = listen::listen(&config, workshop, doorstep)?;
         let (working, arbiter) = (TaskTracker::new(), Arbiter::new());
         for (connector, cx) in idle {
+            let section = config.connectors.get(&*cx.name);
+            let start_after = section.map_or(Duration::ZERO, |section| section.start_after);
             let token = working.token();
-            Supervisor::start_in_arbiter(&arbiter.handle(), move |_| Supervisor::new(connector, cx, token));
+            Supervisor::start_in_arbiter(&arbiter.handle(), move |_| {
+                Supervisor::new(connector, cx, start_after, token)
+            });
         }
         Ok(Running {
             listening,

@@ -138,12 +138,6 @@ async fn check_finds_what_two_sections_cannot_share() {
             "address",
             "127.0.0.1:7118",
         ),
-        (
-            "type = \"stdin\"\n".into(),
-            "type = \"stdin\"\n".into(),
-            "type",
-            "standard input",
-        ),
     ] {
         let said = refused(&format!("[connectors.one]\n{first}\n[connectors.two]\n{second}")).await;
         for part in [&format!("connectors.two.{key}"), "my.toml:", what, "connectors.one"] {
@@ -184,6 +178,24 @@ async fn check_finds_doors_that_hide_what_the_server_has_there() {
         said.contains("connectors.one.address") && said.contains("server.listen"),
         "{said}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_finds_a_wait_that_is_none() {
+    let said = refused("[connectors.one]\ntype = \"stdin\"\nstart_after = 5\n").await;
+    assert!(
+        said.contains("my.toml:3") && said.contains("connectors.one.start_after"),
+        "{said}"
+    );
+    let said = refused("[connectors.one]\ntype = \"rest\"\nstart_after = \"5s\"\n").await;
+    assert!(
+        said.contains("my.toml:3") && said.contains("connectors.one.start_after"),
+        "{said}"
+    );
+    let said = refused("[clients.websocket]\nstart_after = \"5s\"\n").await;
+    assert!(said.contains("start_after"), "{said}");
+    let output = check("[connectors.one]\ntype = \"stdin\"\nstart_after = \"5s\"\n").await;
+    assert!(out(&output).contains("start_after = \"5s\""), "{}", err(&output));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -102,10 +102,17 @@ impl Strings {
 
 /// A server with two puppets, `steady` and `shaky`, both ready.
 async fn theatre() -> (Embedded, Strings, Strings) {
+    theatre_with("").await
+}
+
+/// The same with one more setting.
+async fn theatre_with(setting: &str) -> (Embedded, Strings, Strings) {
+    let mut sets = vec!["server.listen=127.0.0.1:0".to_owned(), "server.workers=1".to_owned()];
+    sets.extend((!setting.is_empty()).then(|| setting.to_owned()));
     let ((steady, left), (shaky, right)) = (puppet(), puppet());
     let server = Embedded::start(|| {
         let sources = Sources {
-            sets: vec!["server.listen=127.0.0.1:0".into(), "server.workers=1".into()],
+            sets,
             ..Sources::default()
         };
         let config = turted::Server::load(&sources).unwrap();
@@ -226,6 +233,26 @@ async fn failures_in_a_row_are_retrying_since_the_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connector_that_tries_again_is_said_and_may_keep_clients_away() {
+    for (setting, status) in [("", 200), ("observe.ready_while_degraded=false", 503)] {
+        let (server, _steady, shaky) = theatre_with(setting).await;
+        let health = server.get("/health/ready").await;
+        assert_eq!((health.status, health.value()["status"].as_str()), (200, Some("ready")));
+        // Three at once: the last pause is long enough to be looked at.
+        shaky.pull([Order::Fail, Order::Fail, Order::Fail]);
+        shaky.state(|state| attempts(state) == 3).await;
+        let health = server.get("/health/ready").await;
+        assert_eq!(
+            (health.status, health.value()["status"].as_str()),
+            (status, Some("degraded"))
+        );
+        shaky.pull([Order::Ready]);
+        until_state(&server.address, "shaky", "running").await;
+        assert_eq!(server.get("/health/ready").await.value()["status"], "ready");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_nothing_can_mend_is_not_tried_again() {
     let (server, steady, shaky) = theatre().await;
     shaky.pull([Order::GiveUp, Order::Ready, Order::Event(1)]);
@@ -253,6 +280,8 @@ async fn everybody_sees_states_and_numbers_and_nobody_the_reasons() {
         }
     };
     within("three refusals", counted).await;
+    let health = server.get("/health/ready").await;
+    assert_eq!(health.value()["status"], "degraded");
     let (health, metrics) = (server.get("/health/ready").await, server.get("/metrics").await);
     assert_eq!(
         health.status, 200,

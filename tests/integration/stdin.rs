@@ -1,6 +1,7 @@
 //! `cat events.ndjson | turted serve --set connectors.in.type=stdin`, with the real standard input.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use crate::harness::server::turted;
 use crate::harness::{Server, json, payloads, to_channel, until_state};
@@ -48,6 +49,24 @@ fn an_input_has_one_reader_and_a_second_one_is_found_before_anything_is_read() {
             "{command}: {said}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_may_wait_for_an_audience() {
+    let begun = Instant::now();
+    let wait = Duration::from_secs(3);
+    let (server, mut input) = Server::piped(&format!("{STDIN}\nconnectors.in.start_after = \"3s\""));
+    writeln!(input, "{}", to_channel("chat", "E", json!(1))).unwrap();
+    let mut client = server.member(&["chat"]).await;
+    assert!(begun.elapsed() < wait, "the machine is too slow for this story");
+    until_state(&server.address, "in", "starting").await;
+    assert_eq!(payloads(&client.events(1).await), [json!(1)]);
+    assert!(begun.elapsed() >= wait, "{:?}", begun.elapsed());
+    // Who waits does not keep the server from stopping.
+    let (server, _input) = Server::piped(&format!("{STDIN}\nconnectors.in.start_after = \"1h\""));
+    until_state(&server.address, "in", "starting").await;
+    server.terminate();
+    assert_eq!(server.ended().await.code(), Some(0));
 }
 
 #[test]
