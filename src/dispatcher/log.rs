@@ -7,14 +7,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use turted_core::Dispatch;
+use turted_core::{Dispatch, Exclude, Target, UserName};
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct LogBounds {
     /// Longest age. Default 120 s; it is also the window for RESUME.
     pub age: Duration,
-    /// Most bytes of payload and names. Default 64 MiB.
+    /// Most bytes of memory: payloads, names, keys and what is around them. Default 64 MiB.
     pub bytes: usize,
     /// Most dispatches. Default 100,000; 0 switches the log off.
     pub count: usize,
@@ -128,10 +128,51 @@ impl Log {
     }
 }
 
-/// What an entry costs, with a flat estimate for the structures around the text.
+/// What an entry costs in memory: every text that a push may bring, and the structures around them.
 fn weight(dispatch: &Dispatch) -> usize {
-    let names = dispatch.targets.len() + dispatch.exclude.users.len() + dispatch.exclude.connections.len();
-    200 + dispatch.payload.as_bytes().len() + dispatch.event.as_str().len() + names * 64
+    let Dispatch {
+        event,
+        payload,
+        targets,
+        exclude: Exclude { connections, users },
+        key,
+    } = dispatch;
+    let name = |target: &Target| match target {
+        Target::User(name) => shared(name.as_str()),
+        Target::Channel(name) => shared(name.as_str()),
+        Target::Everybody => 0,
+    };
+    let lists = [
+        targets.capacity() * size_of::<Target>(),
+        connections.capacity() * size_of::<Arc<str>>(),
+        users.capacity() * size_of::<UserName>(),
+    ];
+    let names = targets.iter().map(name).sum::<usize>()
+        + connections.iter().map(|id| shared(id)).sum::<usize>()
+        + users.iter().map(|user| shared(user.as_str())).sum::<usize>();
+    size_of::<Logged>()
+        + allocated(2 * size_of::<usize>() + size_of::<Dispatch>())
+        + lists.into_iter().map(allocated).sum::<usize>()
+        + names
+        + shared(event.as_str())
+        + key.as_deref().map_or(0, shared)
+        // Its bytes, and the counter of those who share them.
+        + allocated(payload.as_bytes().len())
+        + allocated(3 * size_of::<usize>())
+}
+
+/// A text with its two counters.
+fn shared(text: &str) -> usize {
+    allocated(2 * size_of::<usize>() + text.len())
+}
+
+/// What an allocator gives for so many bytes: with its own mark, in steps, and never less than two of them.
+fn allocated(bytes: usize) -> usize {
+    const STEP: usize = 2 * size_of::<usize>();
+    match bytes {
+        0 => 0,
+        _ => (bytes + size_of::<usize>()).next_multiple_of(STEP).max(2 * STEP),
+    }
 }
 
 #[cfg(test)]
@@ -183,5 +224,41 @@ mod tests {
         assert_eq!(log.bytes(), 0);
         assert_eq!(after(&log, 2), Some(vec![]));
         assert_eq!(after(&log, 1), None);
+    }
+
+    /// 10,000 excluded names of 200 bytes counted 64 each: a log of 64 MiB took 200.
+    #[test]
+    fn every_member_of_a_push_weighs_what_it_takes() {
+        let empty = weight(&dispatch());
+        let user = |length: usize| UserName::parse(&"x".repeat(length), &turted_core::Limits::default()).unwrap();
+        let with = |change: &dyn Fn(&mut Dispatch)| {
+            let mut dispatch = Dispatch::new(EventName::unnamed(), Vec::new(), Payload::empty_object());
+            change(&mut dispatch);
+            weight(&dispatch) - empty
+        };
+        assert!(with(&|dispatch| dispatch.exclude.users = vec![user(200); 10]) >= 10 * 200);
+        assert!(with(&|dispatch| dispatch.exclude.connections = vec!["x".repeat(200).into(); 10]) >= 10 * 200);
+        assert!(with(&|dispatch| dispatch.targets = vec![Target::User(user(200)); 10]) >= 10 * 200);
+        assert!(with(&|dispatch| dispatch.targets = vec![Target::Everybody; 1000]) >= 1000 * size_of::<Target>());
+        assert!(with(&|dispatch| dispatch.exclude.users = Vec::with_capacity(1000)) >= 1000 * size_of::<UserName>());
+        assert!(with(&|dispatch| dispatch.key = Some("x".repeat(128).into())) >= 128);
+        let payload = "1".repeat(5000);
+        let parsed = || Payload::parse(payload.clone().into(), &turted_core::Limits::default()).unwrap();
+        assert!(with(&|dispatch| dispatch.payload = parsed()) >= 4900);
+    }
+
+    #[test]
+    fn names_fill_the_log_as_payloads_do() {
+        let (mut log, now) = log(100_000);
+        for sequence in 1..=200 {
+            let mut dispatch = Dispatch::new(EventName::unnamed(), Vec::new(), Payload::empty_object());
+            dispatch.exclude.connections = vec!["x".repeat(200).into(); 100];
+            log.append(sequence, Arc::new(dispatch), now);
+        }
+        let kept = log.entries.len();
+        assert!(
+            (30..50).contains(&kept),
+            "{kept} entries of 23 KiB fit into a million bytes"
+        );
     }
 }
