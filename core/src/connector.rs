@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use log::debug;
+use log::{debug, warn};
 use serde::de::DeserializeOwned;
 
 use crate::auth::Authenticator;
@@ -110,22 +110,40 @@ impl ConnectorContext {
     /// Turns a message into dispatches and waits until each has its receipt, however long the server is overloaded.
     /// Counts the message once. To keep the order of a source, await one message before the next.
     pub async fn take(&self, recipe: &Recipe, message: &dyn Message) -> Outcome {
-        let outcome = match recipe.dispatches(message, &self.name, &self.limits) {
-            Ok(dispatches) => self.deliver(dispatches).await,
-            Err(refusal) => Outcome::Refused(refusal),
+        let (outcome, doubt) = match recipe.read(message, &self.name, &self.limits) {
+            Ok((dispatches, doubt)) => (self.deliver(dispatches).await, doubt),
+            Err(refusal) => (Outcome::Refused(refusal), None),
         };
         match &outcome {
-            Outcome::Dispatched => self.report.accepted(),
+            Outcome::Dispatched => {
+                self.report.accepted();
+                doubt.iter().for_each(|doubt| self.doubt(doubt));
+            }
             Outcome::Refused(refusal) => self.refuse(refusal),
             Outcome::Left => {}
         }
         outcome
     }
 
-    /// Counts one input that is refused before it is a message.
+    /// Counts one input that is refused, and says so in the log now and again. The sentence of a refusal holds no
+    /// credential and nothing of a payload.
     pub fn refuse(&self, refusal: &Refusal) {
-        debug!("connector {} refused a message: {refusal}", self.name);
         self.report.refused(refusal.code);
+        self.say("refused a message", refusal);
+    }
+
+    /// Counts one input that is taken although its sender probably meant something else, and says so.
+    pub fn doubt(&self, doubt: &Refusal) {
+        self.report.doubted(doubt.code);
+        self.say("took a message that is probably not meant so", doubt);
+    }
+
+    fn say(&self, what: &str, why: &Refusal) {
+        let key = format!(
+            "see connectors.{}.envelope, which says how a message is read",
+            self.name
+        );
+        say(&self.name, &self.report, what, why, &key);
     }
 
     async fn deliver(&self, dispatches: Vec<Dispatch>) -> Outcome {
@@ -155,6 +173,26 @@ impl ConnectorContext {
             }
         }
     }
+}
+
+/// Says in the log, now and again for each code, that something happened to an input of the connector `name`, why, and
+/// which key decides about it: `key`, unless the code knows better. Counts nothing.
+pub fn say(name: &str, report: &Report, what: &str, why: &Refusal, key: &str) {
+    let Some(kept_back) = report.may_say(why.code) else {
+        return debug!("connector {name} {what}: {why}");
+    };
+    let before = match kept_back {
+        0 => String::new(),
+        more => format!(" ({more} more of these since the last line)"),
+    };
+    let key = match why.code {
+        "denied" => "see [auth.backends], which says who may push",
+        "too_large" => "see limits.push_bytes, and max_line or the like of the connector",
+        "too_deep" => "see limits.json_depth",
+        "shutting_down" | "overloaded" => "it may be sent again",
+        _ => key,
+    };
+    warn!("connector {name} {what}: {why}{before}; {key}");
 }
 
 /// Which key of a section has an impossible value, and what is allowed; perhaps more such keys.

@@ -3,6 +3,7 @@
 //! In: the body of a push, whoever carried it. Out: a [`Push`], or which member is wrong and why. It does
 //! not look into `auth`: that is for an authenticator.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -11,10 +12,14 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::dispatch::{Dispatch, Exclude};
-use crate::json::{JsonError, Payload, check_depth};
+use crate::json::{JsonError, Payload, check_depth, without_mark};
 use crate::limits::Limits;
 use crate::name::{ChannelName, EventName, NameError, UserName};
 use crate::target::Target;
+
+mod doubt;
+
+pub use doubt::nearest;
 
 /// Most pushes in one batch.
 pub const BATCH: usize = 1000;
@@ -30,6 +35,9 @@ pub struct Push {
     pub dispatch: Dispatch,
     /// The `auth` member, `Null` when absent.
     pub auth: Value,
+    /// Why it is probably not what its sender meant: a member that nobody knows (`unknown_member`), or nobody to tell
+    /// (`no_target`). The original took such pushes; whoever reads this decides whether to.
+    pub doubt: Option<Refusal>,
 }
 
 /// Without `auth`: a credential must not reach a log (CWE-532).
@@ -55,7 +63,7 @@ pub enum Body {
 #[error("{message}")]
 pub struct Refusal {
     /// For programs: `not_json`, `too_deep`, `not_an_object`, `bad_event`, `bad_target`, `bad_exclude`,
-    /// `bad_id`, `bad_batch`.
+    /// `bad_id`, `bad_batch`, `unknown_member`, `no_target`.
     pub code: &'static str,
     /// For people: which member, and what is allowed.
     pub message: String,
@@ -89,6 +97,7 @@ type Members<'a> = BTreeMap<String, &'a RawValue>;
 /// # Errors
 /// What is wrong with the body as a whole; in a list, what is wrong with one push stands in its place.
 pub fn parse(body: &[u8], limits: &Limits) -> Result<Body, Refusal> {
+    let body = without_mark(body);
     check_depth(body, limits)?;
     let syntax = |error: serde_json::Error| Refusal::from(JsonError::Syntax(error.to_string()));
     let whole: &RawValue = serde_json::from_slice(body).map_err(syntax)?;
@@ -118,7 +127,8 @@ fn one(raw: &RawValue, limits: &Limits) -> Result<Push, Refusal> {
         .get("auth")
         .and_then(|raw| serde_json::from_str(raw.get()).ok())
         .unwrap_or(Value::Null);
-    Ok(Push { dispatch, auth })
+    let doubt = doubt::of(&members, dispatch.targets.is_empty());
+    Ok(Push { dispatch, auth, doubt })
 }
 
 /// A later member of the same name wins, as in JavaScript.
@@ -142,26 +152,50 @@ fn targets(raw: Option<&RawValue>, limits: &Limits) -> Result<Vec<Target>, Refus
     let Some(raw) = raw else {
         return Ok(Vec::new());
     };
-    // PHP writes an empty map as an empty list.
-    let members = match object(raw) {
-        Some(members) => members,
-        None if raw.get().trim_start_matches('[').trim_start() == "]" => Members::new(),
-        None => return Err(Refusal::new("bad_target", "targets must be an object")),
-    };
-    let users = spelled(&members, ["users", "user"], |text| {
+    let members = map(raw).ok_or_else(|| Refusal::new("bad_target", "targets must be an object"))?;
+    let code = "bad_target";
+    let users = spelled(code, "targets", &members, ["users", "user"], |text| {
         UserName::parse(text, limits).map(Target::User)
     })?;
-    let channels = spelled(&members, ["channels", "channel"], |text| {
+    let channels = spelled(code, "targets", &members, ["channels", "channel"], |text| {
         ChannelName::parse(text, limits).map(Target::Channel)
     })?;
-    // The presence of the member counts, as in the original; only an explicit `false` is an absence.
-    let broadcast = members.get("broadcast").is_some_and(|raw| raw.get() != "false");
-    let everybody = broadcast.then_some(Target::Everybody);
-    Ok(users.into_iter().chain(channels).chain(everybody).collect())
+    let everybody = members.get("broadcast").is_some_and(|raw| is_yes(raw));
+    if !everybody && members.get("broadcast").is_some_and(|raw| !is_no(raw)) {
+        return Err(Refusal::new(code, "targets.broadcast must be true or false"));
+    }
+    let everybody = everybody.then_some(Target::Everybody);
+    let mut all = Vec::with_capacity(users.len() + channels.len() + usize::from(everybody.is_some()));
+    all.extend(users.into_iter().chain(channels).chain(everybody));
+    Ok(all)
 }
 
-/// The names of one kind of target, in both spellings: TURTED's Symfony bundle writes `channel`.
+/// The original told everybody when the member was there at all. A program that writes `null` or 0 means the opposite,
+/// and whom it would have told cannot be asked back.
+fn is_yes(broadcast: &RawValue) -> bool {
+    matches!(broadcast.get(), "true" | "1") || text(broadcast).is_some_and(|text| matches!(&*text, "true" | "1"))
+}
+
+fn is_no(broadcast: &RawValue) -> bool {
+    matches!(broadcast.get(), "false" | "null" | "0")
+        || text(broadcast).is_some_and(|text| matches!(&*text, "" | "false" | "0"))
+        || map(broadcast).is_some_and(|members| members.is_empty())
+}
+
+fn text(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// PHP writes an empty map as an empty list.
+fn map(raw: &RawValue) -> Option<Members<'_>> {
+    let is_empty = |list: Vec<&RawValue>| list.is_empty().then(Members::new);
+    object(raw).or_else(|| is_empty(serde_json::from_str(raw.get()).ok()?))
+}
+
+/// The names of one kind, in both spellings: TURTED's Symfony bundle writes `channel`.
 fn spelled<T>(
+    code: &'static str,
+    member: &str,
     members: &Members<'_>,
     spellings: [&str; 2],
     make: impl Fn(&str) -> Result<T, NameError>,
@@ -169,8 +203,10 @@ fn spelled<T>(
     let mut all = Vec::new();
     for spelling in spellings {
         let raw = members.get(spelling).copied();
-        all.extend(names("bad_target", &format!("targets.{spelling}"), raw, &make)?);
+        all.extend(names(code, &format!("{member}.{spelling}"), raw, &make)?);
     }
+    // What is kept for minutes takes no more than it needs.
+    all.shrink_to_fit();
     Ok(all)
 }
 
@@ -178,21 +214,20 @@ fn exclude(raw: Option<&RawValue>, limits: &Limits) -> Result<Exclude, Refusal> 
     let Some(raw) = raw else {
         return Ok(Exclude::default());
     };
-    let members = object(raw).ok_or_else(|| Refusal::new("bad_exclude", "exclude must be an object"))?;
+    let code = "bad_exclude";
+    let members = map(raw).ok_or_else(|| Refusal::new(code, "exclude must be an object"))?;
     Ok(Exclude {
-        connections: names(
-            "bad_exclude",
-            "exclude.connections",
-            members.get("connections").copied(),
-            |text| Ok(Arc::from(text)),
-        )?,
-        users: names("bad_exclude", "exclude.users", members.get("users").copied(), |text| {
+        // The id of a connection is a name that the server gave.
+        connections: spelled(code, "exclude", &members, ["connections", "connection"], |text| {
+            UserName::parse(text, limits).map(|name| Arc::from(name.as_str()))
+        })?,
+        users: spelled(code, "exclude", &members, ["users", "user"], |text| {
             UserName::parse(text, limits)
         })?,
     })
 }
 
-/// A string or a list of strings; `make` checks each.
+/// A string or a list of strings; `make` checks each. A whole number is taken as its digits, as it is written.
 fn names<T>(
     code: &'static str,
     member: &str,
@@ -202,9 +237,12 @@ fn names<T>(
     let Some(raw) = raw else {
         return Ok(Vec::new());
     };
-    let texts = serde_json::from_str::<Vec<String>>(raw.get())
-        .or_else(|_| serde_json::from_str::<String>(raw.get()).map(|text| vec![text]))
-        .map_err(|_| Refusal::new(code, format!("{member} must be a string or a list of strings")))?;
+    let texts = match serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
+        Ok(list) => list.into_iter().map(name).collect(),
+        Err(_) => name(raw).map(|text| vec![text]),
+    };
+    let wrong = || Refusal::new(code, format!("{member} must be a string or a list of strings"));
+    let texts: Vec<Cow<'_, str>> = texts.ok_or_else(wrong)?;
     if texts.len() > TARGETS {
         let message = format!("{member} lists {} names, allowed are {TARGETS}", texts.len());
         return Err(Refusal::new(code, message));
@@ -213,6 +251,15 @@ fn names<T>(
     checked
         .collect::<Result<_, _>>()
         .map_err(|error| Refusal::new(code, format!("a name in {member} {error}")))
+}
+
+fn name(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let written = raw.get();
+    let digits = written.strip_prefix('-').unwrap_or(written);
+    match digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Some(Cow::Borrowed(written)),
+        false => text(raw).map(Cow::Owned),
+    }
 }
 
 fn key(raw: Option<&RawValue>) -> Result<Option<Arc<str>>, Refusal> {
@@ -229,125 +276,4 @@ fn key(raw: Option<&RawValue>) -> Result<Option<Arc<str>>, Refusal> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn push(body: &str) -> Push {
-        match parse(body.as_bytes(), &Limits::default()).unwrap() {
-            Body::One(push) => *push,
-            Body::Batch(_) => panic!("a batch"),
-        }
-    }
-
-    fn refused(body: &str) -> String {
-        let error = parse(body.as_bytes(), &Limits::default()).unwrap_err();
-        format!("{}: {}", error.code, error.message)
-    }
-
-    #[test]
-    fn every_member_is_optional() {
-        let push = push("{}");
-        assert_eq!(push.dispatch.event, EventName::unnamed());
-        assert_eq!(push.dispatch.payload.as_str(), "{}");
-        assert!(push.dispatch.targets.is_empty() && push.dispatch.exclude.is_empty());
-        assert_eq!(push.auth, Value::Null);
-    }
-
-    #[test]
-    fn targets_are_strings_or_lists_in_the_order_users_channels_everybody() {
-        let via = |body: &str| serde_json::to_string(&push(body).dispatch.targets).unwrap();
-        assert_eq!(
-            via(r#"{"targets":{"broadcast":1,"channels":["b","a"],"users":"adam"}}"#),
-            r#"[{"user":"adam"},{"channel":"b"},{"channel":"a"},{"broadcast":true}]"#
-        );
-        assert_eq!(via(r#"{"targets":{"broadcast":null}}"#), r#"[{"broadcast":true}]"#);
-        assert_eq!(via(r#"{"targets":{"broadcast":false}}"#), "[]");
-        assert_eq!(via(r#"{"targets":[]}"#), "[]");
-        assert_eq!(
-            via(r#"{"targets":{"channels":"__proto__"}}"#),
-            r#"[{"channel":"__proto__"}]"#
-        );
-    }
-
-    #[test]
-    fn the_singular_means_the_same_and_both_count_users_before_channels() {
-        let via = |body: &str| serde_json::to_string(&push(body).dispatch.targets).unwrap();
-        assert_eq!(via(r#"{"targets":{"channel":"chat"}}"#), r#"[{"channel":"chat"}]"#);
-        assert_eq!(
-            via(r#"{"targets":{"channel":["d"],"channels":"c","user":["b"],"users":["a"]}}"#),
-            r#"[{"user":"a"},{"user":"b"},{"channel":"c"},{"channel":"d"}]"#
-        );
-    }
-
-    #[test]
-    fn the_payload_is_passed_on_byte_for_byte() {
-        let push = push("{\"payload\": {\"n\":12345678901234567890123, \"a\" : \"\\u00e9\\ud800\"} }");
-        assert_eq!(
-            push.dispatch.payload.as_str(),
-            "{\"n\":12345678901234567890123, \"a\" : \"\\u00e9\\ud800\"}"
-        );
-    }
-
-    #[test]
-    fn a_refusal_says_which_member_and_why() {
-        for (body, expected) in [
-            ("null", "not_an_object: a push must be a JSON object"),
-            ("5", "not_an_object: a push must be a JSON object"),
-            (r#"{"event":5}"#, "bad_event: event must be a string"),
-            (
-                r#"{"event":"a\nb"}"#,
-                "bad_event: event must not contain control characters",
-            ),
-            (r#"{"targets":null}"#, "bad_target: targets must be an object"),
-            (r#"{"targets":[1]}"#, "bad_target: targets must be an object"),
-            (
-                r#"{"targets":{"users":5}}"#,
-                "bad_target: targets.users must be a string or a list of strings",
-            ),
-            (
-                r#"{"targets":{"channels":["a",""]}}"#,
-                "bad_target: a name in targets.channels must not be empty",
-            ),
-            (
-                r#"{"targets":{"channel":{}}}"#,
-                "bad_target: targets.channel must be a string or a list of strings",
-            ),
-            (r#"{"exclude":1}"#, "bad_exclude: exclude must be an object"),
-            (r#"{"id":""}"#, "bad_id: id must be a string of 1 to 128 bytes"),
-        ] {
-            assert_eq!(refused(body), expected, "{body}");
-        }
-        assert!(refused("{").starts_with("not_json: "));
-        assert!(refused(&"[".repeat(65)).starts_with("too_deep: "));
-        assert!(refused(&format!("[{}1]", "1,".repeat(1000))).starts_with("bad_batch: "));
-    }
-
-    #[test]
-    fn a_wrong_push_in_a_batch_spoils_only_itself() {
-        let Ok(Body::Batch(list)) = parse(b"[{}, null, {\"event\":\"A\"}]", &Limits::default()) else {
-            panic!("not a batch");
-        };
-        assert_eq!(list.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
-    }
-
-    #[test]
-    fn no_input_panics() {
-        let seeds = [
-            r#"{"event":"E","targets":{"users":["a"],"channels":"b","broadcast":true},"payload":{"x":[1]},"id":"k"}"#,
-            r#"[{"exclude":{"connections":["c"],"users":"u"}},{"auth":{"password":"p"}}]"#,
-        ];
-        let mut random = fastrand::Rng::with_seed(7);
-        for round in 0..20_000 {
-            let mut bytes = seeds[round % seeds.len()].as_bytes().to_vec();
-            for _ in 0..random.usize(1..6) {
-                let at = random.usize(0..bytes.len());
-                match random.u8(0..3) {
-                    0 => bytes[at] = random.u8(..),
-                    1 => bytes.truncate(at.max(1)),
-                    _ => bytes.insert(at, *random.choice(b"{}[]\",:\\\0n0").unwrap()),
-                }
-            }
-            let _ = parse(&bytes, &Limits::default());
-        }
-    }
-}
+mod tests;

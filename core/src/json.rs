@@ -25,14 +25,16 @@ pub enum JsonError {
 pub struct Payload(Bytes);
 
 impl Payload {
-    /// Takes `bytes` as they are, without the white space around them.
+    /// Takes `bytes` as they are, without the white space or a byte order mark around them. They are copied: a log
+    /// keeps payloads for minutes, and must not keep what came with them.
     ///
     /// # Errors
     /// When they are not exactly one JSON value, or it is nested too deeply.
     pub fn parse(bytes: Bytes, limits: &Limits) -> Result<Self, JsonError> {
-        check_depth(&bytes, limits)?;
-        let text: &RawValue = serde_json::from_slice(&bytes).map_err(|error| JsonError::Syntax(error.to_string()))?;
-        Ok(Self(bytes.slice_ref(text.get().as_bytes())))
+        let bytes = without_mark(&bytes);
+        check_depth(bytes, limits)?;
+        let text: &RawValue = serde_json::from_slice(bytes).map_err(|error| JsonError::Syntax(error.to_string()))?;
+        Ok(Self::from_raw(text))
     }
 
     /// Takes a value that a parser has already checked as part of a larger text.
@@ -65,6 +67,13 @@ impl std::fmt::Debug for Payload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// Text without the byte order mark that some editors and libraries write before it. RFC 8259 section 8.1 allows to
+/// ignore it.
+#[must_use]
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
 /// Refuses text that nests more deeply than `limits` allow. It counts brackets outside of strings, so it
@@ -163,6 +172,12 @@ mod tests {
             assert_eq!(parse(text).unwrap(), text);
         }
         assert_eq!(parse(" \n{} \t").unwrap(), "{}");
+        assert_eq!(
+            parse("\u{feff}[1]").unwrap(),
+            "[1]",
+            "a byte order mark is no part of it"
+        );
+        assert!(parse("\u{feff}\u{feff}[1]").is_err() && parse("[1]\u{feff}").is_err());
     }
 
     #[test]

@@ -5,10 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
+
+/// How long nothing more is said of one reason after a line in the log.
+pub const SPARING: Duration = Duration::from_secs(10);
 
 /// What a connector is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +74,15 @@ struct Board {
     status: watch::Sender<Status>,
     accepted: AtomicU64,
     refused: Mutex<BTreeMap<&'static str, u64>>,
+    doubted: Mutex<BTreeMap<&'static str, u64>>,
+    said: Mutex<BTreeMap<&'static str, Said>>,
+}
+
+/// When a line was written for a reason, and how many were not since.
+#[derive(Debug)]
+struct Said {
+    at: Instant,
+    kept_back: u64,
 }
 
 impl Default for Report {
@@ -84,6 +96,8 @@ impl Default for Report {
             status: watch::Sender::new(status),
             accepted: AtomicU64::new(0),
             refused: Mutex::default(),
+            doubted: Mutex::default(),
+            said: Mutex::default(),
         }))
     }
 }
@@ -131,13 +145,38 @@ impl Report {
 
     /// Counts one input that could not become an event, under the code of a [`Refusal`](crate::envelope::Refusal).
     pub fn refused(&self, code: &'static str) {
-        *self
-            .0
-            .refused
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(code)
-            .or_default() += 1;
+        *lock(&self.0.refused).entry(code).or_default() += 1;
+    }
+
+    /// Counts one input that was taken although its sender probably meant something else, under the code of the doubt.
+    pub fn doubted(&self, code: &'static str) {
+        *lock(&self.0.doubted).entry(code).or_default() += 1;
+    }
+
+    /// Whether it is time for a line in the log about this reason: how many were kept back since the last one, `None`
+    /// to keep this one back as well. Whoever sends nonsense must not fill the log.
+    #[must_use]
+    pub fn may_say(&self, code: &'static str) -> Option<u64> {
+        self.may_say_at(code, Instant::now())
+    }
+
+    fn may_say_at(&self, code: &'static str, now: Instant) -> Option<u64> {
+        let mut said = lock(&self.0.said);
+        match said.get_mut(code) {
+            Some(said) if now.saturating_duration_since(said.at) < SPARING => {
+                said.kept_back += 1;
+                None
+            }
+            Some(said) => {
+                said.at = now;
+                Some(std::mem::take(&mut said.kept_back))
+            }
+            None => {
+                let first = Said { at: now, kept_back: 0 };
+                said.insert(code, first);
+                Some(0)
+            }
+        }
     }
 
     /// Inputs accepted and refused since the start.
@@ -150,8 +189,18 @@ impl Report {
     /// Refused inputs by code.
     #[must_use]
     pub fn refusals(&self) -> BTreeMap<&'static str, u64> {
-        self.0.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.0.refused).clone()
     }
+
+    /// Doubtful inputs that were taken, by code.
+    #[must_use]
+    pub fn doubts(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.0.doubted).clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -172,6 +221,18 @@ mod tests {
         report.state(ConnectorState::Running);
         assert_eq!(report.status().last_error.as_deref(), Some("two"));
         assert!(ConnectorState::WORDS.contains(&report.current().word()));
+    }
+
+    #[test]
+    fn a_reason_is_said_at_once_and_then_now_and_again_with_how_many_there_were() {
+        let (report, now) = (Report::default(), Instant::now());
+        assert_eq!(report.may_say_at("not_json", now), Some(0));
+        assert_eq!(report.may_say_at("denied", now), Some(0), "another reason");
+        for _ in 0..7 {
+            assert_eq!(report.may_say_at("not_json", now + SPARING / 2), None);
+        }
+        assert_eq!(report.may_say_at("not_json", now + SPARING), Some(7));
+        assert_eq!(report.may_say_at("not_json", now + SPARING * 3), Some(0));
     }
 
     #[test]

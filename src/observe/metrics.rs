@@ -191,6 +191,17 @@ fn render_connectors(text: &mut String, connectors: &[(Arc<str>, Report)]) {
         &|report| vec![(String::new(), report.counts().0)],
     );
     family(
+        "doubtful",
+        "counter",
+        "Inputs that were taken although they are probably not meant so, by reason",
+        &|report| {
+            let doubts = report.doubts().into_iter();
+            doubts
+                .map(|(reason, count)| (format!(",reason=\"{reason}\""), count))
+                .collect()
+        },
+    );
+    family(
         "refused",
         "counter",
         "Inputs that could not be dispatched, by reason",

@@ -1,8 +1,8 @@
 //! Tells the copy that a rotation made (`copytruncate`) from a log of its own.
 //!
-//! In: a file of which nothing was read, and the book. Out: a [`Verdict`]. A name and a beginning prove nothing: workers
-//! write `worker.log` and `worker-1.log`, and every log may begin with the same header. What tells a copy is that its
-//! original was cut since, and that it is not written any more. Whoever stays unsure reads.
+//! In: a file of which nothing was read, and the book. Out: a [`Verdict`]. A name and a beginning prove nothing:
+//! workers write `worker.log` and `worker-1.log`, and every log may begin with the same header. What tells a copy is
+//! that its original was cut since, and that it is not written any more. Whoever stays unsure reads.
 
 use std::fs::File;
 use std::path::Path;

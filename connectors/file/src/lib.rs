@@ -11,8 +11,8 @@
 //! the copy is followed as well, or was made while the server was down. Needs Unix: files are known by their number.
 //!
 //! `paths` (which names) → `watch` (what changed) → `bell` → `follower`, the thread → `track` (the files of a name) and
-//! `missed` → `tail` (bytes of a file into lines) and `copy` (whose lines they are) → `rule` (which lines) → `line` (the message) → `feed` (gives it to
-//! the server, and notes in the `book` how far) → `saver` → `state`.
+//! `missed` → `tail` (bytes of a file into lines) and `copy` (whose lines they are) → `rule` (which lines) → `line`
+//! (the message) → `feed` (gives it to the server, and notes in the `book` how far) → `saver` → `state`.
 
 #[cfg(not(unix))]
 compile_error!("turted-file needs Unix: leave the feature `file` out");

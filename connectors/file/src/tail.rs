@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use log::warn;
+use turted_core::json::without_mark;
 use turted_core::lines::Lines;
 
 use crate::book::{Book, Identity, Record, RecordId};
@@ -375,14 +376,19 @@ impl Tail {
         self.read += bytes.len() as u64;
         let mut lines = Vec::new();
         while let Some(line) = self.lines.next(&mut bytes) {
-            lines.extend(self.line(&line, false, reading));
+            lines.extend(self.line(line, false, reading));
         }
         lines
     }
 
-    fn line(&mut self, line: &turted_core::lines::Line, is_partial: bool, reading: &Reading) -> Option<Line> {
+    fn line(&mut self, mut line: turted_core::lines::Line, is_partial: bool, reading: &Reading) -> Option<Line> {
+        if self.begin == 0 {
+            // A byte order mark is no part of what the first line says.
+            let length = line.bytes.len() - without_mark(&line.bytes).len();
+            line.bytes = line.bytes.slice(length..);
+        }
         self.begin += line.length;
-        let (text, marks) = decode(line, is_partial);
+        let (text, marks) = decode(&line, is_partial);
         Some(Line {
             names: Arc::clone(&self.names),
             content: reading.rule.read(text)?,
@@ -422,7 +428,7 @@ impl Tail {
 
     fn rest(&mut self, reading: &Reading) -> Vec<Line> {
         let rest = self.lines.rest();
-        rest.and_then(|line| self.line(&line, true, reading))
+        rest.and_then(|line| self.line(line, true, reading))
             .into_iter()
             .collect()
     }

@@ -3,14 +3,17 @@
 //! In: receipts and failures. Out: responses. Refuses to know: where they come from, and any credential.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use turted_core::envelope::Refusal;
 use turted_core::{PushError, Receipt};
 
 use crate::Answers;
+
+/// Tells those who read only `OK` what was probably not meant.
+pub(crate) const WARNING: HeaderName = HeaderName::from_static("turted-warning");
 
 /// What became of a request that was not refused as a whole.
 pub(crate) enum Outcome {
@@ -29,13 +32,18 @@ pub(crate) struct Failure {
     /// What the original says instead of `message`.
     plain: Option<&'static str>,
     /// The header that belongs to the status.
-    header: Option<(http::HeaderName, &'static str)>,
+    header: Option<(HeaderName, &'static str)>,
 }
 
 impl Failure {
     /// For programs, and for counting.
     pub(crate) fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// For people.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// A failure with the status 400.
@@ -80,6 +88,15 @@ impl Failure {
         Self {
             status: StatusCode::PAYLOAD_TOO_LARGE,
             ..Self::bad_request("too_large", format!("the body is larger than {allowed} bytes"))
+        }
+    }
+
+    /// 415, with what is taken instead.
+    pub(crate) fn encoded() -> Self {
+        Self {
+            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            header: Some((ACCEPT_ENCODING, "identity")),
+            ..Self::bad_request("encoded", "the body is compressed; send it without Content-Encoding")
         }
     }
 
@@ -174,13 +191,18 @@ impl Form {
         }
     }
 
-    /// The response to a request.
-    pub(crate) fn answer(self, outcome: &Result<Outcome, Failure>) -> Response<Bytes> {
-        match outcome {
+    /// The response to a request, with a warning about what was taken although it is doubtful.
+    pub(crate) fn answer(self, outcome: &Result<Outcome, Failure>, warning: Option<&str>) -> Response<Bytes> {
+        let mut response = match outcome {
             Ok(Outcome::One(receipt)) => self.receipt(receipt),
             Ok(Outcome::List(list)) => self.list(list),
             Err(failure) => self.failure(failure),
+        };
+        // Texts of this server with names that were escaped: they are visible ASCII.
+        if let Some(value) = warning.and_then(|text| HeaderValue::from_str(text).ok()) {
+            response.headers_mut().insert(WARNING, value);
         }
+        response
     }
 
     fn receipt(self, receipt: &Receipt) -> Response<Bytes> {

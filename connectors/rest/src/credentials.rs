@@ -22,16 +22,18 @@ pub(crate) enum Clearance {
     Open,
 }
 
+/// What follows `Authorization: Bearer`.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let bytes = headers.get(AUTHORIZATION)?.as_bytes();
+    let (scheme, token) = bytes.split_at(bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len()));
+    scheme.eq_ignore_ascii_case(b"bearer").then_some(token)
+}
+
 /// Checks `Authorization: Bearer …`. Other schemes are none of ours: a proxy may use them.
 pub(crate) async fn by_header(backends: &dyn Authenticator, headers: &HeaderMap) -> Result<Clearance, Denied> {
-    let Some(value) = headers.get(AUTHORIZATION) else {
+    let Some(token) = bearer(headers) else {
         return Ok(Clearance::Open);
     };
-    let bytes = value.as_bytes();
-    let (scheme, token) = bytes.split_at(bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len()));
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Ok(Clearance::Open);
-    }
     // A header that cannot be read wins as well, and fails: falling back to the body would hide the mistake.
     let bearer = std::str::from_utf8(token).map_err(|_| Denied)?.trim();
     let credentials = Credentials {

@@ -8,11 +8,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{Method, Request, Response, request};
+use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, Method, Request, Response, request};
 use serde_json::Value;
 use turted_core::Report;
-use turted_core::envelope::{self, Body};
-use turted_core::json::JsonError;
+use turted_core::connector;
+use turted_core::endpoint::Peer;
+use turted_core::envelope::{self, Body, Push, Refusal};
+use turted_core::json::{JsonError, without_mark};
+use turted_core::mapping::own_key;
 use turted_core::{Authenticator, ConnectorContext, Denied, Dispatch, Door, Inbox, Limits, Payload, Receipt};
 
 use crate::answer::{Failure, Form, Outcome};
@@ -34,7 +38,39 @@ pub(crate) struct RestDoor {
     inbox: Inbox,
     backends: Arc<dyn Authenticator>,
     limits: Limits,
+    name: Arc<str>,
     report: Report,
+}
+
+/// What to read about pushes, where no key decides.
+const FORM: &str = "docs/connectors.md says how a push is written";
+
+/// What the answer to a request depends on, beside the request.
+struct Asked<'a> {
+    form: Form,
+    prefix: &'a str,
+    /// The path behind the prefix.
+    below: &'a str,
+    /// What is taken although it is doubtful.
+    warning: Option<Refusal>,
+}
+
+impl Asked<'_> {
+    /// Takes a push that is probably not meant as it is written from those who expect the words of the original, which
+    /// took it, and refuses it to programs that read why.
+    fn settle(&mut self, push: Push) -> Result<Dispatch, Failure> {
+        let Some(mut doubt) = push.doubt else {
+            return Ok(push.dispatch);
+        };
+        if let Some(meant) = Direct::meant(self.below) {
+            doubt.message += &format!("; did you mean the path {}{meant}?", self.prefix);
+        }
+        if self.form == Form::Json && doubt.code == "unknown_member" {
+            return Err(doubt.into());
+        }
+        self.warning.get_or_insert(doubt);
+        Ok(push.dispatch)
+    }
 }
 
 impl RestDoor {
@@ -46,20 +82,24 @@ impl RestDoor {
             inbox: cx.inbox.clone(),
             backends: Arc::clone(&cx.backends),
             limits: cx.limits,
+            name: Arc::clone(&cx.name),
             report: cx.report.clone(),
         }
     }
 
-    async fn outcome(&self, request: &Request<Bytes>) -> Result<Outcome, Failure> {
-        let below = request.uri().path().strip_prefix(&self.prefix).unwrap_or_default();
+    async fn outcome(&self, request: &Request<Bytes>, asked: &mut Asked<'_>) -> Result<Outcome, Failure> {
+        let below = asked.below;
         match *request.method() {
             Method::POST => {
                 let clearance = credentials::by_header(&*self.backends, request.headers())
                     .await
                     .map_err(wrong_auth)?;
+                if is_encoded(request.headers()) {
+                    return Err(Failure::encoded());
+                }
                 match Direct::recognise(below) {
                     Some(direct) => self.direct(clearance, direct, request.body()).await,
-                    None => self.push(clearance, request.body()).await,
+                    None => self.push(clearance, request.body(), asked).await,
                 }
             }
             Method::GET if self.ape => self.inline(request, below).await,
@@ -68,16 +108,18 @@ impl RestDoor {
     }
 
     /// A push, or a list of them, as the body says.
-    async fn push(&self, clearance: Clearance, body: &[u8]) -> Result<Outcome, Failure> {
+    async fn push(&self, clearance: Clearance, body: &[u8], asked: &mut Asked<'_>) -> Result<Outcome, Failure> {
+        let parsed = envelope::parse(body, &self.limits);
+        let body = without_mark(body);
         let open = clearance == Clearance::Open;
-        match envelope::parse(body, &self.limits) {
+        match parsed {
             Ok(Body::One(push)) => {
                 if open {
                     credentials::by_data(&*self.backends, &push.auth)
                         .await
                         .map_err(wrong_auth)?;
                 }
-                Ok(Outcome::One(self.inbox.notify(push.dispatch).await?))
+                Ok(Outcome::One(self.inbox.notify(self.own(asked.settle(*push)?)).await?))
             }
             Ok(Body::Batch(list)) => {
                 if open {
@@ -86,7 +128,7 @@ impl RestDoor {
                         .await
                         .map_err(wrong_auth)?;
                 }
-                let dispatches = list.into_iter().map(|push| Ok(push?.dispatch));
+                let dispatches = list.into_iter().map(|push| Ok(self.own(asked.settle(push?)?)));
                 Ok(Outcome::List(self.in_order(dispatches).await))
             }
             Err(refusal) => {
@@ -155,8 +197,26 @@ impl RestDoor {
         results
     }
 
-    fn count(&self, outcome: &Result<Outcome, Failure>) {
-        let refused = |failure: &Failure| self.report.refused(failure.code());
+    /// Ids of this door have nothing to do with those of other connectors.
+    fn own(&self, mut dispatch: Dispatch) -> Dispatch {
+        dispatch.key = dispatch.key.map(|id| own_key(&self.name, &id));
+        dispatch
+    }
+
+    /// Counts what was taken and what was not, and says the latter in the log now and again, with where it came from.
+    fn count(&self, outcome: &Result<Outcome, Failure>, headers: &HeaderMap, from: &str) {
+        let refused = |failure: &Failure| {
+            self.report.refused(failure.code());
+            let why = match failure.code() {
+                "denied" if credentials::bearer(headers).is_some() => {
+                    "the token in Authorization: Bearer was not accepted".into()
+                }
+                "denied" => "there is no Authorization: Bearer, and the credentials in it are wrong or missing".into(),
+                _ => failure.message().to_owned(),
+            };
+            let why = Refusal::new(failure.code(), why);
+            connector::say(&self.name, &self.report, &format!("refused a push{from}"), &why, FORM);
+        };
         match outcome {
             Ok(Outcome::One(_)) => self.report.accepted(),
             Ok(Outcome::List(list)) => list.iter().for_each(|push| match push {
@@ -166,6 +226,17 @@ impl RestDoor {
             Err(failure) => refused(failure),
         }
     }
+}
+
+fn from(peer: Option<&Peer>) -> String {
+    peer.map_or_else(String::new, |Peer(address)| format!(" from {}", address.ip()))
+}
+
+/// Nothing is unpacked here: what a small body becomes is nothing that its sender should decide (CWE-409).
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let encodings = headers.get_all(CONTENT_ENCODING).iter();
+    let mut words = encodings.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    words.any(|word| !matches!(word.trim_ascii(), b"") && !word.trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
 fn wrong_auth(_: Denied) -> Failure {
@@ -179,16 +250,30 @@ fn not_a_payload(error: JsonError) -> Failure {
 impl Door for RestDoor {
     fn answer(&self, request: Request<Bytes>) -> BoxFuture<'_, Response<Bytes>> {
         Box::pin(async move {
-            let form = Form::wanted(request.headers(), self.answers);
-            let outcome = self.outcome(&request).await;
-            self.count(&outcome);
-            form.answer(&outcome)
+            let mut asked = Asked {
+                form: Form::wanted(request.headers(), self.answers),
+                prefix: &self.prefix,
+                below: request.uri().path().strip_prefix(&self.prefix).unwrap_or_default(),
+                warning: None,
+            };
+            let outcome = self.outcome(&request, &mut asked).await;
+            let from = from(request.extensions().get());
+            self.count(&outcome, request.headers(), &from);
+            let warning = asked.warning.filter(|_| outcome.is_ok());
+            if let Some(doubt) = &warning {
+                self.report.doubted(doubt.code);
+                let what = format!("took a push{from} that is probably not meant so");
+                connector::say(&self.name, &self.report, &what, doubt, FORM);
+            }
+            asked
+                .form
+                .answer(&outcome, warning.as_ref().map(|doubt| doubt.message.as_str()))
         })
     }
 
     fn too_large(&self, request: &request::Parts) -> Response<Bytes> {
         let outcome = Err(Failure::too_large(self.limits.push_bytes));
-        self.count(&outcome);
-        Form::wanted(&request.headers, self.answers).answer(&outcome)
+        self.count(&outcome, &request.headers, &from(request.extensions.get()));
+        Form::wanted(&request.headers, self.answers).answer(&outcome, None)
     }
 }

@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
+use turted_core::envelope::nearest;
 use turted_core::{ChannelName, EventName, Limits, NameError, Target, UserName};
 
 use crate::answer::Failure;
@@ -35,6 +36,18 @@ impl<'a> Direct<'a> {
             _ => return None,
         };
         segments.next().is_none().then_some(shape)
+    }
+
+    /// The shape that was probably meant by a path which is none of the three: `users/adam/HI`.
+    pub(crate) fn meant(below: &str) -> Option<&'static str> {
+        let (first, rest) = below.split_once('/')?;
+        let is_name_and_event = rest.split('/').count() == 2;
+        match nearest(first, &["user", "channel", "all"])? {
+            "user" if is_name_and_event => Some("user/NAME/EVENT"),
+            "channel" if is_name_and_event => Some("channel/NAME/EVENT"),
+            "all" if !rest.contains('/') => Some("all/EVENT"),
+            _ => None,
+        }
     }
 
     /// Decodes and checks the names.
@@ -74,6 +87,20 @@ fn name_in<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_that_is_nearly_one_of_the_shapes_is_told_which() {
+        for (below, meant) in [
+            ("users/adam/HI", Some("user/NAME/EVENT")),
+            ("Channels/a/HI", Some("channel/NAME/EVENT")),
+            ("al/HI", Some("all/EVENT")),
+            ("users/adam", None),
+            ("shop/orders/new", None),
+            ("", None),
+        ] {
+            assert_eq!(Direct::meant(below), meant, "{below}");
+        }
+    }
 
     #[test]
     fn only_exactly_three_shapes_are_convenience_urls() {

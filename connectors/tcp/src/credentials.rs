@@ -4,6 +4,7 @@
 //! nothing in here reaches an answer or a log.
 
 use serde_json::Value;
+use turted_core::json::without_mark;
 use turted_core::{Authenticator, Credentials, Denied};
 
 /// Says how it is done, to whoever did it otherwise.
@@ -12,7 +13,7 @@ pub(crate) const WANTED: &str =
 
 /// Checks `Bearer <token>`, or JSON as it stands in the `auth` of a push.
 pub(crate) async fn verify(backends: &dyn Authenticator, line: &[u8]) -> Result<(), Denied> {
-    let line = std::str::from_utf8(line).map_err(|_| Denied)?.trim();
+    let line = std::str::from_utf8(without_mark(line)).map_err(|_| Denied)?.trim();
     let bearer = line
         .split_once(' ')
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))

@@ -36,7 +36,7 @@ mod vocabulary;
 use std::borrow::Cow;
 
 pub use config::{Envelope, Mapping, Names, Switch};
-pub use recipe::Recipe;
+pub use recipe::{Recipe, own_key};
 pub use template::Template;
 pub use vocabulary::Vocabulary;
 

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::Message;
 use super::vocabulary::Lookup;
 use crate::envelope::Refusal;
-use crate::json::{JsonError, check_depth};
+use crate::json::{JsonError, check_depth, without_mark};
 use crate::limits::Limits;
 
 /// One message, with its JSON when somebody asked for it.
@@ -59,11 +59,12 @@ impl<'a> Opened<'a> {
     }
 
     fn body(&self) -> Result<&'a str, Refusal> {
-        std::str::from_utf8(self.message.body()).map_err(|_| Refusal::new("not_text", "the body is not UTF-8"))
+        std::str::from_utf8(without_mark(self.message.body()))
+            .map_err(|_| Refusal::new("not_text", "the body is not UTF-8"))
     }
 
     fn parse(&self) -> Result<&'a RawValue, Refusal> {
-        let body = self.message.body();
+        let body = without_mark(self.message.body());
         check_depth(body, self.limits)?;
         serde_json::from_slice(body).map_err(|error| JsonError::Syntax(error.to_string()).into())
     }

@@ -62,33 +62,58 @@ impl Recipe {
     /// # Errors
     /// Why the message can never be dispatched. In a list of pushes, one that is wrong refuses the list.
     pub fn dispatches(&self, message: &dyn Message, name: &str, limits: &Limits) -> Result<Vec<Dispatch>, Refusal> {
+        self.read(message, name, limits).map(|(dispatches, _)| dispatches)
+    }
+
+    /// The same, with what is probably not meant in the message although it can be dispatched.
+    ///
+    /// # Errors
+    /// As above; also when a push names nobody, since nobody can be asked what was meant.
+    pub fn read(
+        &self,
+        message: &dyn Message,
+        name: &str,
+        limits: &Limits,
+    ) -> Result<(Vec<Dispatch>, Option<Refusal>), Refusal> {
         let bytes = message.body().len();
         if bytes > limits.push_bytes {
             let why = format!("the message has {bytes} bytes, allowed are {}", limits.push_bytes);
             return Err(Refusal::new("too_large", why));
         }
-        let mut dispatches = match &self.0 {
+        let (mut dispatches, doubt) = match &self.0 {
             Kind::Turted => pushes(message.body(), limits)?,
-            Kind::Mapped(bindings) => vec![bindings.dispatch(message, limits)?],
+            Kind::Mapped(bindings) => (vec![bindings.dispatch(message, limits)?], None),
         };
-        if let Some(id) = message.id() {
-            // Ids of different sources have nothing to do with one another.
-            for (at, dispatch) in dispatches.iter_mut().enumerate() {
-                dispatch.key.get_or_insert_with(|| format!("{name}/{id}/{at}").into());
-            }
+        for (at, dispatch) in dispatches.iter_mut().enumerate() {
+            dispatch.key = match (dispatch.key.take(), message.id()) {
+                (Some(id), _) => Some(own_key(name, &id)),
+                (None, Some(id)) => Some(format!("{name}/{id}/{at}").into()),
+                (None, None) => None,
+            };
         }
-        Ok(dispatches)
+        Ok((dispatches, doubt))
     }
 }
 
-fn pushes(body: &[u8], limits: &Limits) -> Result<Vec<Dispatch>, Refusal> {
-    match envelope::parse(body, limits)? {
-        Body::One(push) => Ok(vec![push.dispatch]),
-        Body::Batch(list) => list
-            .into_iter()
-            .map(|push| push.map(|Push { dispatch, .. }| dispatch))
-            .collect(),
+/// The idempotency key of a dispatch to which the sender gave this id. Ids that came in through different connectors
+/// have nothing to do with one another, and nothing with those that a source gives to its messages.
+#[must_use]
+pub fn own_key(name: &str, id: &str) -> Arc<str> {
+    format!("{name}:{id}").into()
+}
+
+fn pushes(body: &[u8], limits: &Limits) -> Result<(Vec<Dispatch>, Option<Refusal>), Refusal> {
+    let list = match envelope::parse(body, limits)? {
+        Body::One(push) => vec![*push],
+        Body::Batch(list) => list.into_iter().collect::<Result<_, _>>()?,
+    };
+    let nobody = list.iter().find(|push| push.dispatch.targets.is_empty());
+    if let Some(doubt) = nobody.and_then(|push| push.doubt.clone()) {
+        return Err(doubt);
     }
+    let doubt = list.iter().find_map(|push| push.doubt.clone());
+    let dispatches = list.into_iter().map(|Push { dispatch, .. }| dispatch);
+    Ok((dispatches.collect(), doubt))
 }
 
 impl Bindings {

@@ -157,3 +157,20 @@ async fn a_busy_file_does_not_starve_a_quiet_one() {
     assert!(place < 300_000, "it came only after the busy one");
     story.recorder.has(300_001).await;
 }
+
+#[tokio::test]
+async fn a_byte_order_mark_at_the_beginning_of_a_file_is_ignored() {
+    let story = Story::begin(json!({"paths": ["*.log"]})).await;
+    story.folder.append("a.log", "\u{feff}one\ntwo\n");
+    story.says(&["one", "two"]).await;
+    let story = Story::begin(json!({"format": "json"})).await;
+    story.folder.append("app.log", "\u{feff}{\"n\":1}\n{\"n\":2}\n");
+    story.recorder.has(2).await;
+    let numbers: Vec<_> = story
+        .payloads()
+        .iter()
+        .map(|payload| payload["json"]["n"].clone())
+        .collect();
+    assert_eq!(numbers, [1, 2]);
+    assert_eq!(story.run.report.counts(), (2, 0));
+}

@@ -253,7 +253,11 @@ async fn an_entry_without_a_body_is_an_object_of_its_fields() {
         recorder.payloads(),
         [r#"{"no":"7","customer":"adam","text":"\"quoted\""}"#]
     );
-    assert_eq!(heard[0].key.as_deref(), Some("7"));
+    assert_eq!(
+        heard[0].key.as_deref(),
+        Some("testkit:7"),
+        "ids of other sources are none of ours"
+    );
     run.stop().await.unwrap();
 }
 

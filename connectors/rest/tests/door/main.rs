@@ -10,6 +10,7 @@ mod batch;
 mod config;
 mod credentials;
 mod inline;
+mod log;
 mod path;
 mod push;
 mod random;

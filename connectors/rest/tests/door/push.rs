@@ -16,6 +16,127 @@ fn a_push_is_dispatched_as_it_was_written() {
     assert_eq!(house.post(WHOLE), "200 text/plain; charset=utf-8 | OK");
     assert_eq!(house.dispatched(), [DISPATCHED]);
     assert_eq!(house.report.counts(), (1, 0));
+    assert_eq!(house.warning(), None);
+}
+
+#[test]
+fn a_push_that_names_nobody_is_ok_in_the_words_of_the_original_but_not_in_silence() {
+    let house = House::new();
+    let auth = r#""auth":{"password":"sesame"}"#;
+    for (path, body, warning) in [
+        (
+            "/push/",
+            format!(r#"{{"target":{{"users":"adam"}},{auth}}}"#),
+            "there is no member target, did you mean targets?; the push names nobody to tell",
+        ),
+        (
+            "/push/",
+            format!(r#"{{"targets":{{"usr":"adam"}},{auth}}}"#),
+            "there is no member targets.usr, did you mean targets.user?; the push names nobody to tell",
+        ),
+        (
+            "/push/",
+            format!(r#"{{"event":"A",{auth}}}"#),
+            "the push names nobody to tell: targets has neither users nor channels nor broadcast",
+        ),
+        (
+            "/push/users/adam/HI",
+            format!(r#"{{"n\n":1,{auth}}}"#),
+            "there is no member n\\n, allowed are event, targets, payload, auth, exclude, id; the push names nobody to tell; \
+             did you mean the path /push/user/NAME/EVENT?",
+        ),
+    ] {
+        assert_eq!(
+            house.ask(post(path, &[], &body)),
+            "200 text/plain; charset=utf-8 | OK",
+            "{body}"
+        );
+        assert_eq!(house.warning().as_deref(), Some(warning), "{body}");
+    }
+    assert_eq!(house.report.counts(), (4, 0));
+    assert_eq!(house.report.doubts(), [("no_target", 1), ("unknown_member", 3)].into());
+    let list = format!(r#"[{{"targets":{{"users":"a"}},{auth}}},{{"exclud":{{}},"targets":{{"users":"a"}},{auth}}}]"#);
+    assert_eq!(house.post(&list), "200 text/plain; charset=utf-8 | OK");
+    assert_eq!(
+        house.warning().as_deref(),
+        Some("there is no member exclud, did you mean exclude?")
+    );
+}
+
+#[test]
+fn programs_that_ask_for_json_are_told_what_they_probably_meant() {
+    let house = House::new();
+    assert_eq!(
+        house.post_json(r#"{"target":{"users":"adam"}}"#),
+        r#"400 application/json | {"error":{"code":"unknown_member","message":"there is no member target, did you mean targets?; the push names nobody to tell"}}"#
+    );
+    let path = "/push/users/adam/HI";
+    let proven = [AS_JSON, ("authorization", "Bearer mellon")];
+    assert!(
+        house
+            .ask(post(path, &proven, r#"{"text":"hi"}"#))
+            .ends_with("did you mean the path /push/user/NAME/EVENT?\"}}")
+    );
+    assert!(house.dispatched().is_empty());
+    assert_eq!(house.report.refusals(), [("unknown_member", 2)].into());
+    // A list of targets may come out empty; the receipt says how many were reached.
+    assert!(house.post_json(r#"{"targets":{"users":[]}}"#).starts_with("200"));
+    assert!(house.warning().unwrap().starts_with("the push names nobody"));
+    let list = r#"[{"evnt":"A","targets":{"users":"a"}},{"targets":{"users":"a"}}]"#;
+    assert!(
+        house
+            .post_json(list)
+            .starts_with("200 application/json | [{\"error\":{\"code\":\"unknown_member\"")
+    );
+    assert_eq!(house.dispatched().len(), 2);
+}
+
+#[test]
+fn strangers_learn_nothing_about_members() {
+    let house = House::new();
+    assert!(house.post(r#"{"target":1}"#).starts_with("401"));
+    assert_eq!(house.warning(), None);
+}
+
+#[test]
+fn a_byte_order_mark_before_a_body_is_ignored() {
+    let house = House::new();
+    assert_eq!(
+        house.post(&format!("\u{feff}{WHOLE}")),
+        "200 text/plain; charset=utf-8 | OK"
+    );
+    let list = format!("\u{feff}[{WHOLE},null]");
+    assert_eq!(
+        house.post(&list),
+        "400 text/plain; charset=utf-8 | push[1]: a push must be a JSON object"
+    );
+    let refused = "\u{feff}{\"event\":5,\"auth\":{\"password\":\"sesame\"}}";
+    assert!(
+        house.post(refused).ends_with("event must be a string"),
+        "its credentials are found too"
+    );
+    let proven = [("authorization", "Bearer mellon")];
+    house.ask(post("/push/all/HI", &proven, "\u{feff}[1]"));
+    assert_eq!(house.dispatched()[2], r#"HI [{"broadcast":true}] [1]"#);
+}
+
+#[test]
+fn a_compressed_body_is_told_to_come_as_it_is() {
+    let house = House::new();
+    let proven = ("authorization", "Bearer mellon");
+    for encoding in ["gzip", "br", "identity, gzip", "zstd"] {
+        assert_eq!(
+            house.ask(post("/push/", &[proven, ("content-encoding", encoding)], "\u{1f}…")),
+            "415 text/plain; charset=utf-8 accept-encoding: identity | \
+             the body is compressed; send it without Content-Encoding",
+            "{encoding}"
+        );
+    }
+    for encoding in ["", "identity", "Identity"] {
+        let answer = house.ask(post("/push/", &[proven, ("content-encoding", encoding)], WHOLE));
+        assert_eq!(answer, "200 text/plain; charset=utf-8 | OK", "{encoding}");
+    }
+    assert_eq!(house.report.refusals()["encoded"], 4);
 }
 
 #[test]
@@ -77,7 +198,7 @@ fn what_is_not_json_is_refused_in_the_words_of_the_original() {
         "event=HI",
         "{\"auth\":{\"password\":\"sesame\"}",
         "{'a':1}",
-        "\u{feff}{}",
+        "\u{feff}\u{feff}{}",
     ] {
         assert_eq!(
             house.post(body),
@@ -113,11 +234,11 @@ fn json_that_is_no_push_is_refused_as_well() {
 fn a_wrong_member_is_named_to_those_who_may_push() {
     let house = House::new();
     assert_eq!(
-        house.post(r#"{"targets":{"users":5},"auth":{"password":"sesame"}}"#),
+        house.post(r#"{"targets":{"users":5.5},"auth":{"password":"sesame"}}"#),
         "400 text/plain; charset=utf-8 | targets.users must be a string or a list of strings"
     );
     assert_eq!(
-        house.post_json(r#"{"targets":{"users":5}}"#),
+        house.post_json(r#"{"targets":{"users":true}}"#),
         r#"400 application/json | {"error":{"code":"bad_target","message":"targets.users must be a string or a list of strings"}}"#
     );
     assert!(house.dispatched().is_empty());
@@ -130,7 +251,7 @@ fn the_idempotency_key_and_the_exclusions_reach_the_dispatcher() {
     house.post_json(r#"{"event":"HI","id":"order-7","exclude":{"connections":["c7Jt"],"users":"adam"}}"#);
     house.post_json(r#"{"event":"HI"}"#);
     let taken = house.taken();
-    assert_eq!(taken[0].key.as_deref(), Some("order-7"));
+    assert_eq!(taken[0].key.as_deref(), Some("rest:order-7"), "a space of its own");
     assert_eq!(taken[0].exclude.connections[0].as_ref(), "c7Jt");
     assert_eq!(taken[0].exclude.users[0].as_str(), "adam");
     assert_eq!(taken[1].key, None);

@@ -68,6 +68,7 @@ pub struct House {
     pub report: Report,
     list: Arc<List>,
     guard: Arc<Guard>,
+    warning: Mutex<Option<String>>,
 }
 
 /// A context around the given rooms, and the trigger of its shutdown.
@@ -117,7 +118,13 @@ impl House {
             report,
             list,
             guard,
+            warning: Mutex::default(),
         }
+    }
+
+    /// What the last answer warned of, beside its words.
+    pub fn warning(&self) -> Option<String> {
+        self.warning.lock().unwrap().clone()
     }
 
     /// The next dispatches meet these fates; `None` is a receipt.
@@ -128,7 +135,10 @@ impl House {
 
     /// Asks the door.
     pub fn ask(&self, request: Request<Bytes>) -> String {
-        line(&self.door().answer(request).now_or_never().unwrap())
+        let response = self.door().answer(request).now_or_never().unwrap();
+        let warning = response.headers().get("turted-warning");
+        *self.warning.lock().unwrap() = warning.map(|value| value.to_str().unwrap().to_owned());
+        line(&response)
     }
 
     /// Asks the door with a body that was too large.
@@ -194,6 +204,8 @@ fn line(response: &Response<Bytes>) -> String {
         let value = value.to_str().unwrap();
         match name.as_str() {
             "content-type" => head += &format!(" {value}"),
+            // The stories about it ask for it; it may repeat a credential as little as the rest.
+            "turted-warning" => assert!(![PASSWORD, BEARER, WRONG].iter().any(|secret| value.contains(secret))),
             name => head += &format!(" {name}: {value}"),
         }
     }

@@ -56,7 +56,7 @@ async fn text_becomes_events_through_a_mapping_that_knows_the_peer() {
 async fn peers_do_not_wait_for_each_other_and_each_keeps_its_order() {
     let house = House::open(json!({})).await;
     let mut slow = house.peer().await;
-    slow.send("{\"payload\":").await;
+    slow.send("{\"targets\":{\"channels\":\"c\"},\"payload\":").await;
     let mut quick = house.peer().await;
     for number in 1..=100 {
         quick.send(push(number)).await;

@@ -97,7 +97,7 @@ fn a_mapping_takes_words_headers_and_members() {
     assert_eq!(
         read(envelope, &letter(body)).unwrap(),
         r#"ORDER:paid [{"user":"adam"},{"user":"7"},{"user":"eve"},{"user":"9"},{"channel":"shop-eu"}] "#.to_owned()
-            + r#"{"from":"order.paid.eu","order":12345678901234567890123,"tags":["shop",true],"v":1} 12345678901234567890123"#
+            + r#"{"from":"order.paid.eu","order":12345678901234567890123,"tags":["shop",true],"v":1} shop:12345678901234567890123"#
     );
 }
 
@@ -194,10 +194,10 @@ fn a_push_or_a_list_of_pushes_is_taken_whole_and_its_own_id_goes_before_the_mess
     assert_eq!(
         read(
             json!("turted"),
-            &redelivered(r#"[{"event":"A","targets":{"users":"u"}},{"event":"B","id":"b"}]"#)
+            &redelivered(r#"[{"event":"A","targets":{"users":"u"}},{"event":"B","targets":{"broadcast":1},"id":"b"}]"#)
         )
         .unwrap(),
-        "A [{\"user\":\"u\"}] {} shop/m-1/0\nB [] {} b"
+        "A [{\"user\":\"u\"}] {} shop/m-1/0\nB [{\"broadcast\":true}] {} shop:b"
     );
     assert!(
         read(json!("turted"), &redelivered("[{}, null]"))
@@ -251,4 +251,39 @@ fn a_mapping_that_cannot_work_is_refused_with_its_key() {
         let error = recipe(envelope.clone()).unwrap_err();
         assert!(error.contains(why), "{envelope}: {error}");
     }
+}
+
+/// A message of a source has nobody who reads the answer: what names nobody is refused, and counted.
+#[test]
+fn a_push_from_a_source_that_names_nobody_is_refused_and_a_doubtful_one_is_taken() {
+    let refused = |body: &str| read(json!("turted"), &letter(body)).unwrap_err();
+    assert_eq!(
+        refused(r#"{"event":"A","target":{"users":"u"}}"#),
+        "unknown_member: there is no member target, did you mean targets?; the push names nobody to tell"
+    );
+    assert!(refused(r#"[{"targets":{"users":"u"}},{}]"#).starts_with("no_target"));
+    let recipe = Recipe::new(Envelope::Turted, &Vocabulary::new(), &json!("{json}")).unwrap();
+    let body = letter(r#"{"targets":{"users":"u"},"playload":1}"#);
+    let (dispatches, doubt) = recipe.read(&body, "shop", &Limits::default()).unwrap();
+    assert_eq!(dispatches.len(), 1);
+    assert_eq!(
+        doubt.unwrap().message,
+        "there is no member playload, did you mean payload?"
+    );
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_message() {
+    let mapped = |payload: &str| json!({"event": "E", "channels": "{json.c|none}", "payload": payload});
+    let body = letter("\u{feff}{\"c\":1}");
+    assert_eq!(
+        read(mapped("{json}"), &body).unwrap(),
+        "E [{\"channel\":\"1\"}] {\"c\":1} -"
+    );
+    assert_eq!(
+        read(mapped("{body}"), &body).unwrap(),
+        "E [{\"channel\":\"1\"}] \"{\\\"c\\\":1}\" -"
+    );
+    let push = letter("\u{feff}{\"targets\":{\"users\":\"u\"}}");
+    assert_eq!(read(json!("turted"), &push).unwrap(), " [{\"user\":\"u\"}] {} -");
 }
