@@ -320,6 +320,23 @@ async fn a_stream_is_dispatched_at_least_once_while_the_server_is_killed() {
     );
 }
 
+// The process ended while acknowledgements were still on their way: what a client had heard came again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_dispatched_before_an_orderly_stop_is_acknowledged_and_nothing_else() {
+    let redis = Redis::start();
+    let server = Server::with(&settings(&redis, STREAM));
+    let mut listener = Listener::join(&server).await;
+    group(&redis);
+    let producer = Producer::start(&redis, &["XADD", "orders", "*", "n"]);
+    listener.more(300).await;
+    server.terminate();
+    let heard = listener.until_the_end().await;
+    assert_eq!(server.ended().await.code(), Some(0));
+    producer.end();
+    assert!(is_in_order_and_none_twice(&heard));
+    assert_eq!(acknowledged_up_to(&redis), *heard.last().unwrap());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pubsub_arrives_once_and_in_order_whenever_both_are_there() {
     let mut redis = Redis::start();
