@@ -168,7 +168,10 @@ pub fn listen(config: &Config, workshop: Workshop, doorstep: Doorstep) -> Result
             Arc::clone(&workshop.site),
             workshop.worker(),
         );
-        let app = App::new().wrap_fn(passage::pass).wrap_fn(unread::hold);
+        let app = App::new()
+            .wrap_fn(passage::pass)
+            // In a box: a connection keeps room for the future of a request as long as it lives.
+            .wrap_fn(|request, next| Box::pin(unread::hold(request, next)));
         let app = app.configure(move |config| routes(config, &site, &shared, &worker));
         map_config(app, |()| AppConfig::default())
     };
