@@ -18,15 +18,39 @@ use super::Mount;
 use super::body::Wire;
 use crate::client::requests::collect::settled;
 use crate::client::{Inbound, Newcomer, Worker};
+use crate::gate::cors;
+use crate::gate::entrance::Refused;
 use crate::gate::request::token;
 
 /// Spellings of `Last-Event-ID` in queries, compared without regard to case: polyfills and other servers have their
 /// own.
 const LAST: [&str; 4] = ["last", "lastEventId", "last-event-id", "evs_last_event_id"];
+/// What a browser that was refused waits before it comes back, at most: half of it is random.
+const PAUSE: Duration = Duration::from_secs(20);
+
 /// The first line of a stream: how long a browser waits before it comes back.
 #[must_use]
 pub fn retry(time: Duration) -> Bytes {
     format!("retry: {}\n\n", time.as_millis()).into()
+}
+
+/// Whether this is an `EventSource` that is refused only for now. Any status but 200 ends one for good, so it gets a
+/// stream that ends, and comes back by itself.
+#[must_use]
+pub fn is_to_return(request: &HttpRequest, refused: &Refused) -> bool {
+    let accepts = request.headers().get(header::ACCEPT);
+    let accepts = accepts.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_momentary = matches!(refused.code, "full" | "shutting_down");
+    is_momentary && accepts.split([',', ';']).any(|kind| kind.trim() == "text/event-stream")
+}
+
+/// The stream for [`is_to_return`]: when to come back, and `said`.
+#[must_use]
+pub fn to_return(request: &HttpRequest, said: &Bytes) -> HttpResponse {
+    let retry = retry(PAUSE.mul_f64(0.5 + fastrand::f64() / 2.0));
+    let mut response = head().body(Bytes::from([&retry[..], said].concat()));
+    cors::allow(request.headers(), &mut response);
+    response
 }
 
 /// Answers with a stream, as soon as the connection has what it asks for before anybody speaks: whoever reads the first
@@ -55,7 +79,8 @@ pub fn head() -> HttpResponseBuilder {
     response
 }
 
-/// One event. A line break in the data (JSON allows it between tokens) must not end the field (CWE-93).
+/// One event. A line break in the data (JSON allows it between tokens) must not end the field (CWE-93). A stream can carry
+/// no carriage return: it becomes a space, which is the same between tokens, and every other byte stays what it is.
 pub fn event(id: Option<&str>, name: Option<&str>, data: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(data.len() + 64);
     if let Some(id) = id {
@@ -64,9 +89,14 @@ pub fn event(id: Option<&str>, name: Option<&str>, data: &[u8]) -> Bytes {
     if let Some(name) = name {
         field(&mut out, "event", name);
     }
-    for line in data.split(|byte| matches!(byte, b'\n' | b'\r')) {
+    for line in data.split(|byte| *byte == b'\n') {
         out.put_slice(b"data: ");
-        out.put_slice(line);
+        for (at, part) in line.split(|byte| *byte == b'\r').enumerate() {
+            if at > 0 {
+                out.put_u8(b' ');
+            }
+            out.put_slice(part);
+        }
         out.put_u8(b'\n');
     }
     out.put_u8(b'\n');

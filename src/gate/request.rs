@@ -18,7 +18,7 @@ use super::{Shared, cors};
 use crate::client::Worker;
 
 /// What a preflight allows.
-pub const HEADERS: &str = "authorization, content-type, last-event-id, turted-secret";
+pub const HEADERS: &str = "authorization, cache-control, content-type, last-event-id, turted-secret";
 /// The host that a request is for. HTTP/2 says it in `:authority` and need not send `Host` (RFC 9113 section 8.3.1); where
 /// HTTP/1 says it in the target as well, that counts (RFC 9112 section 3.2.2).
 pub fn host(request: &RequestHead) -> Option<&str> {

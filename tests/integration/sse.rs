@@ -348,3 +348,82 @@ async fn clients_and_backends_of_the_php_server_find_what_they_know() {
     let event = stream.until("\n\n").await;
     assert!(event.ends_with("\nevent: A\ndata: [1]\n\n"), "{event}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_source_that_is_refused_for_now_is_told_to_come_back() {
+    // Any status but 200 ends an EventSource for good (HTML Living Standard, section 9.2.3).
+    let server = Server::with("limits.connections = 1");
+    let held = server.client().await;
+    for path in ["/events?channel=a", "/sse?channel=a"] {
+        let source = Request::new("GET", path).header("Accept", "text/event-stream");
+        let stream = Stream::open(&server, source).await;
+        assert_eq!(
+            (stream.status(), stream.header("content-type")),
+            (200, Some("text/event-stream")),
+            "{path}"
+        );
+        let said = stream.rest().await;
+        let retry = said
+            .strip_prefix("retry: ")
+            .and_then(|rest| rest.split('\n').next())
+            .unwrap();
+        assert!(
+            (10_000..=20_000).contains(&retry.parse::<u32>().unwrap()),
+            "{path}: {said}"
+        );
+        assert!(said.contains("as many connections as it may have"), "{path}: {said}");
+        assert_eq!(
+            said.contains("event: turted:error\ndata: {\"code\":\"full\""),
+            path.starts_with("/events"),
+            "{said}"
+        );
+        assert_eq!(server.get(path).await.status, 503, "{path}: others can read a status");
+        let native = Request::new("GET", "/events?format=native").header("Accept", "text/event-stream");
+        assert_eq!(server.ask(native).await.status, 503);
+    }
+    // What is refused for good is no stream.
+    let foreign = Request::new("GET", "/events").header("Accept", "text/event-stream");
+    assert_eq!(
+        server
+            .ask(foreign.header("Origin", "https://evil.example"))
+            .await
+            .status,
+        403
+    );
+    drop(held);
+    crate::harness::within("a free place", async {
+        loop {
+            let source = Request::new("GET", "/events").header("Accept", "text/event-stream");
+            let mut stream = Stream::open(&server, source).await;
+            if stream.event().await.name() == "turted:welcome" {
+                break;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payload_with_carriage_returns_stays_what_it_is_between_its_lines() {
+    let server = Server::start();
+    let (mut stream, ..) = open(&server, "?channel=a").await;
+    let push = "{\"event\":\"A\",\"targets\":{\"channels\":\"a\"},\"payload\":{\r\n\t\"a\":\r[1.0,\n\n2]\r}}";
+    assert_eq!(server.ask(Request::post("/push/", push)).await.text(), "OK");
+    assert_eq!(stream.event().await.data, "{ \n\t\"a\": [1.0,\n\n2] }");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preflight_allows_what_polyfills_of_event_sources_send() {
+    let server = Server::start();
+    for path in ["/events", "/sse", "/poll"] {
+        let preflight = Request::new("OPTIONS", path)
+            .header("Origin", "http://localhost:3000")
+            .header("Access-Control-Request-Method", "GET")
+            .header("Access-Control-Request-Headers", "cache-control,last-event-id");
+        let reply = server.ask(preflight).await;
+        let allowed = reply.header("access-control-allow-headers").unwrap_or_default();
+        for wanted in ["cache-control", "last-event-id"] {
+            assert!(allowed.split(", ").any(|name| name == wanted), "{path}: {allowed}");
+        }
+    }
+}

@@ -130,7 +130,7 @@ mod tests {
         let named = NamedEvents(protocol());
         assert_eq!(
             encoded(&named, "A", "{\n\"a\":\r1}"),
-            "id: e-7\nevent: A\ndata: {\ndata: \"a\":\ndata: 1}\n\n"
+            "id: e-7\nevent: A\ndata: {\ndata: \"a\": 1}\n\n"
         );
     }
 
@@ -146,7 +146,7 @@ mod tests {
         );
         assert_eq!(
             NativeForm.message(b"{\"type\":\"ECHO\",\"data\":[\r\n1]}"),
-            "data: {\"type\":\"ECHO\",\"data\":[\ndata: \ndata: 1]}\n\n"
+            "data: {\"type\":\"ECHO\",\"data\":[ \ndata: 1]}\n\n"
         );
     }
 

@@ -12,13 +12,14 @@ use std::time::Duration;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use serde_json::json;
 use turted_core::{Arrival, Intent, Protocol, SettingError};
 
 use super::forms::{NamedEvents, NamedForm, NativeEvents, NativeForm};
 use super::{Native, commands};
 use crate::carriers::{Bounds, Mount, Mounts, Offer, OfferConfig, Routes, body, event_stream};
 use crate::client::heartbeat::Heartbeat;
-use crate::client::{Newcomer, Rules};
+use crate::client::{Framing, Newcomer, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin};
 use crate::gate::identity::identify;
 use crate::gate::methods::{is_head, only, spellings};
@@ -104,7 +105,16 @@ async fn open(
 ) -> HttpResponse {
     stream(&request, &shared, &events, &query)
         .await
-        .unwrap_or_else(|refused| refuse(&request, refused))
+        .unwrap_or_else(|refused| turn_away(&request, &query, refused))
+}
+
+/// Clients of the native form read statuses themselves.
+fn turn_away(request: &HttpRequest, query: &[(String, String)], refused: Refused) -> HttpResponse {
+    if first(query, "format") == Some("native") || !event_stream::is_to_return(request, &refused) {
+        return refuse(request, refused);
+    }
+    let error = json!({"type": "ERROR", "data": {"code": refused.code, "message": refused.why}});
+    event_stream::to_return(request, &NamedForm.message(error.to_string().as_bytes()))
 }
 
 async fn stream(

@@ -94,7 +94,11 @@ async fn preflight(request: HttpRequest, shared: web::Data<Shared>) -> HttpRespo
 
 async fn open(request: HttpRequest, shared: web::Data<Shared>, mount: web::Data<Mount>, query: Query) -> HttpResponse {
     let opened = stream(&request, &shared, &mount, &query).await;
-    opened.unwrap_or_else(|refused| refuse(&request, refused))
+    opened.unwrap_or_else(|refused| match event_stream::is_to_return(&request, &refused) {
+        // These clients know no words of the server's own.
+        true => event_stream::to_return(&request, &format!(": {}\n\n", refused.why).into()),
+        false => refuse(&request, refused),
+    })
 }
 
 async fn stream(

@@ -147,6 +147,10 @@ impl<A: Application> Conversation for Session<A> {
     }
 
     fn refuse(&mut self, _: &str, rejection: &Rejection, out: &mut Vec<Reaction>) {
+        // Nothing comes before the answer to the first CONNECT: clients would take it for that answer.
+        if self.joined.is_empty() {
+            return;
+        }
         let version = self.terms.version;
         self.application.refuse(rejection, &mut Link { version, out });
     }
