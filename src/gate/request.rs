@@ -19,8 +19,8 @@ use crate::client::Worker;
 
 /// What a preflight allows.
 pub const HEADERS: &str = "authorization, cache-control, content-type, last-event-id, turted-secret";
-/// The host that a request is for. HTTP/2 says it in `:authority` and need not send `Host` (RFC 9113 section 8.3.1); where
-/// HTTP/1 says it in the target as well, that counts (RFC 9112 section 3.2.2).
+/// The host that a request is for. HTTP/2 says it in `:authority` and need not send `Host` (RFC 9113 section 8.3.1);
+/// where HTTP/1 says it in the target as well, that counts (RFC 9112 section 3.2.2).
 pub fn host(request: &RequestHead) -> Option<&str> {
     let target = request.uri.authority().map(|authority| authority.as_str());
     target.or_else(|| text(request, header::HOST))
