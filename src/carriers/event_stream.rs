@@ -79,8 +79,8 @@ pub fn head() -> HttpResponseBuilder {
     response
 }
 
-/// One event. A line break in the data (JSON allows it between tokens) must not end the field (CWE-93). A stream can carry
-/// no carriage return: it becomes a space, which is the same between tokens, and every other byte stays what it is.
+/// One event. A line break in the data (JSON allows it between tokens) must not end the field (CWE-93). A stream can
+/// carry no carriage return: it becomes a space, which is the same between tokens, and every other byte stays.
 pub fn event(id: Option<&str>, name: Option<&str>, data: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(data.len() + 64);
     if let Some(id) = id {
