@@ -174,6 +174,12 @@ fn limits(limits: &sections::Limits, report: &mut Report<'_>) {
         ("limits.outbox_frames", limits.outbox_frames, 1, usize::MAX),
         ("limits.connections", limits.connections, 1, usize::MAX),
         (
+            "limits.requests_per_connection",
+            limits.requests_per_connection,
+            1,
+            usize::MAX,
+        ),
+        (
             "limits.connections_per_address",
             limits.connections_per_address,
             1,
@@ -181,6 +187,11 @@ fn limits(limits: &sections::Limits, report: &mut Report<'_>) {
         ),
     ] {
         report.within(key, value, least, most);
+    }
+    if limits.bodies_total < limits.push_bytes {
+        let push = format_size(limits.push_bytes);
+        let message = format!("must be at least limits.push_bytes ({push}), or the largest push would not fit");
+        report.refuse("limits.bodies_total", message);
     }
     if limits.outbox_bytes < limits.push_bytes {
         let push = format_size(limits.push_bytes);

@@ -110,6 +110,11 @@ pub struct Limits {
     pub connections: usize,
     /// Connections from one address; behind a reverse proxy all clients share its address. Default 1,000.
     pub connections_per_address: usize,
+    /// Bytes of all request bodies under way together. Default 64 MiB.
+    #[serde(with = "size")]
+    pub bodies_total: usize,
+    /// Requests that one HTTP/2 connection may have under way. Default 250.
+    pub requests_per_connection: usize,
     /// How long a client may take to send the head of its request. Default 5 s.
     #[serde(with = "duration")]
     pub header_timeout: Duration,
@@ -135,6 +140,8 @@ impl Default for Limits {
             slow: Slow::Close,
             connections: 100_000,
             connections_per_address: 1_000,
+            bodies_total: 64 * MIB,
+            requests_per_connection: 250,
             header_timeout: Duration::from_secs(5),
             ping: Duration::from_secs(25),
         }
@@ -181,6 +188,8 @@ pub struct Observe {
     /// `/health/ready` answers 200 also while a connector has failed or tries again, and says `degraded`; with false it
     /// answers 503 then, which keeps a load balancer from sending clients here. Default true.
     pub ready_while_degraded: bool,
+    /// How many may watch it at a time. Default 100.
+    pub viewers: usize,
 }
 
 impl Observe {
@@ -198,6 +207,7 @@ impl Default for Observe {
             metrics_auth: false,
             stream: true,
             ready_while_degraded: true,
+            viewers: 100,
         }
     }
 }

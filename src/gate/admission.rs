@@ -1,4 +1,4 @@
-//! How many clients may be connected, in all and from one address.
+//! How many clients may be connected, in all and from one address; also how many sockets, and viewers.
 //!
 //! In: addresses. Out: a [`Ticket`] that counts as long as it lives, or which bound was reached (CWE-770).
 
@@ -49,11 +49,18 @@ impl Admission {
         }
     }
 
-    /// Admits one more from `address`.
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).total
+    }
+
+    /// Admits one more from `address`, or rather from its [`network`].
     ///
     /// # Errors
     /// The bound that was reached.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Ticket, Full> {
+        let address = network(address);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.total >= self.total {
             return Err(Full::Server);
@@ -68,6 +75,16 @@ impl Admission {
             admission: Arc::clone(self),
             address,
         })
+    }
+}
+
+/// What counts as one address: of IPv6 the first 64 bits, since the others are everybody's own choice (RFC 4291 section
+/// 2.5.4, RFC 6177); an IPv4 address in IPv6 clothes is itself.
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        address => address,
     }
 }
 
@@ -99,5 +116,22 @@ mod tests {
         assert_eq!(admission.admit(two).unwrap_err(), Full::Server);
         drop(first);
         assert!(admission.admit(one).is_ok());
+    }
+
+    #[test]
+    fn a_whole_network_of_ipv6_is_one_address() {
+        let admission = Arc::new(Admission::new(100, 2));
+        let admit = |address: &str| admission.admit(address.parse().unwrap());
+        let _here = [
+            admit("2001:db8:1:2::1").unwrap(),
+            admit("2001:db8:1:2:ffff::9").unwrap(),
+        ];
+        assert_eq!(admit("2001:db8:1:2:3:4:5:6").unwrap_err(), Full::Address);
+        let _beside = admit("2001:db8:1:3::1").unwrap();
+        let _old = [admit("192.0.2.1").unwrap(), admit("::ffff:192.0.2.1").unwrap()];
+        assert_eq!(admit("192.0.2.1").unwrap_err(), Full::Address);
+        assert_eq!(admission.count(), 5);
+        drop(_here);
+        assert!(admit("2001:db8:1:2::7").is_ok());
     }
 }

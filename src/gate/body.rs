@@ -1,15 +1,23 @@
 //! Bodies of requests, within bounds of size and time.
 //!
-//! In: a payload. Out: its bytes, or why there are none (CWE-400).
+//! In: a payload. Out: its bytes, or why there are none (CWE-400). All bodies under way have a bound together: what one
+//! peer may send is small, what a thousand may send is not.
 
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
-use actix_web::web;
+use actix_web::dev::RequestHead;
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
+use super::Shared;
 use super::entrance::Refused;
+use super::refusals::{note, path};
+use super::request::text;
 
 /// How long a body may take.
 const TIME: Duration = Duration::from_secs(30);
@@ -23,6 +31,8 @@ pub enum Unread {
     Broken,
     /// It took too long.
     Late,
+    /// All bodies together are as large as they may be.
+    Crowded,
 }
 
 impl From<Unread> for Refused {
@@ -34,27 +44,145 @@ impl From<Unread> for Refused {
             }
             Unread::Broken => Self::new(StatusCode::BAD_REQUEST, "bad_body", "the body broke off"),
             Unread::Late => Self::new(StatusCode::REQUEST_TIMEOUT, "late", "the body took too long"),
+            Unread::Crowded => {
+                let why = "the server is busy with as many bodies as it may hold; try again in a moment";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", why)
+            }
         }
     }
 }
 
-/// Collects a body of at most `max` bytes.
+/// What bodies take together, and their bound.
+#[derive(Debug)]
+pub struct Bodies {
+    taken: AtomicUsize,
+    most: usize,
+}
+
+impl Bodies {
+    /// At most so many bytes at a time.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        let taken = AtomicUsize::new(0);
+        Self { taken, most }
+    }
+}
+
+/// The place that one body has among all.
+#[derive(Debug)]
+struct Room {
+    bodies: Arc<Bodies>,
+    bytes: usize,
+}
+
+impl Room {
+    fn grow(&mut self, by: usize) -> Result<(), Unread> {
+        self.bytes += by;
+        let before = self.bodies.taken.fetch_add(by, Ordering::Relaxed);
+        // What is too much is given back with the whole.
+        if before + by > self.bodies.most {
+            return Err(Unread::Crowded);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.bodies.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A whole body. It counts as long as it lives.
+#[derive(Debug)]
+pub struct Body {
+    bytes: Bytes,
+    _room: Room,
+}
+
+impl Deref for Body {
+    type Target = Bytes;
+
+    fn deref(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+/// Collects a body of at most `max` bytes, which is what `key` says.
 ///
 /// # Errors
 /// [`Unread`].
-pub async fn read(payload: web::Payload, max: usize) -> Result<Bytes, Unread> {
-    let collected = tokio::time::timeout(TIME, collect(payload, max)).await;
-    collected.unwrap_or(Err(Unread::Late))
+pub async fn read(
+    request: &HttpRequest,
+    shared: &Shared,
+    payload: web::Payload,
+    max: usize,
+    key: &'static str,
+) -> Result<Body, Unread> {
+    let room = Room {
+        bodies: Arc::clone(&shared.bodies),
+        bytes: 0,
+    };
+    let collected = tokio::time::timeout(TIME, collect(payload, max, room)).await;
+    let body = collected.unwrap_or(Err(Unread::Late));
+    if let Err(unread) = &body {
+        tell(request, *unread, key);
+    }
+    body
 }
 
-async fn collect(mut payload: web::Payload, max: usize) -> Result<Bytes, Unread> {
+async fn collect(mut payload: web::Payload, max: usize, mut room: Room) -> Result<Body, Unread> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Unread::Broken)?;
         if body.len() + chunk.len() > max {
             return Err(Unread::TooLarge(max));
         }
+        room.grow(chunk.len())?;
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    Ok(Body {
+        bytes: body.freeze(),
+        _room: room,
+    })
+}
+
+fn tell(request: &HttpRequest, unread: Unread, key: &'static str) {
+    let at = || path(request.head());
+    match unread {
+        Unread::TooLarge(max) => note(request, "body", "too_large", || {
+            format!("one for {} has more than the {max} bytes of {key}", at())
+        }),
+        Unread::Crowded => note(request, "body", "overloaded", || {
+            format!(
+                "with one for {}, all under way would be more than limits.bodies_total",
+                at()
+            )
+        }),
+        Unread::Late => note(request, "body", "late", || {
+            format!("one for {} was not complete after {} s", at(), TIME.as_secs())
+        }),
+        // Nobody refused it: its sender broke off.
+        Unread::Broken => {}
+    }
+}
+
+/// What no door for clients reads more of.
+const LARGEST: usize = 1 << 20;
+
+/// Whether a body that is announced with `Expect: 100-continue` may come (RFC 9110 section 10.1.1): the bound, when it
+/// is longer than that. Whoever asks first need not send in vain.
+///
+/// # Errors
+/// The bound.
+pub fn expect(head: &RequestHead, shared: &Shared) -> Result<(), Unread> {
+    let length = text(head, header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    let path = head.uri.path();
+    let mut doors = shared.endpoints.iter();
+    let door = doors.find(|door| path.starts_with(&door.prefix) || door.prefix.strip_suffix('/') == Some(path));
+    let max = door.map_or(LARGEST.max(shared.message_bytes), |door| door.max_body);
+    match length {
+        Some(length) if length > max => Err(Unread::TooLarge(max)),
+        _ => Ok(()),
+    }
 }

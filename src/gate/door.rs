@@ -11,7 +11,9 @@ use turted_core::Endpoint;
 use turted_core::endpoint::Peer;
 
 use super::body::{self, Unread};
-use super::entrance::check_origin;
+use super::entrance::{Refused, check_origin};
+use super::methods::sentence;
+use super::refusals::note;
 use super::{Shared, cors};
 
 /// Answers one request for the endpoint with this index.
@@ -30,7 +32,7 @@ pub async fn answer(
     let mut response = if request.method() == Method::OPTIONS {
         HttpResponse::Ok().finish()
     } else {
-        pass_on(endpoint, &request, payload).await
+        pass_on(endpoint, &request, &shared, payload).await
     };
     let allow = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, endpoint.allow_methods),
@@ -43,11 +45,18 @@ pub async fn answer(
     response
 }
 
-async fn pass_on(endpoint: &Endpoint, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
+async fn pass_on(endpoint: &Endpoint, request: &HttpRequest, shared: &Shared, payload: web::Payload) -> HttpResponse {
     let Some(parts) = translate(request) else {
         return HttpResponse::BadRequest().finish();
     };
-    let response = match body::read(payload, endpoint.max_body).await {
+    let response = match body::read(request, shared, payload, endpoint.max_body, "limits.push_bytes").await {
+        Err(unread @ Unread::Crowded) => {
+            let Refused { status, why, .. } = unread.into();
+            let mut response = sentence(status, &why);
+            let soon = HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, soon);
+            return response;
+        }
         Err(Unread::Late) => return HttpResponse::RequestTimeout().finish(),
         Err(Unread::Broken) => return HttpResponse::BadRequest().finish(),
         Err(Unread::TooLarge(_)) => {
@@ -58,8 +67,22 @@ async fn pass_on(endpoint: &Endpoint, request: &HttpRequest, payload: web::Paylo
                 .insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
             refusal
         }
-        Ok(body) => endpoint.door.answer(http::Request::from_parts(parts, body)).await,
+        Ok(body) => {
+            let whole = http::Request::from_parts(parts, Bytes::clone(&body));
+            endpoint.door.answer(whole).await
+        }
     };
+    if matches!(
+        response.status(),
+        http::StatusCode::UNAUTHORIZED | http::StatusCode::FORBIDDEN
+    ) {
+        note(request, "push", "denied", || {
+            format!(
+                "one to {} brought no credentials, or others than [auth.backends] accepts",
+                endpoint.prefix
+            )
+        });
+    }
     translate_back(response)
 }
 

@@ -11,6 +11,7 @@ use actix_web::http::{StatusCode, header};
 use turted_core::Welcome;
 
 use super::admission::{Full, Ticket};
+use super::refusals::{note, quoted};
 use super::request::{host, text};
 use super::{Shared, bearer};
 use crate::client::Newcomer;
@@ -42,6 +43,10 @@ pub fn check_origin(request: &HttpRequest, shared: &Shared) -> Result<(), Refuse
     if shared.origins.allow(text(head, header::ORIGIN), host(head)) {
         return Ok(());
     }
+    note(request, "origin", "bad_origin", || {
+        let (origin, host) = (quoted(text(head, header::ORIGIN)), quoted(host(head)));
+        format!("origin {origin} is not this host {host}: does the proxy pass Host on? see server.origins")
+    });
     let why = "this origin is not allowed; see server.origins";
     Err(Refused::new(StatusCode::FORBIDDEN, "bad_origin", why))
 }
@@ -61,6 +66,10 @@ pub fn check_referer(request: &HttpRequest, shared: &Shared) -> Result<(), Refus
     {
         return Ok(());
     }
+    note(request, "origin", "bad_referer", || {
+        let (page, host) = (quoted(page.as_deref()), quoted(host(head)));
+        format!("the page {page} of the Referer is not of this host {host}; see server.origins")
+    });
     let why = "the Referer must be a page of an allowed origin; see server.origins";
     Err(Refused::new(StatusCode::FORBIDDEN, "bad_origin", why))
 }
@@ -69,6 +78,9 @@ pub fn check_referer(request: &HttpRequest, shared: &Shared) -> Result<(), Refus
 pub fn admit(request: &HttpRequest, shared: &Shared) -> Result<(Newcomer, Ticket), Refused> {
     let internal = |why: &str| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", why);
     if shared.shutdown.is_wanted() {
+        note(request, "connection", "shutting_down", || {
+            "it comes again when the server is back".to_owned()
+        });
         let why = "the server is shutting down";
         return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", why));
     }
@@ -80,6 +92,7 @@ pub fn admit(request: &HttpRequest, shared: &Shared) -> Result<(Newcomer, Ticket
             Full::Address => StatusCode::TOO_MANY_REQUESTS,
             Full::Server => StatusCode::SERVICE_UNAVAILABLE,
         };
+        tell(request, full);
         Refused::new(status, "full", full.to_string())
     })?;
     let (Some(connection), Some(resume)) = (secret::<9>(), secret::<20>()) else {
@@ -95,6 +108,17 @@ pub fn admit(request: &HttpRequest, shared: &Shared) -> Result<(Newcomer, Ticket
         Newcomer::new(welcome, peer.ip(), bearer(request).map(Box::from)),
         ticket,
     ))
+}
+
+fn tell(request: &HttpRequest, full: Full) {
+    match full {
+        Full::Server => note(request, "connection", "full", || {
+            "there are limits.connections of them".to_owned()
+        }),
+        Full::Address => note(request, "connection", "full_address", || {
+            "limits.connections_per_address are open from there; behind a proxy that is the address of all".to_owned()
+        }),
+    }
 }
 
 /// `N` bytes that nobody can guess (CWE-330), in hexadecimal.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use turted_core::{Credentials, Rejection, UserName};
 
 use super::entrance::Refused;
+use super::refusals::note;
 use super::request::bad_request;
 use super::{Shared, bearer};
 use crate::client::Worker;
@@ -45,6 +46,9 @@ pub async fn identify(
     let data = Value::Object(data);
     let credentials = Credentials { data: &data, bearer };
     let denied = |_| {
+        note(request, "ident", "ident_denied", || {
+            "what its query, its cookies or its Authorization say is not accepted by [auth.clients]".to_owned()
+        });
         let (code, why) = (Rejection::IdentDenied.code(), Rejection::IdentDenied.to_string());
         Refused::new(StatusCode::UNAUTHORIZED, code, why)
     };

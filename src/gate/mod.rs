@@ -19,11 +19,14 @@ pub mod identity;
 pub mod methods;
 pub mod origin;
 pub mod passage;
+pub mod refusals;
 pub mod request;
 pub mod unread;
 
 use admission::Admission;
+use body::Bodies;
 use origin::OriginRules;
+use refusals::Refusals;
 
 /// What every worker needs to answer requests.
 pub struct Shared {
@@ -31,6 +34,16 @@ pub struct Shared {
     pub origins: OriginRules,
     /// How many clients may be here.
     pub admission: Arc<Admission>,
+    /// How many sockets may be open, with a client or without.
+    pub sockets: Arc<Admission>,
+    /// How many may watch.
+    pub viewers: Arc<Admission>,
+    /// What the bodies under way may take together.
+    pub bodies: Arc<Bodies>,
+    /// How many requests one HTTP/2 connection may have under way.
+    pub requests: usize,
+    /// What was refused.
+    pub refusals: Refusals,
     /// Connectors' doors.
     pub endpoints: Vec<Endpoint>,
     /// Seconds in WELCOME: the window for RESUME.

@@ -18,6 +18,20 @@ use crate::dispatcher::Census;
 
 type Labels = Vec<(&'static str, String)>;
 
+/// How often what was refused, and why.
+#[derive(Debug, Clone, Default)]
+pub struct Refused(Family<[(&'static str, &'static str); 2], Counter>);
+
+impl Refused {
+    /// One more.
+    pub fn count(&self, what: &'static str, why: &'static str) {
+        self.0.get_or_create(&[("what", what), ("why", why)]).inc();
+    }
+}
+
+/// A number that somebody else keeps: its name, what it is, and how much it is now.
+pub type Gauged = (&'static str, &'static str, usize);
+
 /// Every number of the server.
 pub struct Metrics {
     registry: Registry,
@@ -34,6 +48,7 @@ pub struct Metrics {
     dispatches: Counter,
     deliveries: Counter,
     meters: Meters,
+    refused: Refused,
 }
 
 impl Metrics {
@@ -58,6 +73,7 @@ impl Metrics {
                 latency: Histogram::new(exponential_buckets(0.000_05, 2.0, 16)),
                 dropped: Counter::default(),
             },
+            refused: Refused::default(),
         };
         metrics.register();
         metrics
@@ -69,9 +85,15 @@ impl Metrics {
         self.meters.clone()
     }
 
-    /// Everything as text; connectors and the bus are asked at this moment.
+    /// Where refusals are counted.
     #[must_use]
-    pub fn render(&self, connectors: &[(Arc<str>, Report)], observer_lost: u64) -> String {
+    pub fn refused(&self) -> Refused {
+        self.refused.clone()
+    }
+
+    /// Everything as text; connectors, the bus and those who keep the `gauged` are asked at this moment.
+    #[must_use]
+    pub fn render(&self, connectors: &[(Arc<str>, Report)], observer_lost: u64, gauged: &[Gauged]) -> String {
         let counts = self.census.read();
         let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&self.connections, counts.connections);
@@ -85,6 +107,12 @@ impl Metrics {
         let body = text.trim_end_matches("# EOF\n").len();
         text.truncate(body);
         render_connectors(&mut text, connectors);
+        for (name, help, value) in gauged {
+            let _ = writeln!(
+                text,
+                "# HELP turted_{name} {help}.\n# TYPE turted_{name} gauge\nturted_{name} {value}"
+            );
+        }
         let _ = write!(
             text,
             "# HELP turted_observer_lost Notes that an observer was too slow for.\n\
@@ -115,6 +143,11 @@ impl Metrics {
             "replayed",
             "Events replayed to resumed connections",
             self.replayed.clone(),
+        );
+        registry.register(
+            "refused",
+            "What was refused, by what was asked for and why",
+            self.refused.0.clone(),
         );
         registry.register("dispatches", "Events dispatched", self.dispatches.clone());
         registry.register("deliveries", "Events queued to a connection", self.deliveries.clone());

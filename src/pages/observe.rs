@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::Bytes;
 use futures_util::stream;
@@ -17,9 +17,11 @@ use turted_core::{Note, Shutdown};
 
 use super::watch::Watched;
 use crate::gate::Shared;
-use crate::gate::backend::is_backend;
-use crate::gate::entrance::check_origin;
+use crate::gate::admission::Ticket;
+use crate::gate::backend::{ask, is_backend};
+use crate::gate::entrance::{Refused, check_origin};
 use crate::gate::methods::is_head;
+use crate::gate::refusals::note;
 use crate::gate::request::refuse;
 use crate::observe::Subscription;
 
@@ -46,10 +48,18 @@ pub async fn stream(
         return refuse(&request, refused);
     }
     if !is_backend(&request, &shared).await {
-        return HttpResponse::Unauthorized()
-            .insert_header((header::WWW_AUTHENTICATE, "Bearer"))
-            .finish();
+        return ask(&request, "viewer");
     }
+    let Some(place) = request.peer_addr().map(|peer| shared.viewers.admit(peer.ip())) else {
+        return HttpResponse::InternalServerError().finish();
+    };
+    let Ok(place) = place else {
+        note(&request, "viewer", "full", || {
+            "there are observe.viewers of them".to_owned()
+        });
+        let why = "as many watch as may; see observe.viewers";
+        return refuse(&request, Refused::new(StatusCode::SERVICE_UNAVAILABLE, "full", why));
+    };
     let mut response = head();
     if is_head(&request) {
         return response.finish();
@@ -58,6 +68,7 @@ pub async fn stream(
         notes: watched.bus.subscribe(QUEUE),
         event: query.into_inner().event,
         shutdown: shared.shutdown.clone(),
+        _place: place,
     };
     let first = stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from_static(b": turted\n\n"))]);
     let rest = stream::unfold(viewer, |mut viewer| async {
@@ -80,6 +91,7 @@ struct Viewer {
     notes: Subscription,
     event: Option<String>,
     shutdown: Shutdown,
+    _place: Ticket,
 }
 
 impl Viewer {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use turted_core::{ConnectorState, Report};
 
 use crate::gate::Shared;
-use crate::gate::backend::is_backend;
+use crate::gate::backend::{ask, is_backend};
 use crate::observe::{Bus, Metrics};
 
 /// What there is to look at.
@@ -73,12 +73,20 @@ fn connector(report: &Report) -> Value {
 /// The numbers, behind the backends' authenticator if so configured.
 pub async fn metrics(request: HttpRequest, shared: web::Data<Shared>, watched: web::Data<Watched>) -> HttpResponse {
     if watched.metrics_auth && !is_backend(&request, &shared).await {
-        return HttpResponse::Unauthorized().finish();
+        return ask(&request, "metrics");
     }
     let Some(metrics) = &watched.metrics else {
         return HttpResponse::NotFound().finish();
     };
+    let gauged = [
+        (
+            "sockets",
+            "Open sockets of HTTP, with a client or without",
+            shared.sockets.count(),
+        ),
+        ("viewers", "Who watches /observe", shared.viewers.count()),
+    ];
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(metrics.render(&watched.connectors, watched.bus.lost()))
+        .body(metrics.render(&watched.connectors, watched.bus.lost(), &gauged))
 }

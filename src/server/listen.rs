@@ -34,7 +34,9 @@ use crate::client::courier::Meters;
 use crate::client::{Courier, Register, Voices};
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Enlist};
-use crate::gate::{Shared, passage, unread};
+use crate::gate::entrance::Refused;
+use crate::gate::passage::UnderWay;
+use crate::gate::{Shared, body, passage, unread};
 use crate::http::{Site, routes};
 
 /// How long a peer may leave what was sent to it unacknowledged, or its window closed (`TCP_USER_TIMEOUT`).
@@ -162,6 +164,7 @@ pub struct Listening {
 pub fn listen(config: &Config, workshop: Workshop, doorstep: Doorstep) -> Result<Listening, ServeError> {
     let (wires, stopping) = (Arc::<Wires>::default(), workshop.shared.shutdown.clone());
     let held = workshop.vitals.guard("the listener");
+    let shared = Arc::clone(&workshop.shared);
     let app = move || {
         let (shared, site, worker) = (
             Arc::clone(&workshop.shared),
@@ -191,8 +194,9 @@ pub fn listen(config: &Config, workshop: Workshop, doorstep: Doorstep) -> Result
                     let peer = io.peer_addr().ok();
                     ready(Ok((Line::new(io), peer)))
                 });
+                let http = line.and_then(http(patience, &stopping, &shared).h1(app()));
                 followed(
-                    boxed::factory(line.and_then(http(patience, &stopping).h1(app()))),
+                    boxed::factory(apply_fn_factory(http, sockets(&shared, true))),
                     Arc::clone(&here),
                 )
             };
@@ -201,9 +205,10 @@ pub fn listen(config: &Config, workshop: Workshop, doorstep: Doorstep) -> Result
         Some(tls) => {
             let secure = move || {
                 let handshake = TlsAcceptorConfig::default().handshake_timeout(patience);
-                let http = http(patience, &stopping).finish(app());
+                let http = http(patience, &stopping, &shared).finish(app());
+                let http = http.rustls_0_23_with_config(tls.clone(), handshake);
                 followed(
-                    boxed::factory(http.rustls_0_23_with_config(tls.clone(), handshake)),
+                    boxed::factory(apply_fn_factory(http, sockets(&shared, false))),
                     Arc::clone(&here),
                 )
             };
@@ -242,21 +247,35 @@ fn followed<E: 'static, I: 'static>(
 }
 
 /// How HTTP is spoken, with and without TLS; `patience` is for the head of a request.
-fn http<IO: 'static, S>(patience: Duration, stopping: &Shutdown) -> HttpServiceBuilder<IO, S>
+fn http<IO: 'static, S>(
+    patience: Duration,
+    stopping: &Shutdown,
+    shared: &Arc<Shared>,
+) -> HttpServiceBuilder<IO, S, Expected>
 where
     S: ServiceFactory<Request, Config = ()>,
     S::Error: Into<Response<BoxBody>> + 'static,
     S::InitError: std::fmt::Debug,
     <S::Service as Service<Request>>::Future: 'static,
 {
-    let stopping = stopping.clone();
+    let (stopping, shared) = (stopping.clone(), Arc::clone(shared));
+    let expect = fn_service(move |request: Request| {
+        let expected = body::expect(request.head(), &shared);
+        std::future::ready(expected.map(|()| request).map_err(too_large))
+    });
     HttpServiceBuilder::default()
+        .expect(boxed::factory(expect))
         .client_request_timeout(patience)
         .client_disconnect_timeout(LINGER)
         .keep_alive(KEEP_ALIVE)
         // A poll or a stream whose client has gone must end at once: what is written to it would be lost.
         .h1_allow_half_closed(false)
-        .on_connect_ext(|io: &IO, data| guard(io, data))
+        .on_connect_ext(|io: &IO, data| {
+            guard(io, data);
+            if under_tls(io).is_some_and(|(_, tls)| tls.alpn_protocol() == Some(b"h2")) {
+                data.insert(UnderWay::default());
+            }
+        })
         // Idle connections are closed at once when the server stops.
         .graceful_shutdown_signal(move || {
             let stopping = stopping.clone();
@@ -281,7 +300,10 @@ fn guard(io: &dyn Any, data: &mut Extensions) {
     if let Some(line) = line {
         data.insert(line.hangup().clone());
     }
-    let Some(socket) = line.map(Line::get_ref).or_else(|| under_tls(io)) else {
+    let Some(socket) = line
+        .map(Line::get_ref)
+        .or_else(|| under_tls(io).map(|(socket, _)| socket))
+    else {
         return;
     };
     let socket = socket2::SockRef::from(socket);
@@ -293,7 +315,58 @@ fn guard(io: &dyn Any, data: &mut Extensions) {
     }
 }
 
-fn under_tls(io: &dyn Any) -> Option<&TcpStream> {
+fn under_tls(io: &dyn Any) -> Option<(&TcpStream, &rustls::ServerConnection)> {
     let stream = io.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>()?;
-    Some(stream.get_ref().0)
+    Some(stream.get_ref())
 }
+
+/// What is asked before a body that its sender announced.
+type Expected = BoxServiceFactory<(), Request, Request, Response<BoxBody>, ()>;
+
+fn too_large(unread: body::Unread) -> Response<BoxBody> {
+    let Refused { status, why, .. } = unread.into();
+    let response = Response::build(status)
+        .force_close()
+        .insert_header(TEXT)
+        .body(format!("{why}\n"));
+    response.map_into_boxed_body()
+}
+
+const TEXT: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
+
+/// Serves a socket if there is room for it; on a plain one the refusal has a sentence.
+fn sockets<S>(
+    shared: &Arc<Shared>,
+    is_plain: bool,
+) -> impl Fn(TcpStream, &S) -> LocalBoxFuture<'static, Result<(), S::Error>> + Clone + use<S>
+where
+    S: Service<TcpStream, Response = ()>,
+    S::Error: 'static,
+    S::Future: 'static,
+{
+    let shared = Arc::clone(shared);
+    move |socket, service| {
+        let peer = socket.peer_addr().ok();
+        let room = peer.map(|peer| shared.sockets.admit(peer.ip())).transpose();
+        if let Err(full) = room {
+            shared.refusals.note("socket", "full", peer, || {
+                let keys = "limits.connections and limits.connections_per_address";
+                format!("{full}; {keys} allow twice as many sockets, and a hundred")
+            });
+            if is_plain {
+                // Not by tokio, which does not know yet that it may write; the buffer is empty, so the sentence fits.
+                let _ = socket2::SockRef::from(&socket).send(CROWDED);
+            }
+            return Box::pin(std::future::ready(Ok(())));
+        }
+        let serving = service.call(socket);
+        Box::pin(async move {
+            let _room = room;
+            serving.await
+        })
+    }
+}
+
+const CROWDED: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 35\r\n\
+    connection: close\r\n\r\nthere are too many open connections";

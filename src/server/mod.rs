@@ -21,7 +21,9 @@ use crate::dispatcher::{
 };
 use crate::gate::Shared;
 use crate::gate::admission::Admission;
+use crate::gate::body::Bodies;
 use crate::gate::origin::OriginRules;
+use crate::gate::refusals::Refusals;
 use crate::http::Site;
 use crate::observe::{Bus, LogObserver, Metrics};
 use crate::pages::files::Pages;
@@ -255,6 +257,15 @@ impl Server {
                 config.limits.connections,
                 config.limits.connections_per_address,
             )),
+            // A client may have a socket to wait and one to speak; the rest is for pushes and people.
+            sockets: Arc::new(Admission::new(
+                sockets(config.limits.connections),
+                sockets(config.limits.connections_per_address),
+            )),
+            viewers: Arc::new(Admission::new(config.observe.viewers, config.observe.viewers)),
+            bodies: Arc::new(Bodies::new(config.limits.bodies_total)),
+            requests: config.limits.requests_per_connection,
+            refusals: Refusals::new(self.metrics.refused()),
             endpoints,
             limits,
             message_bytes: config.limits.message_bytes,
@@ -315,6 +326,11 @@ impl Server {
             patience: config.server.shutdown_timeout,
         })
     }
+}
+
+/// How many sockets so many clients may have.
+fn sockets(clients: usize) -> usize {
+    clients.saturating_mul(2).saturating_add(100)
 }
 
 /// The bounds that the contracts know.

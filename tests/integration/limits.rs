@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::{Client, Request, Server, Value, json, to_channel, within};
+use crate::harness::{Client, Request, Server, Stream, Value, json, to_channel, within};
 use crate::polls::Polls;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -293,4 +295,116 @@ async fn clients_that_break_off_again_and_again_cost_no_more_than_is_kept_of_the
     }
     assert!(most >= 5, "they are waited for: {most}");
     server.still_serves().await;
+}
+
+/// The beginning of what is answered to a head, and nothing else, on one connection.
+async fn answered(wire: &mut TcpStream, bytes: usize) -> String {
+    let mut answer = vec![0; bytes];
+    let count = within("an answer", wire.read(&mut answer)).await.unwrap();
+    String::from_utf8_lossy(&answer[..count]).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_before_a_body_that_is_too_large_need_not_send_it() {
+    let server = Server::start();
+    for (path, length, said) in [
+        ("/push/", 100, "HTTP/1.1 100 Continue\r\n"),
+        ("/push/", 1 << 20, "HTTP/1.1 100 Continue\r\n"),
+        ("/push/", (1 << 20) + 1, "HTTP/1.1 413 Payload Too Large\r\n"),
+        ("/push", (1 << 20) + 1, "HTTP/1.1 413 Payload Too Large\r\n"),
+        ("/poll/x", 1 << 30, "HTTP/1.1 413 Payload Too Large\r\n"),
+        ("/nowhere", usize::MAX, "HTTP/1.1 413 Payload Too Large\r\n"),
+    ] {
+        let mut wire = server.wire().await;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+        );
+        wire.write_all(head.as_bytes()).await.unwrap();
+        let answer = answered(&mut wire, 1024).await;
+        assert!(answer.starts_with(said), "{path} {length}: {answer}");
+    }
+    server.still_serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_bodies_under_way_together_have_a_bound() {
+    let server = Server::with("limits.bodies_total = \"1 MiB\"");
+    let mut creeping = server.wire().await;
+    let head = "POST /push/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\n";
+    creeping.write_all(head.as_bytes()).await.unwrap();
+    creeping.write_all(&vec![b' '; 999_998]).await.unwrap();
+    let push = || Request::post("/push/", format!("{{}}{}", " ".repeat(200_000)));
+    let refused = within("a refusal", async {
+        loop {
+            let reply = server.ask(push()).await;
+            if reply.status != 200 {
+                break reply;
+            }
+        }
+    });
+    let refused = refused.await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert!(refused.text().contains("try again"), "{}", refused.text());
+    creeping.write_all(b"{}").await.unwrap();
+    let answer = answered(&mut creeping, 1024).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    within("room", async { while server.ask(push()).await.status != 200 {} }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sockets_that_carry_nobody_are_counted_and_bounded() {
+    let server = Server::with("limits.connections_per_address = 1\nlimits.header_timeout = \"60s\"");
+    let mut idle = Vec::new();
+    for _ in 0..102 {
+        idle.push(server.wire().await);
+    }
+    within("a refusal", async {
+        loop {
+            let mut wire = server.wire().await;
+            let mut said = [0; 1024];
+            let read = tokio::time::timeout(std::time::Duration::from_millis(200), wire.read(&mut said)).await;
+            if let Ok(Ok(count)) = read {
+                let said = String::from_utf8_lossy(&said[..count]).into_owned();
+                assert!(
+                    said.starts_with("HTTP/1.1 503") && said.ends_with("too many open connections"),
+                    "{said}"
+                );
+                break;
+            }
+        }
+    })
+    .await;
+    idle.clear();
+    within("room for a request", async {
+        loop {
+            let mut wire = server.wire().await;
+            let bytes = Request::new("GET", "/metrics").bytes("localhost");
+            let mut said = Vec::new();
+            let _ = wire.write_all(&bytes).await;
+            let _ = wire.read_to_end(&mut said).await;
+            let said = String::from_utf8_lossy(&said).into_owned();
+            if said.contains("\nturted_sockets 1\n") {
+                break;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn viewers_are_counted_and_bounded() {
+    let server = Server::with("observe.viewers = 1");
+    let first = Stream::open(&server, Request::new("GET", "/observe")).await;
+    assert_eq!(first.status(), 200);
+    let refused = server.get("/observe").await;
+    assert_eq!(
+        (refused.status, &refused.value()["error"]["code"]),
+        (503, &json!("full"))
+    );
+    assert!(server.get("/metrics").await.text().contains("\nturted_viewers 1\n"));
+    first.cut();
+    within("a free place", async {
+        while Stream::open(&server, Request::new("GET", "/observe")).await.status() != 200 {}
+    })
+    .await;
 }

@@ -27,6 +27,7 @@ mod polls;
 mod push;
 mod rabbitmq;
 mod redis;
+mod refusals;
 mod resume;
 mod semantics;
 mod shutdown;

@@ -272,7 +272,15 @@ impl EngineIoRequest<'_> {
         script: Option<Index>,
         payload: web::Payload,
     ) -> Result<HttpResponse, Failure> {
-        let bytes = match body::read(payload, BODY.max(self.service.options.max_payload)).await {
+        let bytes = match body::read(
+            self.request,
+            self.shared,
+            payload,
+            BODY.max(self.service.options.max_payload),
+            "limits.message_bytes",
+        )
+        .await
+        {
             Ok(bytes) => bytes,
             Err(Unread::TooLarge(_)) => {
                 // What was not read cannot be skipped: the next request would begin inside it.
@@ -287,7 +295,7 @@ impl EngineIoRequest<'_> {
             .and_then(|value| value.to_str().ok());
         let (bytes, format) = match script {
             Some(_) => (jsonp::field(&bytes).map(Bytes::from).unwrap_or_default(), Format::Text),
-            None => (bytes, Format::of(media)),
+            None => (Bytes::clone(&bytes), Format::of(media)),
         };
         let Ok(post) = payload::decode(&bytes, format, speaker) else {
             // Whatever it wanted to say, something of it is lost.

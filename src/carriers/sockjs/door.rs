@@ -233,7 +233,14 @@ impl SockJsRequest<'_> {
 
     async fn send(&self, session: &str, payload: web::Payload, is_form: bool) -> Result<HttpResponse, Refused> {
         check_origin(self.request, self.shared)?;
-        let bytes = body::read(payload, self.service.session.message_bytes).await?;
+        let bytes = body::read(
+            self.request,
+            self.shared,
+            payload,
+            self.service.session.message_bytes,
+            "limits.message_bytes",
+        )
+        .await?;
         let is_encoded = is_form && media_type(self.request).contains("application/x-www-form-urlencoded");
         let messages = if is_encoded {
             incoming::array(&incoming::form_field(&bytes))

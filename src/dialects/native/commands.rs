@@ -19,6 +19,7 @@ use crate::client::turns::{Reply, Taken};
 use crate::client::{Connection, Inbound, Worker};
 use crate::dispatcher::messages::Forget;
 use crate::gate::entrance::{Refused, check_origin};
+use crate::gate::refusals::{note, quoted};
 use crate::gate::request::{Query, answer, bad_request, refuse, token, worker};
 use crate::gate::{Shared, body};
 
@@ -50,6 +51,14 @@ pub fn find(
     let secret = secret_header(request).or(secret).unwrap_or_default();
     let found = worker.register.find(id, Some(secret));
     found.map(|found| found.connection).map_err(|why| {
+        if matches!(why, NotFound::Secret) {
+            note(request, "command", "wrong_secret", || {
+                format!(
+                    "one for connection {} brought none of its secret, or another one",
+                    quoted(Some(id))
+                )
+            });
+        }
         let (status, code) = match why {
             NotFound::Unknown => (StatusCode::NOT_FOUND, "unknown_connection"),
             NotFound::Secret => (StatusCode::FORBIDDEN, "wrong_secret"),
@@ -75,7 +84,7 @@ pub async fn command(
 async fn ask(request: &HttpRequest, shared: &Shared, id: &str, payload: web::Payload) -> Result<Bytes, Refused> {
     check_origin(request, shared)?;
     let worker = worker(request)?;
-    let body = body::read(payload, shared.message_bytes).await?;
+    let body = body::read(request, shared, payload, shared.message_bytes, "limits.message_bytes").await?;
     let text = std::str::from_utf8(&body).map_err(|_| bad_request("bad_message", "the body is not UTF-8"))?;
     let query = Query::from_query(request.query_string());
     let secret = query

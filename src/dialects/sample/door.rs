@@ -67,7 +67,7 @@ async fn batch(
     payload: web::Payload,
 ) -> Result<HttpResponse, Refused> {
     check_origin(request, shared)?;
-    let body = body::read(payload, mount.message_bytes).await?;
+    let body = body::read(request, shared, payload, mount.message_bytes, "limits.message_bytes").await?;
     let text = String::from_utf8(body.to_vec()).map_err(|_| bad_request("bad_message", "not UTF-8"))?;
     let worker = worker(request)?;
     let (newcomer, ticket) = admit(request, shared)?;
