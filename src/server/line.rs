@@ -1,9 +1,9 @@
 //! The socket of one client, with a way for whoever writes to it to say that it is over.
 //!
-//! In: bytes in either direction, untouched; and the word that nothing more is wanted of the client. Out: the same bytes,
-//! and from that word on the end of what the client sends. actix-http takes what follows the head of a WebSocket's
-//! request for a body that nobody has read, and would leave the socket open for a while, to read it; at the end of
-//! what is sent it closes at once, as RFC 6455 section 7.1.1 wants it of a server.
+//! In: bytes in either direction, untouched; and the word that nothing more is wanted of the client. Out: the same
+//! bytes, and from that word on the end of what the client sends. actix-http takes what follows the head of a
+//! WebSocket's request for a body that nobody has read, and would leave the socket open for a while, to read it; at the
+//! end of what is sent it closes at once, as RFC 6455 section 7.1.1 wants it of a server.
 
 use std::io;
 use std::pin::Pin;
