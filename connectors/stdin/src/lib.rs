@@ -14,7 +14,7 @@ use serde_json::json;
 use turted_core::envelope::Refusal;
 use turted_core::mapping::Message;
 use turted_core::{
-    ConnectorConfig, ConnectorContext, ConnectorError, ConnectorState, Envelope, Outcome, PushConnector, Recipe,
+    Claim, ConnectorConfig, ConnectorContext, ConnectorError, ConnectorState, Envelope, Outcome, PushConnector, Recipe,
     SettingError, Vocabulary,
 };
 
@@ -67,6 +67,11 @@ pub struct StdinConnector {
 }
 
 impl PushConnector for StdinConnector {
+    fn claims(&self) -> Vec<Claim> {
+        let (key, what) = ("type", "standard input".to_owned());
+        vec![Claim { key, what }]
+    }
+
     fn run(&mut self, cx: ConnectorContext) -> BoxFuture<'_, Result<(), ConnectorError>> {
         Box::pin(async move {
             let mut reader = self.source.take(self.max_line).map_err(ConnectorError::Fatal)?;
