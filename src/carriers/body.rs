@@ -8,34 +8,47 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use actix_http::ConnectionType;
+use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::Version;
-use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
 use crate::client::Voice;
 
-/// The word that nothing more is wanted of the client of a socket. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Hangup(Rc<Cell<bool>>);
+thread_local! {
+    /// About the connection whose future is being polled on this thread; between two polls each keeps its own.
+    static IS_OVER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The word that nothing more is wanted of the client of a socket. It goes from the body of a response down to the
+/// socket within one poll of the connection, so that no connection holds anything for it but a bit.
+pub struct Hangup;
 
 impl Hangup {
-    /// Says so.
-    pub fn want(&self) {
-        self.0.set(true);
+    /// Says it about the connection that is being polled.
+    pub fn want() {
+        IS_OVER.set(true);
     }
 
-    /// Whether it was said.
+    /// Whether it was said about the connection that is being polled.
     #[must_use]
-    pub fn is_wanted(&self) -> bool {
-        self.0.get()
+    pub fn is_wanted() -> bool {
+        IS_OVER.get()
+    }
+
+    /// Polls a connection; `own` is what was said about it.
+    pub fn about<T>(own: &mut bool, poll: impl FnOnce() -> T) -> T {
+        IS_OVER.set(*own);
+        let polled = poll();
+        *own = IS_OVER.take();
+        polled
     }
 }
 
 /// What is written to one socket.
 pub struct Wire<H> {
     voice: Rc<Voice>,
-    hangup: Option<Hangup>,
+    is_all: bool,
     _held: H,
 }
 
@@ -44,7 +57,7 @@ impl<H> Wire<H> {
     pub fn new(voice: Rc<Voice>, held: H) -> Self {
         Self {
             voice,
-            hangup: None,
+            is_all: false,
             _held: held,
         }
     }
@@ -52,8 +65,8 @@ impl<H> Wire<H> {
     /// The same, and its end is the end of the socket, whatever the client may still send: after the closing handshake
     /// of a WebSocket the server closes at once (RFC 6455, section 7.1.1).
     #[must_use]
-    pub fn with_all(mut self, request: &HttpRequest) -> Self {
-        self.hangup = request.conn_data::<Hangup>().cloned();
+    pub fn with_all(mut self) -> Self {
+        self.is_all = true;
         self
     }
 }
@@ -68,6 +81,15 @@ pub fn suit(version: Version, response: &mut HttpResponse) {
     }
 }
 
+impl<H> Drop for Wire<H> {
+    /// A socket that is lost carries nothing in either direction any more, whatever of its messages still waits.
+    fn drop(&mut self) {
+        if self.is_all {
+            self.voice.lose();
+        }
+    }
+}
+
 impl<H> MessageBody for Wire<H> {
     type Error = std::convert::Infallible;
 
@@ -77,8 +99,8 @@ impl<H> MessageBody for Wire<H> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let chunk = self.voice.poll_chunk(cx);
-        if let (Poll::Ready(None), Some(hangup)) = (&chunk, &self.hangup) {
-            hangup.want();
+        if self.is_all && matches!(chunk, Poll::Ready(None)) {
+            Hangup::want();
         }
         chunk.map(|chunk| chunk.map(Ok))
     }

@@ -35,6 +35,8 @@ pub struct Connection {
     pub(in crate::client) readers: Readers,
     /// Whoever reads the client's socket, while something waits for its turn.
     pub(in crate::client) held_back: Option<Waker>,
+    /// When events begin, whether or not the client has said that it wants them.
+    pub(in crate::client) starts_by: Option<Instant>,
     pub(in crate::client) alarm: Option<SpawnHandle>,
     pub(in crate::client) lingering: Option<SpawnHandle>,
 }
@@ -105,6 +107,7 @@ impl Connection {
             client,
             readers: Readers::Nobody,
             held_back: None,
+            starts_by: None,
             alarm: None,
             lingering: None,
         }
@@ -247,9 +250,44 @@ impl Connection {
         });
     }
 
-    /// Looks for signs of life, and asks for one when it is time.
+    /// One timer for both, since most connections have nothing else that waits.
+    fn look_again(&mut self, cx: &mut Context<Self>) {
+        let due = self.client.heart.due();
+        let next = self.starts_by.map_or(due, |start| start.min(due));
+        cx.run_later(next.saturating_duration_since(Instant::now()), Self::watch);
+    }
+
+    /// Begins for a client that took too long to say so, looks for signs of life, and asks for one when it is time.
     fn watch(&mut self, cx: &mut Context<Self>) {
         let now = Instant::now();
+        if self.starts_by.is_some_and(|start| start <= now) {
+            self.starts_by = None;
+            self.start_over_its_head(cx);
+        }
+        if self.client.heart.due() <= now {
+            self.feel(now);
+        }
+        // `end` sends a word; should its mailbox have been full, this is the second chance.
+        match self.voice.ended() {
+            Some(ending) => self.depart(ending, cx),
+            None => self.look_again(cx),
+        }
+    }
+
+    fn start_over_its_head(&mut self, cx: &mut Context<Self>) {
+        if self.client.is_ready {
+            return;
+        }
+        match self.rules.start {
+            Start::Grace(_) => {
+                self.client.turns.push(Turn::Grant(Intent::Ready, None));
+                self.advance(cx);
+            }
+            Start::WhenSaid(_) => self.voice.end(Ending::Lifeless),
+        }
+    }
+
+    fn feel(&mut self, now: Instant) {
         let rules = self.rules.heartbeat;
         // Whoever is not asked and waits for an answer is there; whoever is not read cannot be heard.
         let waits = rules.every.is_none() && self.readers.is_attached();
@@ -258,22 +296,10 @@ impl Connection {
         } else {
             self.client.last_heard
         };
-        let again = match self.client.heart.beat(rules, heard, now) {
-            Beat::Ask(again) => {
-                self.voice.ping();
-                Some(again)
-            }
-            Beat::Wait(again) => Some(again),
-            Beat::Lifeless => {
-                self.voice.end(Ending::Lifeless);
-                None
-            }
-        };
-        // `end` sends Stop; should its mailbox have been full, this is the second chance.
-        if let Some(ending) = self.voice.ended() {
-            self.depart(ending, cx);
-        } else if let Some(again) = again {
-            cx.run_later(again.saturating_duration_since(now), Self::watch);
+        match self.client.heart.beat(rules, heard, now) {
+            Beat::Ask(_) => self.voice.ping(),
+            Beat::Wait(_) => {}
+            Beat::Lifeless => self.voice.end(Ending::Lifeless),
         }
     }
 
@@ -327,26 +353,11 @@ impl Actor for Connection {
     type Context = Context<Self>;
 
     fn started(&mut self, cx: &mut Self::Context) {
-        match self.rules.start {
-            _ if self.client.is_ready => {}
-            Start::Grace(time) => {
-                cx.run_later(time, |connection, cx| {
-                    if !connection.client.is_ready {
-                        connection.client.turns.push(Turn::Grant(Intent::Ready, None));
-                        connection.advance(cx);
-                    }
-                });
-            }
-            Start::WhenSaid(time) => {
-                cx.run_later(time, |connection, _| {
-                    if !connection.client.is_ready {
-                        connection.voice.end(Ending::Lifeless);
-                    }
-                });
-            }
+        if !self.client.is_ready {
+            let (Start::Grace(time) | Start::WhenSaid(time)) = self.rules.start;
+            self.starts_by = Some(Instant::now() + time);
         }
-        let wait = self.client.heart.due().saturating_duration_since(Instant::now());
-        cx.run_later(wait, Self::watch);
+        self.look_again(cx);
         self.set_alarm(cx);
         // One that moved here may have ended on the way.
         match self.voice.ended() {
@@ -372,6 +383,8 @@ impl Actor for Connection {
 pub enum Poke {
     /// It has ended.
     Ended(Ending),
+    /// Its wire is lost.
+    Lost,
     /// What it was told made it want something.
     Uttered,
 }
@@ -382,6 +395,7 @@ impl Handler<Poke> for Connection {
     fn handle(&mut self, poke: Poke, cx: &mut Context<Self>) {
         match poke {
             Poke::Ended(ending) => self.depart(ending, cx),
+            Poke::Lost => cx.stop(),
             Poke::Uttered => {
                 self.listen_to_itself(cx);
                 self.advance(cx);

@@ -241,6 +241,14 @@ impl Voice {
         self.poke(Poke::Ended(ending));
     }
 
+    /// The wire is lost.
+    pub fn lose(&self) {
+        if self.ended.get().is_none() {
+            self.ended.set(Some(Ending::Vanished));
+            self.poke(Poke::Lost);
+        }
+    }
+
     /// Ends without another word, because there is nobody left who could say one.
     pub fn break_off(&self) {
         self.conversation.replace(Box::new(Quiet));

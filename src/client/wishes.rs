@@ -19,11 +19,11 @@ use super::courier::Fence;
 use crate::dispatcher::{Ask, Open, Request};
 
 impl Connection {
-    /// Asks for a seat; until it is there everything else waits.
+    /// Asks for a seat; until it is there everything else waits, which is as long as one turn of the Dispatcher takes.
     pub(in crate::client) fn take_seat(&mut self, open: Open, cx: &mut Context<Self>) {
         let opened = self.worker.dispatcher.send(open);
         self.client.turns.begin();
-        cx.spawn(opened.into_actor(self).map(|seat, connection, cx| {
+        cx.wait(opened.into_actor(self).map(|seat, connection, cx| {
             connection.client.turns.done();
             match (seat, connection.voice.ended()) {
                 (Ok(seat), ended) => {

@@ -76,6 +76,7 @@ impl Desk {
             opened: self.log.newest(),
             user: None,
             channels: Vec::new(),
+            behind: None,
             left: None,
             address: open.address,
         };
@@ -280,7 +281,7 @@ impl Desk {
         }
         // Whoever leaves what it came back for has caught up.
         if let Some(seat) = self.membership.get_mut(seat) {
-            seat.behind = None;
+            seat.standing.behind = None;
         }
         self.note_of(seat, |connection| Note::Left {
             connection,

@@ -28,6 +28,8 @@ pub struct Standing {
     pub user: Option<(UserName, u64)>,
     /// Its channels, each with the newest dispatch when it joined.
     pub channels: Vec<(ChannelName, u64)>,
+    /// What its client brought from before a gap: until that time, each of its memberships begins after this number.
+    pub behind: Option<(u64, Instant)>,
     /// Without a wire: the last dispatch that was meant for it, and the newest of all when the wire was lost.
     pub left: Option<(u64, u64)>,
     /// Where it came from.
@@ -74,8 +76,6 @@ pub struct Seat {
     pub standing: Standing,
     /// Whether its last resumption missed nothing; true when there was none.
     pub is_complete: bool,
-    /// What its client brought from before a gap: until that time, each of its memberships begins after this number.
-    pub behind: Option<(u64, Instant)>,
     /// The newest id that its client knows to have nothing missing before it, other than by an event.
     pub told: u64,
     /// The poll that was told of a gap: the id that it named, and what had been meant for the connection by then.
@@ -138,7 +138,6 @@ impl Membership {
             fresh,
             standing,
             is_complete: true,
-            behind: None,
             told: 0,
             gap: None,
         });

@@ -200,6 +200,7 @@ mod tests {
             opened: 0,
             user: None,
             channels: (0..channels).map(|number| (channel(number), 0)).collect(),
+            behind: None,
             left: None,
             address: address.into(),
         }

@@ -15,49 +15,28 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::carriers::body::Hangup;
 
 /// A socket that can be hung up.
-pub struct Line<IO> {
-    io: IO,
-    hangup: Hangup,
-}
-
-impl<IO> Line<IO> {
-    /// The same socket.
-    pub fn new(io: IO) -> Self {
-        let hangup = Hangup::default();
-        Self { io, hangup }
-    }
-
-    /// The socket itself.
-    pub fn get_ref(&self) -> &IO {
-        &self.io
-    }
-
-    /// Ends what the client sends.
-    pub fn hangup(&self) -> &Hangup {
-        &self.hangup
-    }
-}
+pub struct Line<IO>(pub IO);
 
 impl<IO: AsyncRead + Unpin> AsyncRead for Line<IO> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.hangup.is_wanted() {
+        if Hangup::is_wanted() {
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        Pin::new(&mut self.0).poll_read(cx, buf)
     }
 }
 
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Line<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        Pin::new(&mut self.0).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        Pin::new(&mut self.0).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -65,20 +44,20 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Line<IO> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.0.is_write_vectored()
     }
 }
 
 impl<IO: ActixStream> ActixStream for Line<IO> {
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        self.io.poll_read_ready(cx)
+        self.0.poll_read_ready(cx)
     }
 
     fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        self.io.poll_write_ready(cx)
+        self.0.poll_write_ready(cx)
     }
 }

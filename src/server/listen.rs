@@ -13,7 +13,7 @@ use std::time::Duration;
 use actix::prelude::SendError;
 use actix::{Actor, Addr};
 use actix_http::body::BoxBody;
-use actix_http::{Extensions, HttpServiceBuilder, Request, Response, TlsAcceptorConfig};
+use actix_http::{HttpServiceBuilder, Request, Response, TlsAcceptorConfig};
 use actix_server::{Server, ServerHandle};
 use actix_service::boxed::{self, BoxService, BoxServiceFactory};
 use actix_service::{Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config};
@@ -192,7 +192,7 @@ pub fn listen(config: &Config, workshop: Workshop, doorstep: Doorstep) -> Result
             let plain = move || {
                 let line = fn_service(|io: TcpStream| {
                     let peer = io.peer_addr().ok();
-                    ready(Ok((Line::new(io), peer)))
+                    ready(Ok((Line(io), peer)))
                 });
                 let http = line.and_then(http(patience, &stopping, &shared).h1(app()));
                 followed(
@@ -271,7 +271,7 @@ where
         // A poll or a stream whose client has gone must end at once: what is written to it would be lost.
         .h1_allow_half_closed(false)
         .on_connect_ext(|io: &IO, data| {
-            guard(io, data);
+            guard(io);
             if under_tls(io).is_some_and(|(_, tls)| tls.alpn_protocol() == Some(b"h2")) {
                 data.insert(UnderWay::default());
             }
@@ -295,15 +295,9 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// Gives an accepted socket its time-out, below TLS if there is any.
-fn guard(io: &dyn Any, data: &mut Extensions) {
-    let line = io.downcast_ref::<Line<TcpStream>>();
-    if let Some(line) = line {
-        data.insert(line.hangup().clone());
-    }
-    let Some(socket) = line
-        .map(Line::get_ref)
-        .or_else(|| under_tls(io).map(|(socket, _)| socket))
-    else {
+fn guard(io: &dyn Any) {
+    let plain = io.downcast_ref::<Line<TcpStream>>().map(|line| &line.0);
+    let Some(socket) = plain.or_else(|| under_tls(io).map(|(socket, _)| socket)) else {
         return;
     };
     let socket = socket2::SockRef::from(socket);

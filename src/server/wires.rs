@@ -15,6 +15,8 @@ use slab::Slab;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use crate::carriers::body::Hangup;
+
 /// How often a stop looks for connections that stand still, and how many looks in a row must have found it so.
 const LOOKS: (Duration, u8) = (Duration::from_millis(200), 5);
 
@@ -44,6 +46,7 @@ impl Wires {
         };
         Wire {
             moved,
+            is_over: false,
             serving: Abortable::new(serving, registration),
             _place: Place {
                 key: self.open().insert(open),
@@ -96,6 +99,7 @@ pub struct Wire<F> {
     // Dropped before the place: who hears that the last connection has ended finds its socket closed.
     serving: Abortable<F>,
     moved: Arc<AtomicBool>,
+    is_over: bool,
     _place: Place,
 }
 
@@ -103,11 +107,11 @@ impl<F: Future<Output = Result<(), E>> + Unpin, E> Future for Wire<F> {
     type Output = Result<(), E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.moved.store(true, Ordering::Relaxed);
+        let this = &mut *self;
+        this.moved.store(true, Ordering::Relaxed);
+        let polled = Hangup::about(&mut this.is_over, || Pin::new(&mut this.serving).poll(cx));
         // One that was ended from outside has ended well: nobody is to be told.
-        Pin::new(&mut self.serving)
-            .poll(cx)
-            .map(|ended| ended.unwrap_or(Ok(())))
+        polled.map(|ended| ended.unwrap_or(Ok(())))
     }
 }
 

@@ -408,3 +408,26 @@ async fn viewers_are_counted_and_bounded() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_breaks_off_is_gone_with_all_that_it_still_wanted() {
+    let server = Server::with("limits.messages_per_second = 10\nlimits.messages_burst = 20\nlimits.connections = 30");
+    let connections = async || {
+        let shown = server.get("/metrics").await.text();
+        let line = shown.lines().find_map(|line| line.strip_prefix("turted_connections "));
+        line.unwrap().parse::<usize>().unwrap()
+    };
+    for _ in 0..3 {
+        for _ in 0..20 {
+            // Its messages would take a minute.
+            let mut client = server.client().await;
+            for number in 0..600 {
+                let join = json!({"type": "JOIN", "data": {"channel": format!("c{number}")}});
+                client.try_text(&join.to_string()).await;
+            }
+            drop(client);
+        }
+        within("the end of all", async { while connections().await > 0 {} }).await;
+    }
+    server.still_serves().await;
+}

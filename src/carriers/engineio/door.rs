@@ -333,7 +333,7 @@ impl EngineIoRequest<'_> {
             Err(error) => return Ok(error.error_response()),
         };
         let voice = upgrade::start(incoming, version, mount, worker(self.request)?, connection);
-        Ok(response.map_body(|_, _| BoxBody::new(Wire::new(voice, ticket).with_all(self.request))))
+        Ok(response.map_body(|_, _| BoxBody::new(Wire::new(voice, ticket).with_all())))
     }
 
     fn handshake(&self, payload: web::Payload) -> Handshake<'_> {

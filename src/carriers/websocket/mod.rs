@@ -79,10 +79,9 @@ pub async fn accept<S: Stream<Item = Inbound> + 'static>(
     inbound: impl FnOnce(Incoming) -> S,
     held: impl Sized + 'static,
 ) -> Result<HttpResponse, Error> {
-    let request = handshake.request;
     let (response, incoming) = handshake.answer(mount.message_bytes).await?;
     let (voice, _) = mount.connect(worker, newcomer, inbound(incoming));
-    Ok(response.map_body(|_, _| BoxBody::new(Wire::new(voice, held).with_all(request))))
+    Ok(response.map_body(|_, _| BoxBody::new(Wire::new(voice, held).with_all())))
 }
 
 /// A request that may become a WebSocket.

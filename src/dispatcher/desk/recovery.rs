@@ -64,10 +64,11 @@ impl Desk {
         }
         let Some((meant, mut standing)) = self.reclaim(token, now) else {
             return Said {
-                then: self.remember(key, last.as_deref(), now),
+                then: self.remember(key, !fresh, last.as_deref(), now),
                 notice: Some(resumed(own.connection, false, 0, last)),
             };
         };
+        let from = last.clone();
         if standing.tokens.len() >= TOKENS {
             standing.tokens.remove(1);
         }
@@ -97,12 +98,20 @@ impl Desk {
             replayed,
         });
         let since = if recovered { None } else { last };
-        resumed(connection, recovered, replayed, since).into()
+        Said {
+            // Behind the word about the gap comes all that there is.
+            then: match recovered || !fresh {
+                true => Vec::new(),
+                false => self.remember(key, false, from.as_deref(), now),
+            },
+            notice: Some(resumed(connection, recovered, replayed, since)),
+        }
     }
 
     /// What was granted on the new wire before stays: an OK is never taken back. The wire's own id ends here.
     fn merge(&self, standing: &mut Standing, own: Standing) {
         standing.tokens.extend(own.tokens);
+        standing.behind = standing.behind.or(own.behind);
         if own.user.is_some() {
             standing.user = own.user;
         }
@@ -119,21 +128,20 @@ impl Desk {
     }
 
     /// Keeps in mind what a client of another time saw last: what came after it, or all that there is, comes with each
-    /// of its memberships. Gives the broadcasts.
-    fn remember(&mut self, key: SeatKey, last: Option<&str>, now: Instant) -> Vec<Missed> {
-        let Some(last) = last else {
-            self.ready(key);
-            return Vec::new();
-        };
-        let seen = self.settings.epoch.sequence_of(last);
+    /// of its memberships. Gives what comes with those that it has, without what its wire `has_heard`.
+    fn remember(&mut self, key: SeatKey, has_heard: bool, last: Option<&str>, now: Instant) -> Vec<Missed> {
+        let seen = last.and_then(|last| self.settings.epoch.sequence_of(last));
         let seen = seen.filter(|seen| self.log.after(*seen).is_some());
         let behind = seen.unwrap_or_else(|| self.log.floor());
+        let until = now + self.settings.log.age;
+        let Some(seat) = self.membership.get_mut(key) else {
+            return Vec::new();
+        };
+        let before = has_heard.then(|| seat.standing.clone());
+        seat.standing.behind = Some((behind, until));
+        seat.standing.opened = seat.standing.opened.min(behind);
         self.membership.ready(key);
-        if let Some(seat) = self.membership.get_mut(key) {
-            seat.behind = Some((behind, now + self.settings.log.age));
-            seat.standing.opened = seat.standing.opened.min(behind);
-        }
-        self.recent(key, behind, None)
+        self.recent(key, behind, before.as_ref())
     }
 
     /// A membership that begins now, or where its client was before a gap.
@@ -147,7 +155,7 @@ impl Desk {
         let behind = self
             .membership
             .get(key)
-            .and_then(|seat| seat.behind)
+            .and_then(|seat| seat.standing.behind)
             .filter(|(_, until)| now < *until);
         let Some((behind, _)) = behind else {
             return grant(self, newest).into();
@@ -297,7 +305,7 @@ impl Desk {
             return Said { notice: None, then };
         }
         Said {
-            then: self.remember(key, Some(&last), now),
+            then: self.remember(key, false, Some(&last), now),
             notice: Some(Notice::Missed { since: last }),
         }
     }

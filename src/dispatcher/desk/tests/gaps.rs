@@ -100,6 +100,62 @@ fn whoever_comes_from_an_earlier_time_gets_everything_since_the_start_with_each_
 }
 
 #[test]
+fn a_wire_that_is_lost_while_its_client_catches_up_loses_nothing() {
+    let mut story = Story::with_log(100);
+    for name in ["a", "b"] {
+        story.push(to(name), NONE());
+    }
+    let (seat, lane) = story.open();
+    story.resume(seat, "of another time", Some("old-7"));
+    story.ask(seat, Request::Join(channel("a")));
+    assert_eq!(story.take(lane).len(), 3, "the answer, the gap, the event");
+    // Whether it has read any of this or not.
+    story.ask(seat, Request::Gone(Ending::Vanished));
+    let (again, lane) = story.open();
+    story.resume(again, "t0", Some("old-7"));
+    assert_eq!(story.take(lane), ["resumed c0 false 0", r#"e-1 {"channel":"a"}"#]);
+    story.ask(again, Request::Join(channel("b")));
+    assert_eq!(story.take(lane), ["join b", r#"e-2 {"channel":"b"}"#]);
+    // It has read the first, and was about to join the second.
+    let (seat, lane) = story.open();
+    story.resume(seat, "of another time", Some("old-7"));
+    story.ask(seat, Request::Join(channel("a")));
+    story.take(lane);
+    story.ask(seat, Request::Gone(Ending::Vanished));
+    let (again, lane) = story.open();
+    story.resume(again, "t2", Some("e-1"));
+    assert_eq!(story.take(lane), ["resumed c2 true 0"]);
+    story.ask(again, Request::Join(channel("b")));
+    assert_eq!(story.take(lane), ["join b", r#"e-2 {"channel":"b"}"#]);
+}
+
+#[test]
+fn whoever_has_heard_nothing_before_a_restart_gets_what_came_since_as_well() {
+    let mut story = Story::with_log(100);
+    story.push(to("chat"), NONE());
+    let (seat, lane) = story.open();
+    story.resume(seat, "of another time", None);
+    story.ask(seat, Request::Join(channel("chat")));
+    assert_eq!(
+        story.take(lane),
+        ["resumed c0 false 0", "join chat", r#"e-1 {"channel":"chat"}"#]
+    );
+}
+
+#[test]
+fn what_was_heard_before_resuming_is_not_told_again() {
+    let mut story = Story::with_log(100);
+    story.push(vec![Target::Everybody], NONE());
+    let (seat, lane) = story.open();
+    story.ask(seat, Request::Join(channel("chat")));
+    story.push(vec![Target::Everybody], NONE());
+    story.push(to("chat"), NONE());
+    story.take(lane);
+    story.resume(seat, "of another time", Some("old-7"));
+    assert_eq!(story.take(lane), ["resumed c0 false 0", r#"e-1 {"broadcast":true}"#]);
+}
+
+#[test]
 fn the_time_before_a_gap_is_remembered_only_as_long_as_the_log_is() {
     let mut story = Story::with_log(100);
     story.push(to("chat"), NONE());
