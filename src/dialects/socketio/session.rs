@@ -172,3 +172,36 @@ impl<A: Application> Conversation for Session<A> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::turted::Turted;
+    use super::*;
+    use turted_core::Limits;
+
+    #[test]
+    fn a_rejection_is_not_the_first_that_a_client_hears() {
+        for (version, said) in [(Version::V5, false), (Version::V4, true)] {
+            let terms = Terms {
+                version,
+                recovery: false,
+                limits: Limits::default(),
+                message_bytes: 1000,
+                bad_messages: 20,
+            };
+            let mut session = Session::new(terms, Turted::new(terms));
+            let welcome = Welcome {
+                connection: "c".into(),
+                resume: "r".into(),
+                window: 120,
+                ping: 25,
+            };
+            let mut out = Vec::new();
+            session.welcome(&welcome, &mut out);
+            // Clients of version 5 take whatever comes first for the answer to their CONNECT, and fail.
+            let before = out.len();
+            session.refuse("", &Rejection::TooFast(1), &mut out);
+            assert_eq!(out.len() > before, said, "{version:?}: {out:?}");
+        }
+    }
+}
