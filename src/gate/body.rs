@@ -66,6 +66,12 @@ impl Bodies {
         let taken = AtomicUsize::new(0);
         Self { taken, most }
     }
+
+    /// How many bytes they have now.
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
 }
 
 /// The place that one body has among all.

@@ -84,6 +84,7 @@ pub async fn metrics(request: HttpRequest, shared: web::Data<Shared>, watched: w
             "Open sockets of HTTP, with a client or without",
             shared.sockets.count(),
         ),
+        ("body_bytes", "Bytes of request bodies under way", shared.bodies.taken()),
         ("viewers", "Who watches /observe", shared.viewers.count()),
     ];
     HttpResponse::Ok()
