@@ -25,7 +25,7 @@ const NAMES: [&str; 7] = [
     "socket.io.esm.min.js.map",
     "socket.io.msgpack.min.js",
 ];
-const ABSENT: &str = "There is no browser client of Socket.IO here. Set clients.socketio_client in turted.toml to the folder that holds it (the folder \
+const ABSENT: &str = "There is no browser client of Socket.IO here. Set client under [clients.socketio] in turted.toml to the folder that holds it (the folder \
                       dist of the npm package socket.io-client), or let the page load it from elsewhere.\n";
 
 /// A service, and beside it the browser client.
