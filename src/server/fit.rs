@@ -12,7 +12,7 @@ use turted_core::{
 
 use super::authenticators::authenticator;
 use super::core_limits;
-use crate::config::{Config, Observe};
+use crate::config::{Config, Observe, Problem};
 
 /// The section of a connector, and what is wrong there.
 pub type Misfit = (Arc<str>, SettingError);
@@ -60,6 +60,44 @@ pub fn misfits(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)
     }
     found
 }
+
+/// Every entrance of clients that would hide the door of a connector, or what the server itself has.
+pub fn hiding(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)]) -> Vec<Problem> {
+    let doors = connectors.iter().filter_map(|(name, connector)| {
+        let door = connector.endpoint(&nowhere(config, name))?.prefix;
+        Some((door, format!("the path of connectors.{name}")))
+    });
+    let own = OWN
+        .iter()
+        .map(|path| ((*path).to_owned(), "the server's own".to_owned()));
+    let there: Vec<(String, String)> = doors.chain(own).collect();
+    let enabled = config.clients.values().filter(|client| client.section.is_enabled);
+    let mut problems = Vec::new();
+    for client in enabled {
+        let path = client.path.clone().unwrap_or_default();
+        let (below, kind) = (format!("{path}/"), client.section.kind.as_str());
+        // Events and pushes of the PHP dialect share a path: by GET and by POST.
+        let shares = |door: &str| kind == "php" && door.trim_end_matches('/') == path;
+        let clash = there.iter().find(|(door, _)| {
+            let whole = format!("{}/", door.trim_end_matches('/'));
+            !shares(door) && (whole.starts_with(&below) || below.starts_with(&whole))
+        });
+        if let Some((door, whose)) = clash {
+            let why = format!("{path} is at, above or below {door}, {whose}; choose another one");
+            problems.push(client.section.problem("path", why));
+        }
+    }
+    problems
+}
+
+/// What clients load and monitors ask for, always.
+const OWN: [&str; 5] = [
+    "/health/live",
+    "/health/ready",
+    "/turted.js",
+    "/turted.mjs",
+    "/turted.d.ts",
+];
 
 /// What the server itself has below the path of a door, if anything.
 fn hidden(observe: &Observe, door: &str) -> Option<&'static str> {

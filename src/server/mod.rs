@@ -145,6 +145,7 @@ impl Builder {
                 None => return Err(ServeError::Connector(name, wrong.why)),
             }
         }
+        problems.extend(fit::hiding(&self.config, &connectors));
         if !problems.is_empty() {
             return Err(ServeError::Config(problems));
         }

@@ -181,6 +181,25 @@ async fn check_finds_doors_that_hide_what_the_server_has_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn check_finds_entrances_that_hide_a_door_or_what_everybody_loads() {
+    for path in ["/push", "/push/x", "/health", "/health/live", "/turted.js"] {
+        let said = refused(&format!("[clients.second]\ntype = \"websocket\"\npath = \"{path}\"\n")).await;
+        assert!(
+            said.contains("clients.second.path") && said.contains("at, above or below"),
+            "{path}: {said}"
+        );
+    }
+    let said = refused("[connectors.two]\ntype = \"rest\"\npath = \"/ws/\"\n").await;
+    assert!(
+        said.contains("/ws is at, above or below /ws/, the path of connectors.two"),
+        "{said}"
+    );
+    // Pushes of the PHP dialect are POSTed to where its events come from.
+    let output = check("[connectors.php]\ntype = \"rest\"\npath = \"/sse\"\nanswers = \"php\"\n").await;
+    assert!(output.status.success(), "{}", err(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn check_finds_a_wait_that_is_none() {
     let said = refused("[connectors.one]\ntype = \"stdin\"\nstart_after = 5\n").await;
     assert!(
