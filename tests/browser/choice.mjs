@@ -194,7 +194,7 @@ story('none where everything is refused: a round through all of them, then a pau
 
 story('none for a foreign page: the refusal is for good', async () => {
   const { port } = new URL(net.url);
-  page = await blank(context, `http://foreign.example:${port}`);
+  page = await blank(context, `http://foreign.example:${port}`, net.url);
   net.requests.length = 0;
   await connect(page, net.url, brisk);
   await page.waitForFunction(() => turted.state === 'closed');

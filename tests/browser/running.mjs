@@ -190,8 +190,11 @@ export function launch() {
   });
 }
 
-/** A page of that origin with the client loaded and nothing else. `token()` is what the client would resume with. */
-export async function blank(context, origin) {
+/**
+ * A page of that origin with the client loaded, from the same place or from `host`, and nothing else. `token()` is what
+ * the client would resume with.
+ */
+export async function blank(context, origin, host = origin) {
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
   let token;
@@ -205,7 +208,7 @@ export async function blank(context, origin) {
     });
   });
   await page.goto(new URL('/turted.js', origin).href); // shown as text: a page without a client of its own
-  await page.addScriptTag({ url: '/turted.js' });
+  await page.addScriptTag({ url: new URL('/turted.js', host).href });
   return Object.assign(page, { token: () => token });
 }
 
