@@ -52,6 +52,23 @@ async function settled(...channels) {
   return { client, wire };
 }
 
+/**
+ * A client in `chat` and `news` that has heard 42 and come back to a server that was started anew, and the commands
+ * that it begins again with, without their answers.
+ */
+async function forgotten() {
+  const { client, wire } = await settled('chat', 'news');
+  const told = listener(client, 'NEWS', 'turted:gap');
+  wire.say(event('e-42', 42));
+  await told.next('NEWS');
+  wire.cut();
+  const second = await server.wire();
+  second.say(welcome(2));
+  second.say(ok(await second.hear(), { connection: 'c2', recovered: false }), { type: 'GAP', data: { since: 'e-42' } });
+  const [ident, chat, news] = [await second.hear(), await second.hear(), await second.hear()];
+  return { client, told, second, ident, chat, news };
+}
+
 /** An echo goes behind everything sent before it, so its answer proves that nothing else is on its way. */
 async function barrier(client, wire) {
   const answer = client.echo('barrier');
@@ -299,15 +316,7 @@ describe('a lost wire', () => {
   });
 
   story('through a restart: what each JOIN brings from the start on is handed over, once, whatever came before it', async () => {
-    const { client, wire } = await settled('chat', 'news');
-    const told = listener(client, 'NEWS', 'turted:gap');
-    wire.say(event('e-42', 42));
-    await told.next('NEWS');
-    wire.cut();
-    const second = await server.wire();
-    second.say(welcome(2));
-    second.say(ok(await second.hear(), { connection: 'c2', recovered: false }), { type: 'GAP', data: { since: 'e-42' } });
-    const [ident, chat, news] = [await second.hear(), await second.hear(), await second.hear()];
+    const { client, told, second, ident, chat, news } = await forgotten();
     second.say(ok(ident, ident.data), event('f-3', 3), event('f-7', 7), ok(chat, chat.data), event('f-8', 8));
     second.say(event('f-2', 2), event('f-3', 3), event('f-5', 5), ok(news, news.data), event('f-9', 9));
     await told.next('turted:gap');
@@ -316,15 +325,7 @@ describe('a lost wire', () => {
   });
 
   story('before all memberships are back is resumed from where the first gap began, so that no JOIN brings less', async () => {
-    const { client, wire } = await settled('chat', 'news');
-    const told = listener(client, 'NEWS', 'turted:gap');
-    wire.say(event('e-42', 42));
-    await told.next('NEWS');
-    wire.cut();
-    const second = await server.wire();
-    second.say(welcome(2));
-    second.say(ok(await second.hear(), { connection: 'c2', recovered: false }), { type: 'GAP', data: { since: 'e-42' } });
-    const [ident, chat, news] = [await second.hear(), await second.hear(), await second.hear()];
+    const { client, told, second, ident, chat, news } = await forgotten();
     second.say(ok(ident, ident.data), event('f-7', 7), ok(chat, chat.data));
     while (told.all('NEWS').length < 2) await told.next('NEWS');
     second.cut();

@@ -64,4 +64,18 @@ impl Rules {
             linger: Duration::from_secs(2),
         }
     }
+
+    /// The rules of a stream that only the server writes: it says something every `ping`, and nobody can answer that,
+    /// nor a goodbye, which is the end.
+    #[must_use]
+    pub fn stream(ping: Duration) -> Self {
+        Self {
+            heartbeat: Heartbeat {
+                every: Some(ping),
+                patience: None,
+            },
+            linger: Duration::ZERO,
+            ..Self::socket(ping)
+        }
+    }
 }

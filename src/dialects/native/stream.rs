@@ -18,7 +18,6 @@ use turted_core::{Arrival, Intent, Protocol, SettingError};
 use super::forms::{NamedEvents, NamedForm, NativeEvents, NativeForm};
 use super::{Native, commands};
 use crate::carriers::{Bounds, Mount, Mounts, Offer, OfferConfig, Routes, body, event_stream};
-use crate::client::heartbeat::Heartbeat;
 use crate::client::{Framing, Newcomer, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin};
 use crate::gate::identity::identify;
@@ -35,14 +34,8 @@ pub struct Stream(pub Arc<dyn Protocol>);
 impl Offer for Stream {
     fn open(self: Box<Self>, path: &str, mounts: &mut Mounts) -> Routes {
         let rules = Rules {
-            heartbeat: Heartbeat {
-                every: Some(mounts.ping()),
-                patience: None,
-            },
             start: super::SLOW_START,
-            // Nobody can answer the goodbye: it is the end.
-            linger: Duration::ZERO,
-            ..Rules::socket(mounts.ping())
+            ..Rules::stream(mounts.ping())
         };
         let events = Arc::new(Events {
             named: mounts.mount(Arc::clone(&self.0), &NamedForm, NamedEvents, rules),

@@ -4,7 +4,6 @@
 //! connector's (`type = "rest"`, `answers = "php"`).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::guard::{self, GuardContext};
 use actix_web::http::Method;
@@ -16,7 +15,6 @@ use turted_core::{Arrival, Intent, SettingError};
 
 use super::stream::{PING, PhpEvents, PhpForm, RETRY};
 use crate::carriers::{Bounds, Mount, Mounts, Offer, OfferConfig, Routes, body, event_stream};
-use crate::client::heartbeat::Heartbeat;
 use crate::client::quiet::Quiet;
 use crate::client::{Newcomer, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin};
@@ -30,16 +28,7 @@ pub struct Php;
 
 impl Offer for Php {
     fn open(self: Box<Self>, path: &str, mounts: &mut Mounts) -> Routes {
-        let rules = Rules {
-            heartbeat: Heartbeat {
-                every: Some(PING),
-                patience: None,
-            },
-            // Nobody can answer the goodbye: it is the end.
-            linger: Duration::ZERO,
-            ..Rules::socket(mounts.ping())
-        };
-        let mount = Arc::new(mounts.mount(Arc::new(Quiet), &PhpForm, |_| PhpEvents, rules));
+        let mount = Arc::new(mounts.mount(Arc::new(Quiet), &PhpForm, |_| PhpEvents, Rules::stream(PING)));
         let path = path.to_owned();
         Arc::new(move |config| routes(config, &path, &mount))
     }
