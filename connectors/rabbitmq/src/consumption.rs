@@ -14,10 +14,11 @@ use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, Basi
 use lapin::types::FieldTable;
 use lapin::{Acker, Channel, Connection, Consumer, Event};
 use log::{info, warn};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use turted_core::mapping::Recipe;
 use turted_core::{ConnectorContext, ConnectorError, ConnectorState, Outcome};
 
+use crate::GOODBYE;
 use crate::delivery::Letter;
 use crate::failure;
 use crate::topology::Topology;
@@ -180,21 +181,24 @@ impl Consumption {
     }
 }
 
-/// Waits until the broker was told; `None` when the server stops first.
+/// Waits until the broker was told; `None` when the server stops and the broker does not listen. A goodbye does not go
+/// behind what was asked for before, so what it must not overtake is waited for.
 async fn tell<T>(
     told: impl Future<Output = T>,
     events: &mut BoxStream<'static, Event>,
     cx: &ConnectorContext,
 ) -> Option<T> {
     let mut told = pin!(told);
+    let mut too_late = pin!(async {
+        cx.shutdown.wait().await;
+        sleep(GOODBYE).await;
+    });
     loop {
         tokio::select! {
-            // First: it is on its way once it was asked for, and whatever follows, such as a goodbye, goes behind it.
-            biased;
             answer = &mut told => return Some(answer),
             // The driver says nothing to a broker that blocks the connection, for as long as it does.
             Some(event) = events.next() => heed(event, cx),
-            () = cx.shutdown.wait() => return None,
+            () = &mut too_late => return None,
         }
     }
 }

@@ -44,8 +44,9 @@ use crate::consumption::Consumption;
 use crate::link::Link;
 use crate::topology::Topology;
 
-/// How long an orderly goodbye to the broker may take; what it does not hear of, it delivers again.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// How long each word of an orderly goodbye to the broker may take, which are the last acknowledgement and the goodbye
+/// itself; what it does not hear of, it delivers again.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Consumes one queue.
 pub struct RabbitmqConnector {

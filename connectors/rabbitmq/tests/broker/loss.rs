@@ -170,3 +170,19 @@ async fn a_connector_that_is_killed_leaves_its_messages_to_the_next() {
     recorder.has(20).await;
     assert_eq!(run.stop().await, Ok(()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_its_receipt_when_the_server_stops_does_not_come_again() {
+    // The goodbye overtook the acknowledgement now and then.
+    let backend = Backend::of(shared()).await;
+    let settings = json!({"queue": "stopped", "prefetch": 1, "envelope": numbers()});
+    for number in 1..=100 {
+        let recorder = Recorder::default();
+        let mut run = start(connector(settings.clone()), &recorder);
+        run.running().await;
+        backend.send("stopped", &number.to_string()).await;
+        recorder.has(1).await;
+        assert_eq!(run.stop().await, Ok(()));
+        assert_eq!(recorder.payloads(), [number.to_string()]);
+    }
+}
