@@ -15,7 +15,6 @@ const ADVICE = {
   403: 'This page may not push: its origin has to stand in server.origins, or use the page that the server itself has',
   404: 'Nothing takes pushes at /push/ here: see [connectors.rest]',
   413: 'The server takes less at once: see limits.push_bytes',
-  429: 'Too much at once from this address: wait a moment',
   503: 'The server has too much to do, or is stopping: try again in a moment',
 };
 

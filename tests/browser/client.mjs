@@ -337,6 +337,7 @@ describe('a lost wire', () => {
     const again = [await third.hear(), await third.hear(), await third.hear()];
     assert.deepEqual(again.map(({ data }) => data), [ident.data, news.data, chat.data]);
     third.say(ok(again[0], ident.data), event('f-2', 2), ok(again[1], news.data));
+    await barrier(client, third);
     assert.deepEqual(told.all('turted:gap'), [], 'not all are back');
     third.say(event('f-7', 7), event('f-8', 8), ok(again[2], chat.data));
     await told.next('turted:gap');
@@ -640,18 +641,18 @@ describe('what nobody listens to', () => {
 
   story('a server that cannot be reached, once', async (t) => {
     const lines = consoled(t);
+    let attempts = 0;
+    let again;
+    const third = new Promise((resolve) => (again = resolve));
     class Refused {
       constructor() {
+        if (++attempts === 3) again();
         queueMicrotask(() => this.onclose({ code: 1006, reason: '' }));
       }
       close() {}
     }
-    const client = connect('ws://nobody.invalid', { WebSocket: Refused });
-    let losses = 0;
-    const lost = new Promise((resolve) => {
-      const before = setInterval(() => (losses += client.state === 'waiting') > 3 && (clearInterval(before), resolve()), 1);
-    });
-    await lost;
+    connect('ws://nobody.invalid', { WebSocket: Refused });
+    await third;
     assert.equal(lines().length, 1);
     assert.match(lines()[0], /^turted: no connection to ws:\/\/nobody\.invalid\/ws yet.*trying again/);
   });

@@ -30,12 +30,8 @@ async fn a_page_of_the_server_itself_may_call_whichever_http_it_speaks() {
         let host = format!("{NAME}:{}", secure.port());
         let one = one.body("{}").send(secure.wire(&["http/1.1"]).await, &host).await;
         let said = String::from_utf8_lossy(&two.body);
-        assert_ne!((one.status, two.status), (403, 403), "{method} {path}: {said}");
-        assert!(
-            ![403, 0].contains(&two.status),
-            "{method} {path}: {} {said}",
-            two.status
-        );
+        assert_ne!(one.status, 403, "{method} {path}: HTTP/1.1: {}", one.text());
+        assert_ne!(two.status, 403, "{method} {path}: {said}");
     }
     let foreign = [("origin", "https://evil.example")];
     assert_eq!(browser.ask("POST", "/push/", &foreign, b"{}").await.status, 403);

@@ -2,8 +2,8 @@
 //! sockets.
 //!
 //! In: what backends, clients and people send. Out: what they must hear, and that a server which was abused still
-//! serves the next one. No test sleeps: it waits for an answer, and to assert silence it waits for a later event
-//! (`Client::heard`).
+//! serves the next one. No test sleeps in the hope that something has happened: it waits for an answer, and to assert
+//! silence it waits for a later event (`Client::heard`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

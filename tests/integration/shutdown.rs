@@ -167,7 +167,7 @@ async fn a_stop_ends_when_everybody_has_answered() {
     let server = Server::start();
     let mut clients = vec![server.client().await, server.member(&["chat"]).await];
     let mut idle = server.wire().await;
-    idle.write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+    idle.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await
         .unwrap();
     let _ = within("an answer", idle.read_u8()).await.unwrap();

@@ -54,8 +54,8 @@ fn an_input_has_one_reader_and_a_second_one_is_found_before_anything_is_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connector_may_wait_for_an_audience() {
     let begun = Instant::now();
-    let wait = Duration::from_secs(3);
-    let (server, mut input) = Server::piped(&format!("{STDIN}\nconnectors.in.start_after = \"3s\""));
+    let wait = Duration::from_secs(8);
+    let (server, mut input) = Server::piped(&format!("{STDIN}\nconnectors.in.start_after = \"8s\""));
     writeln!(input, "{}", to_channel("chat", "E", json!(1))).unwrap();
     let mut client = server.member(&["chat"]).await;
     assert!(begun.elapsed() < wait, "the machine is too slow for this story");
