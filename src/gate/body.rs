@@ -156,9 +156,7 @@ async fn collect(mut payload: web::Payload, max: usize, mut room: Room) -> Resul
 fn tell(request: &HttpRequest, unread: Unread, key: &'static str) {
     let at = || path(request.head());
     match unread {
-        Unread::TooLarge(max) => note(request, "body", "too_large", || {
-            format!("one for {} has more than the {max} bytes of {key}", at())
-        }),
+        Unread::TooLarge(max) => note(request, "body", "too_large", || too_large(request.head(), max, key)),
         Unread::Crowded => note(request, "body", "overloaded", || {
             format!(
                 "with one for {}, all under way would be more than limits.bodies_total",
@@ -186,9 +184,18 @@ pub fn expect(head: &RequestHead, shared: &Shared) -> Result<(), Unread> {
     let path = head.uri.path();
     let mut doors = shared.endpoints.iter();
     let door = doors.find(|door| path.starts_with(&door.prefix) || door.prefix.strip_suffix('/') == Some(path));
-    let max = door.map_or(LARGEST.max(shared.message_bytes), |door| door.max_body);
-    match length {
-        Some(length) if length > max => Err(Unread::TooLarge(max)),
-        _ => Ok(()),
+    let (max, key) = match door {
+        Some(door) => (door.max_body, "limits.push_bytes"),
+        None => (LARGEST.max(shared.message_bytes), "limits.message_bytes"),
+    };
+    if length.is_none_or(|length| length <= max) {
+        return Ok(());
     }
+    let tell = || too_large(head, max, key);
+    shared.refusals.note("body", "too_large", head.peer_addr, tell);
+    Err(Unread::TooLarge(max))
+}
+
+fn too_large(head: &RequestHead, max: usize, key: &str) -> String {
+    format!("one for {} has more than the {max} bytes of {key}", path(head))
 }

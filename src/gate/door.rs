@@ -50,15 +50,15 @@ async fn pass_on(endpoint: &Endpoint, request: &HttpRequest, shared: &Shared, pa
         return HttpResponse::BadRequest().finish();
     };
     let response = match body::read(request, shared, payload, endpoint.max_body, "limits.push_bytes").await {
-        Err(unread @ Unread::Crowded) => {
+        Err(unread @ (Unread::Crowded | Unread::Late | Unread::Broken)) => {
             let Refused { status, why, .. } = unread.into();
             let mut response = sentence(status, &why);
-            let soon = HeaderValue::from_static("1");
-            response.headers_mut().insert(header::RETRY_AFTER, soon);
+            if unread == Unread::Crowded {
+                let soon = HeaderValue::from_static("1");
+                response.headers_mut().insert(header::RETRY_AFTER, soon);
+            }
             return response;
         }
-        Err(Unread::Late) => return HttpResponse::RequestTimeout().finish(),
-        Err(Unread::Broken) => return HttpResponse::BadRequest().finish(),
         Err(Unread::TooLarge(_)) => {
             let mut refusal = endpoint.door.too_large(&parts);
             // What was not read cannot be skipped: the next request would begin inside it.

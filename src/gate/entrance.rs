@@ -3,7 +3,6 @@
 //! In: a request. Out: what a connection needs, or a refusal with a sentence: 403 for foreign pages, 429 and 503 when
 //! there is no room. How the refusal looks is the caller's: as text for sockets, as JSON for requests.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
@@ -125,10 +124,5 @@ fn tell(request: &HttpRequest, full: Full) {
 pub fn secret<const N: usize>() -> Option<Arc<str>> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).ok()?;
-    let mut text = String::with_capacity(2 * N);
-    for byte in bytes {
-        // Writing into a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    Some(text.into())
+    Some(hex::encode(bytes).into())
 }

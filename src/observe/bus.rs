@@ -79,7 +79,10 @@ impl Bus {
     /// Signs up for the notes from now on, as a stream. Whoever lets more than `queue` notes wait loses some.
     pub fn subscribe(&self, queue: usize) -> Subscription {
         let (sender, receiver) = mpsc::channel(queue);
-        self.queues.write().unwrap_or_else(PoisonError::into_inner).push(sender);
+        let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
+        // A server where nothing happens would keep everybody who has looked.
+        queues.retain(|queue| !queue.is_closed());
+        queues.push(sender);
         receiver
     }
 

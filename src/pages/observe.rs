@@ -4,6 +4,7 @@
 //! loses notes; it never slows anything down.
 
 use std::fmt::Write as _;
+use std::pin::pin;
 use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
@@ -96,14 +97,16 @@ struct Viewer {
 
 impl Viewer {
     async fn next(&mut self) -> Option<Bytes> {
+        // Notes that this viewer does not want are no sign of life to it.
+        let mut silent = pin!(tokio::time::sleep(KEEP_ALIVE));
         loop {
             tokio::select! {
                 () = self.shutdown.wait() => return None,
-                note = tokio::time::timeout(KEEP_ALIVE, self.notes.recv()) => match note {
-                    Err(_) => return Some(Bytes::from_static(b":\n\n")),
-                    Ok(None) => return None,
-                    Ok(Some(note)) if self.wants(&note) => return Some(render(&note).into()),
-                    Ok(Some(_)) => {}
+                () = &mut silent => return Some(Bytes::from_static(b":\n\n")),
+                note = self.notes.recv() => match note {
+                    None => return None,
+                    Some(note) if self.wants(&note) => return Some(render(&note).into()),
+                    Some(_) => {}
                 },
             }
         }

@@ -133,6 +133,17 @@ async fn every_refusal_at_a_door_is_counted_and_told_with_the_key_that_changes_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_was_only_announced_is_refused_as_one_that_came() {
+    // The library answered before any door was asked, and nobody but the client heard of it.
+    let server = Server::start();
+    let announced = Request::post("/push/", vec![b' '; 2 << 20]).header("Expect", "100-continue");
+    assert_eq!(server.ask(announced).await.status, 413);
+    assert_eq!(count(&server, "body", "too_large").await, 1);
+    let line = line(&server, "refused body (too_large) from 127.0.0.1").await;
+    assert!(line.contains("1048576 bytes of limits.push_bytes"), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_again_and_again_is_counted_and_told_once() {
     let server = Server::start();
     for _ in 0..20 {
