@@ -197,9 +197,17 @@ impl Voice {
         self.converse(|conversation, out| conversation.receive_binary(data, out))
     }
 
-    /// A message from the client that is only answered with a rejection.
-    pub fn refuse(&self, text: &str, rejection: &Rejection) -> Uttered {
-        self.converse(|conversation, out| conversation.refuse(text, rejection, out))
+    /// A message from the client that is only answered with a rejection, beside the one that is looked at: to the
+    /// request that brought it, or to the wire.
+    pub fn refuse(&self, text: &str, rejection: &Rejection, to: Option<oneshot::Sender<Bytes>>) -> Uttered {
+        let pending = self.answer.take();
+        if let Some(to) = to {
+            self.answer_to(to);
+        }
+        let uttered = self.converse(|conversation, out| conversation.refuse(text, rejection, out));
+        self.answered();
+        self.answer.replace(pending);
+        uttered
     }
 
     /// The time is over after which the conversation wanted to be woken.

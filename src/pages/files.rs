@@ -75,7 +75,7 @@ const FILES: &[File] = files! {
 };
 
 /// What pages of any origin may load.
-const CLIENT: [&str; 4] = ["/turted.js", "/turted.mjs", "/turted.d.ts", "/turted.d.mts"];
+pub const CLIENT: [&str; 4] = ["/turted.js", "/turted.mjs", "/turted.d.ts", "/turted.d.mts"];
 
 impl Pages {
     /// Puts the pages behind every other route.

@@ -13,6 +13,7 @@ use turted_core::{
 use super::authenticators::authenticator;
 use super::core_limits;
 use crate::config::{Config, Observe, Problem};
+use crate::pages::files::CLIENT;
 
 /// The section of a connector, and what is wrong there.
 pub type Misfit = (Arc<str>, SettingError);
@@ -67,8 +68,9 @@ pub fn hiding(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)]
         let door = connector.endpoint(&nowhere(config, name))?.prefix;
         Some((door, format!("the path of connectors.{name}")))
     });
-    let own = OWN
+    let own = HEALTH
         .iter()
+        .chain(&CLIENT)
         .map(|path| ((*path).to_owned(), "the server's own".to_owned()));
     let there: Vec<(String, String)> = doors.chain(own).collect();
     let enabled = config.clients.values().filter(|client| client.section.is_enabled);
@@ -90,20 +92,14 @@ pub fn hiding(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)]
     problems
 }
 
-/// What clients load and monitors ask for, always.
-const OWN: [&str; 5] = [
-    "/health/live",
-    "/health/ready",
-    "/turted.js",
-    "/turted.mjs",
-    "/turted.d.ts",
-];
+/// What monitors ask for, always.
+const HEALTH: [&str; 2] = ["/health/live", "/health/ready"];
 
 /// What the server itself has below the path of a door, if anything.
 fn hidden(observe: &Observe, door: &str) -> Option<&'static str> {
     let own = [
-        (true, "/health/live"),
-        (true, "/health/ready"),
+        (true, HEALTH[0]),
+        (true, HEALTH[1]),
         (observe.metrics, Observe::METRICS),
         (observe.stream, Observe::STREAM),
     ];

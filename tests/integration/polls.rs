@@ -50,6 +50,18 @@ impl<'a> Polls<'a> {
         events
     }
 
+    /// The answers to commands that are sent side by side.
+    async fn commands(&self, count: usize) -> Vec<(u16, Value)> {
+        let ask = |number: usize| async move {
+            let command = json!({"type": "PING", "ref": number}).to_string();
+            let request = Request::post(&self.path(), command).header("Turted-Secret", &self.secret);
+            let reply = self.server.ask(request).await;
+            let answer = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
+            (reply.status, answer)
+        };
+        futures_util::future::join_all((0..count).map(ask)).await
+    }
+
     pub async fn command(&self, kind: &str, data: Value) -> Value {
         let command = json!({"type": kind, "data": data, "ref": "r"});
         let request = Request::post(&self.path(), command.to_string()).header("Turted-Secret", &self.secret);
@@ -309,4 +321,25 @@ async fn a_poll_joins_the_channels_of_its_query_as_a_stream_does() {
         server.ask(Request::post(&long, "")).await.value()["error"]["code"],
         "bad_name"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_too_many_is_told_so_itself() {
+    // It got 404, as if the connection were gone, and the words for it went to whoever asked next.
+    let server = Server::with("limits.messages_per_second = 20\nlimits.messages_burst = 1");
+    let polls = Polls::open(&server, "").await;
+    let answers = polls.commands(120).await;
+    let mut too_many = 0;
+    for (number, (status, answer)) in answers.iter().enumerate() {
+        assert_eq!((*status, &answer["ref"]), (200, &json!(number)), "{answer}");
+        match answer["type"].as_str() {
+            Some("PONG") => {}
+            Some("ERROR") => {
+                assert_eq!(answer["data"]["code"], "too_fast", "{answer}");
+                too_many += 1;
+            }
+            _ => panic!("{answer}"),
+        }
+    }
+    assert!(too_many > 0);
 }

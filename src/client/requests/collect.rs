@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use actix::fut::ActorFuture;
 use actix::{ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use bytes::Bytes;
+use log::debug;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 use turted_core::{Ending, Rejection};
@@ -122,12 +123,23 @@ impl Connection {
         if !self.client.turns.is_full() || matches!(inbound, Inbound::Close(_) | Inbound::Broken(_)) {
             return self.hear(inbound, reply, cx);
         }
-        if let Inbound::Text(text) = &inbound {
-            let rejection = Rejection::TooFast(self.worker.pace.0);
-            let uttered = self.voice.refuse(text, &rejection);
-            self.take_up(uttered, cx);
+        let (word, taken) = match reply {
+            Reply::Usual => (None, None),
+            Reply::Word(word) => (Some(word), None),
+            Reply::Taken(taken) => (None, Some(taken)),
+        };
+        match inbound {
+            Inbound::Text(text) => {
+                debug!("{} is too fast: as many of its messages wait as may", self.client.id);
+                let rejection = Rejection::TooFast(self.worker.pace.0);
+                let uttered = self.voice.refuse(&text, &rejection, word);
+                self.take_up(uttered, cx);
+            }
+            // Nothing can answer it, and what it is a part of would never be whole.
+            Inbound::Binary(_) => self.voice.end(Ending::BrokenFraming),
+            _ => {}
         }
-        if let Reply::Taken(taken) = reply {
+        if let Some(taken) = taken {
             let _ = taken.send(Taken::Heard);
         }
     }
