@@ -5,13 +5,11 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::{Actor, Context, Handler, Message};
-use log::error;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use slab::Slab;
@@ -92,14 +90,9 @@ impl Courier {
         }
     }
 
-    /// What goes wrong with one client ends that client, and nobody else.
     fn with(&self, lane: u32, act: impl FnOnce(&Voice)) {
-        let Some(voice) = self.voices.get(lane) else {
-            return;
-        };
-        if catch_unwind(AssertUnwindSafe(|| act(&voice))).is_err() {
-            error!("a carrier panicked and its client is ended");
-            voice.break_off();
+        if let Some(voice) = self.voices.get(lane) {
+            act(&voice);
         }
     }
 }
@@ -152,7 +145,7 @@ mod tests {
         fn farewell(&mut self, _: Ending, _: &mut Vec<Reaction>) {}
     }
 
-    /// A carrier that cannot write a message.
+    /// A carrier that cannot write a message, nor say goodbye.
     struct Broken;
 
     impl Framing for Broken {
@@ -163,7 +156,7 @@ mod tests {
             None
         }
         fn close(&self, _: Ending) -> Option<Bytes> {
-            None
+            panic!("a carrier may be wrong")
         }
     }
 
@@ -177,7 +170,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_panic_ends_the_client_it_is_about_and_the_courier_goes_on() {
-        let (voices, backlog) = (Rc::new(Voices::default()), Arc::new(AtomicUsize::new(2)));
+        let (voices, backlog) = (Rc::new(Voices::default()), Arc::new(AtomicUsize::new(3)));
         let (wrong, well) = (voice(Box::new(Talkative)), voice(Box::new(Quiet)));
         let lanes = [voices.insert(Rc::clone(&wrong)), voices.insert(Rc::clone(&well))];
         let meters = Meters {
@@ -205,7 +198,15 @@ mod tests {
         }
         assert_eq!(wrong.ended(), Some(Ending::Internal));
         assert!(wrong.is_empty() && well.ended().is_none() && !well.is_empty());
-        assert_eq!(backlog.load(Ordering::Relaxed), 0);
         assert!(voices.get(lanes[0]).is_none() && voices.get(lanes[1]).is_some());
+        // Nor can its carrier say goodbye to whoever does not read.
+        let more = (0..10).map(|_| Parcel::Frame {
+            frame: frame.clone(),
+            lanes: vec![lanes[1]],
+        });
+        let parcels = more.collect();
+        courier.send(Carry { parcels, at: None }).await.unwrap();
+        assert_eq!(well.ended(), Some(Ending::Slow));
+        assert_eq!(backlog.load(Ordering::Relaxed), 0);
     }
 }

@@ -4,7 +4,6 @@
 //! In: frames that are ready, notices and endings that the client's conversation must still put into words. Out: an
 //! outbox in the right order. It does not know who else is connected.
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
@@ -221,32 +220,31 @@ impl Voice {
             return;
         }
         self.ended.set(Some(ending));
-        let mut farewell = Vec::new();
-        if ending != Ending::Vanished {
-            let said = catch_unwind(AssertUnwindSafe(|| {
-                self.conversation.borrow_mut().farewell(ending, &mut farewell);
-            }));
-            if let Err(panic) = said {
-                farewell.clear();
-                self.silence(&*panic);
-            }
-        }
+        let words = match ending {
+            Ending::Vanished => None,
+            _ => self.careful(|| self.last_words(ending)),
+        };
+        let close = self.careful(|| self.framing.close(ending));
         {
             let mut outbox = self.outbox.borrow_mut();
             // Whoever reads too slowly has the goodbye before all that it will not read.
             if ending == Ending::Slow {
                 outbox.clear();
             }
-            for reaction in farewell {
-                if let Reaction::Send(text) = reaction {
-                    outbox.push_last(self.framing.message(&text));
-                }
-            }
-            if let Some(frame) = self.framing.close(ending) {
-                outbox.push_last(frame);
-            }
+            let goodbye = words.into_iter().flatten().chain(close.flatten());
+            goodbye.for_each(|frame| outbox.push_last(frame));
         }
         self.poke(Poke::Ended(ending));
+    }
+
+    fn last_words(&self, ending: Ending) -> Vec<Bytes> {
+        let mut farewell = Vec::new();
+        self.conversation.borrow_mut().farewell(ending, &mut farewell);
+        let said = farewell.iter().filter_map(|reaction| match reaction {
+            Reaction::Send(text) => Some(self.framing.message(text)),
+            _ => None,
+        });
+        said.collect()
     }
 
     /// The wire is lost.
@@ -257,13 +255,6 @@ impl Voice {
         }
     }
 
-    /// Ends without another word, because there is nobody left who could say one.
-    pub fn break_off(&self) {
-        self.conversation.replace(Box::new(Quiet));
-        self.ended.set(Some(Ending::Internal));
-        self.poke(Poke::Ended(Ending::Internal));
-    }
-
     fn poke(&self, poke: Poke) {
         if let Some(owner) = self.owner.borrow().as_ref().and_then(WeakAddr::upgrade) {
             // A mailbox that is full or closed belongs to an actor that looks here next.
@@ -271,15 +262,21 @@ impl Voice {
         }
     }
 
-    /// A conversation that has panicked says nothing more.
-    fn silence(&self, panic: &(dyn Any + Send)) {
+    /// What a conversation and a carrier do. One that has panicked says nothing more: what goes wrong with one client
+    /// ends that client, and nobody else.
+    fn careful<T>(&self, act: impl FnOnce() -> T) -> Option<T> {
+        let panic = match catch_unwind(AssertUnwindSafe(act)) {
+            Ok(done) => return Some(done),
+            Err(panic) => panic,
+        };
         let text = panic.downcast_ref::<&str>().copied();
         let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         error!(
-            "a conversation panicked and its client is ended: {}",
+            "a conversation or its carrier panicked and its client is ended: {}",
             text.unwrap_or("no message")
         );
         self.conversation.replace(Box::new(Quiet));
+        None
     }
 
     /// Why it ended, if it has.
@@ -363,33 +360,36 @@ impl Voice {
         if self.ended.get().is_some() {
             return uttered;
         }
-        let mut reactions = Vec::new();
-        let said = catch_unwind(AssertUnwindSafe(|| {
-            say(&mut **self.conversation.borrow_mut(), &mut reactions)
-        }));
-        if let Err(panic) = said {
-            self.silence(&*panic);
-            self.end(Ending::Internal);
-            return uttered;
-        }
-        for reaction in reactions {
-            match reaction {
-                Reaction::Want(intent, tag) => uttered.wishes.push((intent, tag)),
-                Reaction::Wake(after) => uttered.wakes = Some(after),
-                Reaction::Send(text) => match &mut *self.answer.borrow_mut() {
-                    Some(answer) if answer.text.is_none() => answer.text = Some(text),
-                    _ => self.control(self.framing.message(&text)),
-                },
-                Reaction::SendBinary(data) => {
-                    if let Some(frame) = self.framing.binary(&data) {
-                        self.control(frame);
-                    }
-                }
-                Reaction::Close(ending) => self.end(ending),
-                // `core` may name more than a wire can do.
-                _ => {}
+        let said = self.careful(|| {
+            let mut reactions = Vec::new();
+            say(&mut **self.conversation.borrow_mut(), &mut reactions);
+            for reaction in reactions {
+                self.react(reaction, &mut uttered);
             }
+        });
+        if said.is_none() {
+            self.end(Ending::Internal);
+            return Uttered::default();
         }
         uttered
+    }
+
+    fn react(&self, reaction: Reaction, uttered: &mut Uttered) {
+        match reaction {
+            Reaction::Want(intent, tag) => uttered.wishes.push((intent, tag)),
+            Reaction::Wake(after) => uttered.wakes = Some(after),
+            Reaction::Send(text) => match &mut *self.answer.borrow_mut() {
+                Some(answer) if answer.text.is_none() => answer.text = Some(text),
+                _ => self.control(self.framing.message(&text)),
+            },
+            Reaction::SendBinary(data) => {
+                if let Some(frame) = self.framing.binary(&data) {
+                    self.control(frame);
+                }
+            }
+            Reaction::Close(ending) => self.end(ending),
+            // `core` may name more than a wire can do.
+            _ => {}
+        }
     }
 }
