@@ -155,6 +155,12 @@ impl Handler<Collect> for Connection {
             after,
             answer,
         } = collect;
+        // The Dispatcher walks through its log for it.
+        if after.is_some() && !self.readers.is_moved() && self.pace().is_err() {
+            // Whoever does not wait for an answer any more has no use for it.
+            let _ = answer.send(Collected::TooFast);
+            return;
+        }
         let mut knocks = None;
         if let Err(refusal) = self.readers.come(reader, self.rules.second) {
             let refused = match refusal {
@@ -169,7 +175,6 @@ impl Handler<Collect> for Connection {
                 }
             };
             if knocks.is_none() {
-                // Whoever does not wait for an answer any more has no use for it.
                 let _ = answer.send(refused);
                 return;
             }
@@ -177,11 +182,6 @@ impl Handler<Collect> for Connection {
         // Whoever waited before looks again: another may have taken its place.
         self.voice.wake();
         self.client.last_heard = Instant::now();
-        // The Dispatcher walks through its log for it.
-        if after.is_some() && self.pace().is_err() {
-            let _ = answer.send(Collected::TooFast);
-            return;
-        }
         let mut again = None;
         match (after, self.voice.ended()) {
             (Some(after), None) => {

@@ -66,6 +66,8 @@ impl Connection {
         });
         self.work(asked, cx, move |connection, moved, cx| {
             connection.see(moved);
+            // What it wants because of what it was told goes along.
+            connection.listen_to_itself(cx);
             let speech = connection.voice.surrender();
             let empty = connection.client.remainder();
             let mut client = std::mem::replace(&mut connection.client, empty);

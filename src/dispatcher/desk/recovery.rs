@@ -69,9 +69,6 @@ impl Desk {
             };
         };
         let from = last.clone();
-        if standing.tokens.len() >= TOKENS {
-            standing.tokens.remove(1);
-        }
         let seen = match &last {
             Some(last) => self.settings.epoch.sequence_of(last),
             None => Some(standing.opened),
@@ -111,6 +108,9 @@ impl Desk {
     /// What was granted on the new wire before stays: an OK is never taken back. The wire's own id ends here.
     fn merge(&self, standing: &mut Standing, own: Standing) {
         standing.tokens.extend(own.tokens);
+        while standing.tokens.len() > TOKENS {
+            standing.tokens.remove(1);
+        }
         standing.behind = standing.behind.or(own.behind);
         if own.user.is_some() {
             standing.user = own.user;

@@ -197,6 +197,19 @@ fn what_was_granted_before_resuming_stays_and_the_id_of_the_new_wire_ends() {
 }
 
 #[test]
+fn a_wire_that_takes_many_connections_over_does_not_collect_their_tokens() {
+    let mut story = Story::with_log(100);
+    let (seat, lane) = story.open();
+    for other in 1..8 {
+        story.open();
+        story.resume(seat, &format!("t{other}"), None);
+    }
+    assert!(story.take(lane).last().unwrap().starts_with("resumed c7 "));
+    let known = |token: &usize| story.desk.membership.by_token(&format!("t{token}")).is_some();
+    assert_eq!((0..8).filter(known).collect::<Vec<_>>(), [0, 1, 2, 7]);
+}
+
+#[test]
 fn whoever_hears_nothing_for_long_learns_a_newer_place_where_the_wire_has_a_word_for_it() {
     let mut story = Story::with_log(100);
     let (seat, lane) = story.open_with(1);
