@@ -4,10 +4,15 @@
 //! Dispatcher and the connection speak these words and never see a protocol.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::name::{ChannelName, UserName};
+use crate::auth::Identity;
+use crate::dispatch::Receipt;
+use crate::json::Payload;
+use crate::may::Verb;
+use crate::name::{ChannelName, EventName, UserName};
 
 /// What the client wrote to recognise the answer by, passed through untouched. In the native protocol the JSON text
 /// of `ref`.
@@ -31,6 +36,8 @@ pub enum Intent {
     Join(ChannelName),
     /// Stop hearing a channel.
     Leave(ChannelName),
+    /// Say something to a channel.
+    Publish(Publication),
     /// Continue an earlier connection on this wire.
     Resume {
         /// The secret from that connection's WELCOME.
@@ -42,13 +49,28 @@ pub enum Intent {
     Arrive(Arrival),
 }
 
+/// What a client says to a channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Publication {
+    /// To whom.
+    pub channel: ChannelName,
+    /// What happened.
+    pub event: EventName,
+    /// What goes with it.
+    pub payload: Payload,
+    /// Whether the connection that says it hears it as well, if it is in the channel.
+    pub echo: bool,
+}
+
 /// With what a connection begins whose request says it all: its user was verified, and it may have a past.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Arrival {
-    /// Its user.
-    pub user: Option<UserName>,
-    /// Channels to hear.
+    /// Who it is; without a user when nothing said who.
+    pub identity: Arc<Identity>,
+    /// Channels to hear, as far as it may.
     pub channels: Vec<ChannelName>,
+    /// Those of them that the user's backend was asked about, and granted.
+    pub granted: Vec<ChannelName>,
     /// The last event id that the client saw: what came after it is told first.
     pub last: Option<Arc<str>>,
     /// The secret of an earlier connection, which goes on if it is still waited for.
@@ -72,18 +94,32 @@ pub struct Welcome {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// It is known as this user now.
-    Identified(UserName),
+    /// It is known as this user now, or as nobody in particular, and hears these channels, which the identity brought
+    /// along.
+    Identified(Option<UserName>, Vec<ChannelName>),
     /// It hears this channel from here on.
     Joined(ChannelName),
     /// It hears nothing of this channel any more.
     Left(ChannelName),
+    /// The server took it out of this channel.
+    Removed {
+        /// Which.
+        channel: ChannelName,
+        /// Why, in one word.
+        reason: &'static str,
+    },
+    /// What it said has its place in the order.
+    Published(Receipt),
+    /// Its identity ends in this time; it may identify itself again on the same wire.
+    Expiring(Duration),
     /// It is that earlier connection again.
     Resumed {
         /// The public id of the connection that goes on.
         connection: Arc<str>,
         /// True when nothing was lost.
         recovered: bool,
+        /// True when its identity has ended meanwhile: it has neither its user nor its channels any more.
+        expired: bool,
         /// How many missed events went before this notice.
         replayed: usize,
         /// The id from which on events may be missing, when `recovered` is false.
@@ -114,12 +150,28 @@ pub enum Rejection {
     /// A name that breaks the rules for names.
     #[error("{0}")]
     BadName(String),
-    /// The authenticator said no. The text is the ancestors'.
-    #[error("IDENT not verified")]
-    IdentDenied,
+    /// The authenticator said no. The text is the ancestors', or one word of the user's backend.
+    #[error("{}", .0.as_deref().unwrap_or("IDENT not verified"))]
+    IdentDenied(Option<Arc<str>>),
+    /// What it presented held until a while ago.
+    #[error("the token has expired; identify again with a new one")]
+    Expired,
+    /// Rules say no.
+    #[error("you may not {verb} {name}{}", .why.as_deref().map(|why| format!(": {why}")).unwrap_or_default())]
+    Denied {
+        /// What it wanted to do.
+        verb: Verb,
+        /// With what.
+        name: Arc<str>,
+        /// Why not, where the client may know.
+        why: Option<Arc<str>>,
+    },
     /// Whoever decides did not answer in time, or failed. Neither yes nor no: the client may ask again.
     #[error("this cannot be decided at the moment; try again")]
-    Unavailable,
+    Unavailable {
+        /// When it is worth while.
+        after: Duration,
+    },
     /// LEAVE of a channel it is not in.
     #[error("this connection is not in the channel {0}")]
     NotJoined(ChannelName),
@@ -140,8 +192,16 @@ impl Rejection {
             Self::UnknownType(..) => "unknown_type",
             Self::MissingField(_) => "missing_field",
             Self::BadName(_) => "bad_name",
-            Self::IdentDenied => "ident_denied",
-            Self::Unavailable => "unavailable",
+            Self::IdentDenied(_) => "ident_denied",
+            Self::Expired => "expired",
+            Self::Denied { verb, .. } => match verb {
+                Verb::Join => "join_denied",
+                Verb::Publish => "publish_denied",
+                Verb::Call => "call_denied",
+                Verb::Presence => "presence_denied",
+                Verb::History => "history_denied",
+            },
+            Self::Unavailable { .. } => "unavailable",
             Self::NotJoined(_) => "not_joined",
             Self::TooManyChannels(_) => "too_many_channels",
             Self::TooFast(_) => "too_fast",

@@ -24,6 +24,18 @@ pub struct Dispatch {
     pub exclude: Exclude,
     /// Idempotency key, 1 to 128 bytes: a repetition within five minutes dispatches nothing.
     pub key: Option<Arc<str>>,
+    /// The client that said it, where those who hear it are told. `None`: a backend said it, or nobody is told.
+    pub from: Option<Arc<Sender>>,
+}
+
+/// The client that said something: `{"user":"adam","connection":"c7Jt…"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Sender {
+    /// Its user, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// Its public id.
+    pub connection: Arc<str>,
 }
 
 impl Dispatch {
@@ -36,6 +48,7 @@ impl Dispatch {
             targets,
             exclude: Exclude::default(),
             key: None,
+            from: None,
         }
     }
 }

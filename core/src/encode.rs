@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::dispatch::DispatchId;
+use crate::dispatch::{DispatchId, Sender};
 use crate::json::Payload;
 use crate::name::EventName;
 use crate::target::Target;
@@ -21,6 +21,8 @@ pub struct Delivery<'a> {
     pub payload: &'a Payload,
     /// The target that reached these connections.
     pub via: &'a Target,
+    /// The client that said it, if they are told.
+    pub from: Option<&'a Sender>,
 }
 
 /// Protocol and transport framing in one: turns a delivery into what is written to the wire.

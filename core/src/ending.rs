@@ -27,8 +27,12 @@ pub enum Ending {
     Slow,
     /// Nothing was heard of the client for two ping intervals.
     Lifeless,
+    /// A backend threw the client out.
+    Kicked,
     /// Another wire took the connection over.
     Replaced,
+    /// Its identity has ended, and the client brought no new one.
+    Expired,
     /// The wire broke without a goodbye. Nobody can be told.
     Vanished,
     /// A protocol ends it with a code and a reason (at most 123 bytes) of its own.
@@ -37,7 +41,7 @@ pub enum Ending {
 
 impl Ending {
     /// Every reason of ours, for tests, metrics and documentation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Normal,
         Self::Left,
         Self::GoingAway,
@@ -48,7 +52,9 @@ impl Ending {
         Self::BadMessages,
         Self::Slow,
         Self::Lifeless,
+        Self::Kicked,
         Self::Replaced,
+        Self::Expired,
         Self::Vanished,
     ];
 
@@ -66,7 +72,9 @@ impl Ending {
             Self::BadMessages => 4000,
             Self::Slow => 4008,
             Self::Lifeless => 4009,
+            Self::Kicked => 4010,
             Self::Replaced => 4011,
+            Self::Expired => 4012,
             Self::Custom(code, _) => code,
         }
     }
@@ -85,7 +93,9 @@ impl Ending {
             Self::BadMessages => "too many bad messages",
             Self::Slow => "slow",
             Self::Lifeless => "no sign of life",
+            Self::Kicked => "kicked",
             Self::Replaced => "replaced by a newer wire",
+            Self::Expired => "expired",
             Self::Vanished => "vanished",
             Self::Custom(_, reason) => reason,
         }
@@ -96,7 +106,7 @@ impl Ending {
     pub fn reconnect(self) -> bool {
         matches!(
             self,
-            Self::GoingAway | Self::Internal | Self::Slow | Self::Lifeless | Self::Vanished
+            Self::GoingAway | Self::Internal | Self::Slow | Self::Lifeless | Self::Expired | Self::Vanished
         )
     }
 

@@ -122,6 +122,7 @@ fn one(raw: &RawValue, limits: &Limits) -> Result<Push, Refusal> {
             .map_or_else(Payload::empty_object, |raw| Payload::from_raw(raw)),
         exclude: exclude(members.get("exclude").copied(), limits)?,
         key: key(members.get("id").copied())?,
+        from: None,
     };
     let auth = members
         .get("auth")

@@ -3,6 +3,7 @@
 //! In: moments in the life of dispatches and connections. Out: [`Note`]s to [`Observer`]s, which can
 //! neither veto nor delay what they hear about.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::dispatch::{Dispatch, Receipt};
@@ -67,4 +68,16 @@ pub enum Note {
 pub trait Observer: Send + Sync {
     /// Hears one note.
     fn note(&self, note: &Note);
+}
+
+/// Hears of every refusal, so that none is in silence: counts it, and tells the operator now and again.
+pub trait Refusals: Send + Sync {
+    /// Something was refused: what was asked for, why not, from where; `tell` says what was compared and which key
+    /// changes it, without any credential.
+    fn refused(&self, what: &'static str, why: &'static str, from: Option<IpAddr>, tell: &dyn Fn() -> String);
+}
+
+/// Nobody is told. For tests.
+impl Refusals for () {
+    fn refused(&self, _: &'static str, _: &'static str, _: Option<IpAddr>, _: &dyn Fn() -> String) {}
 }

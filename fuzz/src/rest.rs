@@ -12,8 +12,8 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use http::Request;
 use turted_core::{
-    Authenticator, ConnectorConfig, ConnectorContext, Credentials, Denied, Dispatch, Epoch, Identity, Inbox, Intake,
-    Limits, PushConnector, PushError, Receipt, Report, Shutdown,
+    Authenticator, ConnectorConfig, ConnectorContext, Dispatch, Epoch, Identity, Inbox, Intake, Limits, PushConnector,
+    PushError, Receipt, Refusal, Report, Shutdown, Visitor,
 };
 use turted_rest::{Answers, RestConfig};
 
@@ -24,13 +24,12 @@ use crate::push::allowed;
 pub(crate) struct Guard(AtomicBool);
 
 impl Authenticator for Guard {
-    fn verify<'a>(&'a self, credentials: Credentials<'a>) -> BoxFuture<'a, Result<Identity, Denied>> {
-        let said = credentials
-            .bearer
-            .or_else(|| credentials.data.get("password")?.as_str());
+    fn verify<'a>(&'a self, visitor: &'a Visitor<'a>) -> BoxFuture<'a, Result<Option<Identity>, Refusal>> {
+        let said = visitor.bearer().or_else(|| visitor.data.get("password")?.as_str());
         let is_good = said == Some("sesame");
         self.0.fetch_or(is_good, Ordering::Relaxed);
-        ready(is_good.then(Identity::default).ok_or(Denied)).boxed()
+        let answer = is_good.then(|| Some(Identity::default()));
+        ready(answer.ok_or(Refusal::denied("it is another word"))).boxed()
     }
 }
 

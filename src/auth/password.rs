@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
-use turted_core::{Authenticator, Credentials, Denied, Identity};
+use turted_core::{Authenticator, Identity, Refusal, Visitor};
 
 /// Accepts those who know the password. It confirms that, not a name: whoever knows it may be anybody.
 #[derive(Clone)]
@@ -27,15 +27,19 @@ impl Password {
         }
     }
 
-    fn check(&self, credentials: &Credentials<'_>) -> Result<Identity, Denied> {
-        let data = credentials.data;
-        let in_data = || data.as_str().or_else(|| data.get("password")?.as_str());
-        let presented = credentials.bearer.or_else(in_data).ok_or(Denied)?;
+    fn check(&self, visitor: &Visitor<'_>) -> Result<Option<Identity>, Refusal> {
+        let data = visitor.data;
+        let member = || data.get("password").filter(|word| !word.is_null());
+        let in_data = || data.as_str().or_else(|| member()?.as_str());
+        let Some(presented) = visitor.bearer().or_else(in_data) else {
+            // A password that is no text is one that does not hold.
+            return member().map_or(Ok(None), |_| Err(Refusal::denied("the password is no text")));
+        };
         // CWE-208: digests are of one length and compared in full, so that neither the length of the password
         // nor how much of it was right can be read off the clock.
         match &self.digest {
-            Some(expected) if bool::from(expected.ct_eq(&digest(presented))) => Ok(Identity::default()),
-            _ => Err(Denied),
+            Some(expected) if bool::from(expected.ct_eq(&digest(presented))) => Ok(Some(Identity::as_claimed())),
+            _ => Err(Refusal::denied("the password is another one")),
         }
     }
 }
@@ -45,8 +49,8 @@ fn digest(text: &str) -> [u8; 32] {
 }
 
 impl Authenticator for Password {
-    fn verify<'a>(&'a self, credentials: Credentials<'a>) -> BoxFuture<'a, Result<Identity, Denied>> {
-        ready(self.check(&credentials)).boxed()
+    fn verify<'a>(&'a self, visitor: &'a Visitor<'a>) -> BoxFuture<'a, Result<Option<Identity>, Refusal>> {
+        ready(self.check(visitor)).boxed()
     }
 }
 
@@ -60,15 +64,15 @@ impl fmt::Debug for Password {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use turted_core::Brought;
 
     use super::*;
 
     fn opens(password: &str, data: &Value, bearer: Option<&str>) -> bool {
         let door = Password::new(password);
-        door.verify(Credentials { data, bearer })
-            .now_or_never()
-            .unwrap()
-            .is_ok()
+        let brought = Brought::bearer(bearer);
+        let verdict = door.verify(&Visitor::new(data, &brought)).now_or_never().unwrap();
+        matches!(verdict, Ok(Some(_)))
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use futures_util::FutureExt;
 use serde_json::{Value, json};
-use turted_core::{Authenticator, Credentials, Limits, UserName};
+use turted_core::{Authenticator, Brought, Limits, UserName, Visitor};
 
 use super::{Digest, Token, TokenScheme};
 
@@ -33,11 +33,9 @@ fn user(name: &str) -> UserName {
 
 /// The confirmed name, or `None` for a no.
 fn enters(token: &Token, data: &Value, bearer: Option<&str>) -> Option<String> {
-    let identity = token
-        .verify(Credentials { data, bearer })
-        .now_or_never()
-        .unwrap()
-        .ok()?;
+    let brought = Brought::bearer(bearer);
+    let verdict = token.verify(&Visitor::new(data, &brought)).now_or_never().unwrap();
+    let identity = verdict.ok()??;
     Some(identity.user.expect("a token always says who").to_string())
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq;
-use turted_core::{Authenticator, Credentials, Denied, Identity, Limits, UserName};
+use turted_core::{Authenticator, Identity, Limits, Refusal, UserName, Visitor};
 
 /// How a token is made from a user name and a secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -114,20 +114,34 @@ impl Token {
         hex::encode(self.scheme.sign(user.as_str()))
     }
 
-    fn check(&self, credentials: &Credentials<'_>) -> Result<Identity, Denied> {
-        let (name, token) = match credentials.bearer {
+    fn check(&self, visitor: &Visitor<'_>) -> Result<Option<Identity>, Refusal> {
+        let presented = match visitor.bearer() {
             // The last colon: names may hold colons, hex does not.
-            Some(bearer) => bearer.rsplit_once(':').map(|(name, token)| (name.into(), token)),
-            None => presented(credentials.data),
-        }
-        .ok_or(Denied)?;
-        let user = UserName::parse(&name, &self.limits).map_err(|_| Denied)?;
-        let token = hex::decode(token).map_err(|_| Denied)?;
+            Some(bearer) => match bearer.rsplit_once(':') {
+                Some((name, token)) => Some((name.into(), token)),
+                None => return Ok(None),
+            },
+            None if !is_ours(visitor.data.get("token")) => return Ok(None),
+            None => presented(visitor.data),
+        };
+        let (name, token) =
+            presented.ok_or_else(|| Refusal::denied("the token comes without a name, or is no text"))?;
+        let user = UserName::parse(&name, &self.limits).map_err(|why| Refusal::denied(format!("the name {why}")))?;
+        let token = hex::decode(token).map_err(|_| Refusal::denied("the token is not hexadecimal"))?;
         // CWE-208: bytes against bytes in constant time. Their number is public, it is the scheme's.
         if self.scheme.is_public() || !bool::from(self.scheme.sign(user.as_str()).ct_eq(&token)) {
-            return Err(Denied);
+            return Err(Refusal::denied("the token is not the one of that name"));
         }
-        Ok(Identity { user: Some(user) })
+        Ok(Some(Identity::of(user)))
+    }
+}
+
+/// Whether this may be a token of a name: one with dots is a JWT, which says the name itself.
+fn is_ours(token: Option<&Value>) -> bool {
+    match token {
+        None | Some(Value::Null) => false,
+        Some(Value::String(text)) => !text.contains('.'),
+        Some(_) => true,
     }
 }
 
@@ -149,7 +163,7 @@ fn presented(data: &Value) -> Option<(Cow<'_, str>, &str)> {
 }
 
 impl Authenticator for Token {
-    fn verify<'a>(&'a self, credentials: Credentials<'a>) -> BoxFuture<'a, Result<Identity, Denied>> {
-        ready(self.check(&credentials)).boxed()
+    fn verify<'a>(&'a self, visitor: &'a Visitor<'a>) -> BoxFuture<'a, Result<Option<Identity>, Refusal>> {
+        ready(self.check(visitor)).boxed()
     }
 }

@@ -42,6 +42,7 @@ pub(crate) mod tests {
             event: &event,
             payload: &payload,
             via: &via,
+            from: None,
         })
     }
 }

@@ -57,6 +57,11 @@ fn on(kind: SignalKind) -> Result<Signal> {
     signal(kind).context("failed to listen for signals")
 }
 
+/// The words of several methods.
+fn words(methods: &[Method]) -> String {
+    methods.iter().map(word).collect::<Vec<_>>().join(", ")
+}
+
 /// What is where, with URLs to copy.
 fn banner(config: &Config, addresses: &[(SocketAddr, &str)], ways_in: &[WayIn]) -> String {
     let all: Vec<String> = addresses
@@ -82,7 +87,7 @@ fn banner(config: &Config, addresses: &[(SocketAddr, &str)], ways_in: &[WayIn]) 
     let clients = config.clients.values().filter(|client| client.section.is_enabled);
     let paths: Vec<&str> = clients.filter_map(|client| client.path.as_deref()).collect();
     row("clients", format!("{scheme}://{host}{}", paths.join(", ")), "");
-    row("", format!("auth {}", word(&config.auth.clients)), "");
+    row("", format!("auth {}", words(&config.auth.clients)), "");
     for way_in in ways_in {
         let kind = config.connectors.get(&*way_in.name).map_or("", |section| &section.kind);
         let mut remark = format!("connector {}", way_in.name);

@@ -49,16 +49,17 @@ pub fn run(args: &TokenArgs, config: &Config) -> Result<()> {
 }
 
 fn issue(args: &TokenArgs, config: &Config) -> Result<String> {
-    let (section, method) = match args.backends {
-        false => ("auth.clients", &config.auth.clients),
-        true => ("auth.backends", &config.auth.backends),
+    let (section, methods) = match args.backends {
+        false => ("auth.clients", config.auth.clients.as_slice()),
+        true => ("auth.backends", std::slice::from_ref(&config.auth.backends)),
     };
     let limits = core_limits(config);
     let user = UserName::parse(&args.user, &limits).map_err(|error| anyhow!("the name {error}"))?;
-    let token = token(method, limits).with_context(|| {
+    let found = methods.iter().find_map(|method| token(method, limits));
+    let token = found.with_context(|| {
         let way_out = "set type = \"token\" there to use tokens (turted.toml shows how)";
-        match method {
-            Method::Password(_) => format!("[{section}] asks for a password and takes no tokens; {way_out}"),
+        match methods {
+            [Method::Password(_), ..] => format!("[{section}] asks for a password and takes no tokens; {way_out}"),
             _ => format!("[{section}] believes everybody and needs no tokens; {way_out}"),
         }
     })?;
@@ -74,8 +75,9 @@ fn issue(args: &TokenArgs, config: &Config) -> Result<String> {
 mod tests {
     use super::*;
     use crate::config::Secret;
+    use futures_util::FutureExt;
     use serde_json::Value;
-    use turted_core::Credentials;
+    use turted_core::{Brought, Visitor};
 
     fn args(backends: bool) -> TokenArgs {
         TokenArgs {
@@ -87,22 +89,23 @@ mod tests {
 
     fn guarded() -> Config {
         let mut config = Config::default();
-        config.auth.clients = Method::Hmac(Secret::new("hush"));
+        config.auth.clients = vec![Method::Hmac(Secret::new("hush"))];
         config.auth.backends = Method::Hmac(Secret::new("hush, too"));
         config
     }
 
     fn verify(method: &Method, data: &Value, bearer: Option<&str>) -> bool {
         let authenticator = token(method, core_limits(&guarded())).unwrap();
-        let verdict = turted_core::Authenticator::verify(&authenticator, Credentials { data, bearer });
-        futures_util::FutureExt::now_or_never(verdict).unwrap().is_ok()
+        let (brought, visitor) = (Brought::bearer(bearer), |brought| Visitor::new(data, brought));
+        let verdict = turted_core::Authenticator::verify(&authenticator, &visitor(&brought)).now_or_never();
+        matches!(verdict, Some(Ok(Some(_))))
     }
 
     #[test]
     fn each_door_accepts_the_token_that_was_made_for_it() {
         let config = guarded();
         let data = serde_json::json!({"username": "adam", "token": issue(&args(false), &config).unwrap()});
-        assert!(verify(&config.auth.clients, &data, None));
+        assert!(verify(&config.auth.clients[0], &data, None));
         assert!(!verify(&config.auth.backends, &data, None));
         let bearer = issue(&args(true), &config).unwrap();
         assert!(verify(&config.auth.backends, &Value::Null, Some(&bearer)));
@@ -111,7 +114,7 @@ mod tests {
     #[test]
     fn a_door_without_tokens_says_so() {
         let mut config = guarded();
-        config.auth.clients = Method::Password(Secret::new("hush"));
+        config.auth.clients = vec![Method::Password(Secret::new("hush"))];
         config.auth.backends = Method::AcceptAll;
         let says = |backends| issue(&args(backends), &config).unwrap_err().to_string();
         assert!(

@@ -387,6 +387,8 @@ pub enum Poke {
     Lost,
     /// What it was told made it want something.
     Uttered,
+    /// Its identity is to be confirmed again.
+    Renew,
 }
 
 impl Handler<Poke> for Connection {
@@ -396,6 +398,7 @@ impl Handler<Poke> for Connection {
         match poke {
             Poke::Ended(ending) => self.depart(ending, cx),
             Poke::Lost => cx.stop(),
+            Poke::Renew => self.renew(cx),
             Poke::Uttered => {
                 self.listen_to_itself(cx);
                 self.advance(cx);

@@ -19,7 +19,8 @@ mod wishes;
 
 pub use actor::Connection;
 pub use courier::{Courier, Voices};
-pub use newcomer::{Inbound, Newcomer, Worker};
+pub use newcomer::{Inbound, Newcomer, Policy, Worker};
 pub use outbox::OutboxBounds;
 pub use requests::{Reader, Reading, Register, Rules};
 pub use voice::{Framing, Voice};
+pub use wishes::named;

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use actix::Addr;
 use bytes::Bytes;
-use turted_core::{Authenticator, Ending, Intent, Welcome};
+use serde_json::Value;
+use turted_core::may::Permissions;
+use turted_core::{Adviser, Authenticator, Brought, Ending, Intent, Refusals, Wants, Welcome};
 
 use super::courier::{Courier, Voices};
 use super::heartbeat::Heart;
@@ -36,13 +38,27 @@ pub enum Inbound {
     Broken(Ending),
 }
 
+/// Who decides who clients are and what they may; the same for every worker.
+pub struct Policy {
+    /// Confirms who clients are.
+    pub clients: Arc<dyn Authenticator>,
+    /// What that wants to see of requests.
+    pub wants: Wants,
+    /// Who may do what.
+    pub permissions: Arc<Permissions>,
+    /// Asks the user's backend what permissions leave to it.
+    pub adviser: Option<Arc<dyn Adviser>>,
+    /// Who hears what is refused.
+    pub refusals: Arc<dyn Refusals>,
+}
+
 /// What every connection of a worker shares.
 #[derive(Clone)]
 pub struct Worker {
     /// The centre.
     pub dispatcher: Addr<Dispatcher>,
-    /// Confirms who clients are.
-    pub clients: Arc<dyn Authenticator>,
+    /// Who decides who clients are and what they may.
+    pub policy: Arc<Policy>,
     /// The number of this worker's courier with the Dispatcher.
     pub courier: usize,
     /// This worker's courier.
@@ -63,8 +79,8 @@ pub struct Newcomer {
     pub welcome: Welcome,
     /// Where it comes from.
     pub address: IpAddr,
-    /// `Authorization: Bearer …` of its request.
-    pub bearer: Option<Box<str>>,
+    /// What its request says about who it is.
+    pub brought: Option<Arc<Brought>>,
     /// What it wants before anybody speaks.
     pub first: Option<Intent>,
     /// Where requests find it.
@@ -76,11 +92,11 @@ pub struct Newcomer {
 impl Newcomer {
     /// A client that says everything else later.
     #[must_use]
-    pub fn new(welcome: Welcome, address: IpAddr, bearer: Option<Box<str>>) -> Self {
+    pub fn new(welcome: Welcome, address: IpAddr, brought: Brought) -> Self {
         Self {
             welcome,
             address,
-            bearer,
+            brought: (!brought.is_empty()).then(|| Arc::new(brought)),
             first: None,
             listing: None,
             opening: None,
@@ -94,8 +110,10 @@ pub struct Client {
     pub(in crate::client) seat: Option<SeatKey>,
     /// Its public id.
     pub(in crate::client) id: Arc<str>,
-    /// `Authorization: Bearer …` of its request.
-    pub(in crate::client) bearer: Option<Box<str>>,
+    /// Where it comes from.
+    pub(in crate::client) address: IpAddr,
+    /// What its request says about who it is.
+    pub(in crate::client) brought: Option<Arc<Brought>>,
     /// What it said and wants.
     pub(in crate::client) turns: Turns,
     /// How much it may say.
@@ -104,6 +122,8 @@ pub struct Client {
     pub(in crate::client) last_heard: Instant,
     /// When to ask for a sign of life.
     pub(in crate::client) heart: Heart,
+    /// What it said last about who it is, while whoever vouches for it wants to see that again.
+    pub(in crate::client) presented: Option<Box<Value>>,
     /// When its conversation wants to be woken.
     pub(in crate::client) wakes: Option<Instant>,
     /// Where requests find it.
@@ -119,11 +139,13 @@ impl Client {
         Self {
             seat: None,
             id: newcomer.welcome.connection,
-            bearer: newcomer.bearer,
+            address: newcomer.address,
+            brought: newcomer.brought,
             turns: Turns::default(),
             pace: Pace::new(worker.pace.1, now),
             last_heard: now,
             heart: Heart::new(rules.heartbeat, now),
+            presented: None,
             wakes: None,
             listing: newcomer.listing,
             is_ready: false,
@@ -135,11 +157,13 @@ impl Client {
         Self {
             seat: None,
             id: Arc::clone(&self.id),
-            bearer: None,
+            address: self.address,
+            brought: None,
             turns: Turns::default(),
             pace: Pace::new(0, self.last_heard),
             last_heard: self.last_heard,
             heart: self.heart,
+            presented: None,
             wakes: None,
             listing: None,
             is_ready: self.is_ready,

@@ -247,6 +247,11 @@ impl Voice {
         said.collect()
     }
 
+    /// Whoever vouched for its client wants to be asked again.
+    pub fn renew(&self) {
+        self.poke(Poke::Renew);
+    }
+
     /// The wire is lost.
     pub fn lose(&self) {
         if self.ended.get().is_none() {

@@ -5,18 +5,34 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::fut::{ActorFutureExt, WrapFuture};
-use actix::{AsyncContext, Context};
+use actix::{AsyncContext, Context, MailboxError};
 use futures_util::FutureExt;
 use log::error;
+use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use turted_core::{Credentials, Denied, Ending, Identity, Intent, Notice, Rejection, Tag, UserName};
+use turted_core::auth::confirm;
+use turted_core::{Brought, Denial, Ending, Identity, Intent, Notice, Refusal, Rejection, Tag, UserName, Visitor};
 
 use super::actor::Connection;
 use super::courier::Fence;
-use crate::dispatcher::{Ask, Open, Request};
+use super::turns::Turn;
+use crate::dispatcher::{Ask, Open, Permit, Question, Request, Vouched};
+
+/// When to ask again whoever did not answer.
+const RETRY: Duration = Duration::from_secs(1);
+/// Of a client whose request says nothing about who it is.
+static NOTHING: Brought = Brought {
+    bearer: None,
+    cookies: Vec::new(),
+    headers: Vec::new(),
+};
+
+/// What the Dispatcher makes of a request.
+pub(in crate::client) type Asked = Result<Option<Question>, MailboxError>;
 
 impl Connection {
     /// Asks for a seat; until it is there everything else waits, which is as long as one turn of the Dispatcher takes.
@@ -48,10 +64,14 @@ impl Connection {
         let request = match intent {
             Intent::Ready => Request::Ready,
             Intent::Ident { claimed, data } => return self.verify(claimed, data, tag, cx),
-            Intent::Join(channel) => Request::Join(channel),
+            Intent::Join(channel) => Request::Join(channel, Permit::None),
+            Intent::Publish(publication) => Request::Publish(publication, Permit::None),
             Intent::Leave(channel) => Request::Leave(channel),
             Intent::Resume { token, last } => Request::Resume { token, last },
-            Intent::Arrive(arrival) => Request::Arrive(arrival),
+            Intent::Arrive(arrival) => {
+                let vouched = Vouched::new(Arc::clone(&arrival.identity));
+                Request::Arrive(arrival, vouched)
+            }
             // `core` may name wishes before anybody here grants them.
             other => {
                 error!("{} wants what nobody grants: {other:?}", self.client.id);
@@ -82,16 +102,36 @@ impl Connection {
 
     /// Waits for the answer to be on its way before the next turn, so that answers come in the order of the questions.
     fn ask(&mut self, request: Request, tag: Tag, cx: &mut Context<Self>) {
-        if let Some(seat) = self.client.seat {
-            let asked = self.asked(Ask { seat, tag, request });
-            self.work(asked, cx, |connection, answer, _| connection.see(answer));
-        }
+        let Some(seat) = self.client.seat else {
+            return;
+        };
+        // The same once more, should the user's backend have to grant it.
+        let granted = match &request {
+            Request::Join(channel, Permit::None) => Some(Request::Join(channel.clone(), Permit::Granted)),
+            Request::Publish(said, Permit::None) => Some(Request::Publish(said.clone(), Permit::Granted)),
+            _ => None,
+        };
+        let ask = Ask {
+            seat,
+            tag: tag.clone(),
+            request,
+        };
+        let asked = self.asked(ask);
+        self.work(asked, cx, |connection, answer, cx| {
+            if let (Some(question), Some(granted)) = (connection.see(answer), granted) {
+                connection.consult(question, granted, tag, cx);
+            }
+        });
     }
 
     /// Behind the Dispatcher, the courier has handed the answer to the voice when it reaches the fence.
-    pub(in crate::client) fn asked(&self, ask: Ask) -> impl Future<Output = bool> + use<> {
+    pub(in crate::client) fn asked(&self, ask: Ask) -> impl Future<Output = Asked> + use<> {
         let (dispatcher, courier) = (self.worker.dispatcher.clone(), self.worker.carrier.clone());
-        async move { dispatcher.send(ask).await.is_ok() && courier.send(Fence).await.is_ok() }
+        async move {
+            let question = dispatcher.send(ask).await?;
+            courier.send(Fence).await?;
+            Ok(question)
+        }
     }
 
     /// Does something that takes time: `then` sees what came of it, or `None` after the time limit or a panic.
@@ -111,11 +151,17 @@ impl Connection {
         }));
     }
 
-    /// A Dispatcher or a courier that does not answer cannot be asked anything more.
-    pub(in crate::client) fn see(&self, answer: Option<bool>) {
-        if answer != Some(true) && self.voice.ended().is_none() {
-            error!("{} was not answered and is ended", self.client.id);
-            self.voice.end(Ending::Internal);
+    /// What the user's backend is to be asked, if anything. A Dispatcher or a courier that does not answer cannot be asked
+    /// anything more.
+    pub(in crate::client) fn see(&self, answer: Option<Asked>) -> Option<Question> {
+        match answer {
+            Some(Ok(question)) => question,
+            _ if self.voice.ended().is_some() => None,
+            _ => {
+                error!("{} was not answered and is ended", self.client.id);
+                self.voice.end(Ending::Internal);
+                None
+            }
         }
     }
 
@@ -130,33 +176,105 @@ impl Connection {
         self.listen_to_itself(cx);
     }
 
-    fn verify(&mut self, claimed: Option<UserName>, data: serde_json::Value, tag: Tag, cx: &mut Context<Self>) {
-        let (clients, bearer) = (Arc::clone(&self.worker.clients), self.client.bearer.clone());
+    fn verify(&mut self, claimed: Option<UserName>, data: Value, tag: Tag, cx: &mut Context<Self>) {
+        let (clients, brought) = (Arc::clone(&self.worker.policy.clients), self.client.brought.clone());
+        let (id, address) = (Arc::clone(&self.client.id), self.client.address);
         let verified = async move {
-            let credentials = Credentials {
-                data: &data,
-                bearer: bearer.as_deref(),
+            let visitor = Visitor {
+                address: Some(address),
+                connection: &id,
+                ..Visitor::new(&data, brought.as_deref().unwrap_or(&NOTHING))
             };
-            clients.verify(credentials).await
+            let verdict = confirm(&*clients, &visitor).await;
+            (verdict, data)
         };
-        self.work(
-            verified,
-            cx,
-            move |connection, verdict: Option<Result<Identity, Denied>>, cx| {
-                let user = match verdict {
-                    Some(Ok(Identity { user })) => user.or(claimed).ok_or(Rejection::MissingField("data.username")),
-                    Some(Err(Denied)) => Err(Rejection::IdentDenied),
-                    None => {
-                        error!("the authenticator of clients did not answer {}", connection.client.id);
-                        Err(Rejection::Unavailable)
-                    }
-                };
-                match user {
-                    _ if connection.voice.ended().is_some() => {}
-                    Ok(user) => connection.ask(Request::Ident(user), tag, cx),
-                    Err(rejection) => connection.tell(&Notice::Rejected(rejection), &tag, cx),
+        self.work(verified, cx, move |connection, verdict, cx| {
+            if connection.voice.ended().is_some() {
+                return;
+            }
+            let (verdict, data) = verdict.unwrap_or_else(|| {
+                error!("the authenticator of clients did not answer {}", connection.client.id);
+                let after = RETRY;
+                (Err(Refusal::Unavailable { after }), Value::Null)
+            });
+            let identity = verdict
+                .map_err(|refusal| connection.turn_away(refusal))
+                .and_then(|identity| named(identity, claimed));
+            match identity {
+                Ok(identity) => {
+                    // Whoever vouched for it will want to see this again.
+                    connection.client.presented = identity.renews.map(|_| Box::new(data));
+                    let vouched = Vouched::new(Arc::new(identity));
+                    connection.ask(Request::Ident(vouched), tag, cx);
                 }
-            },
-        );
+                Err(rejection) => connection.tell(&Notice::Rejected(rejection), &tag, cx),
+            }
+        });
     }
+
+    /// Whoever vouched for it wants to be asked again: with what the client said last.
+    pub(in crate::client) fn renew(&mut self, cx: &mut Context<Self>) {
+        let data = self.client.presented.as_deref().cloned().unwrap_or_default();
+        self.client
+            .turns
+            .push(Turn::Grant(Intent::Ident { claimed: None, data }, None));
+        self.advance(cx);
+    }
+
+    /// What a client is told that is not who it says; the operator hears why.
+    fn turn_away(&self, refusal: Refusal) -> Rejection {
+        let (rejection, why) = match refusal {
+            Refusal::Denied(Denial { why, word }) => (Rejection::IdentDenied(word.map(Arc::from)), why),
+            Refusal::Expired => (Rejection::Expired, "its token has expired".into()),
+            Refusal::Unavailable { after } => (Rejection::Unavailable { after }, "whoever knows did not answer".into()),
+        };
+        let tell = || format!("{why}; see [auth.clients]");
+        let address = Some(self.client.address);
+        self.worker
+            .policy
+            .refusals
+            .refused("ident", rejection.code(), address, &tell);
+        rejection
+    }
+
+    /// Asks the user's backend what the permissions leave to it.
+    fn consult(&mut self, question: Question, granted: Request, tag: Tag, cx: &mut Context<Self>) {
+        let Question { verb, name, identity } = question;
+        let adviser = self.worker.policy.adviser.clone();
+        let asked = {
+            let name = Arc::clone(&name);
+            async move {
+                match adviser {
+                    Some(adviser) => adviser.may(verb, &name, &identity).await,
+                    None => Ok(false),
+                }
+            }
+        };
+        self.work(asked, cx, move |connection, answer, cx| {
+            let rejection = match answer.unwrap_or(Err(RETRY)) {
+                Ok(true) => return connection.ask(granted, tag, cx),
+                Ok(false) => Rejection::Denied { verb, name, why: None },
+                Err(after) => Rejection::Unavailable { after },
+            };
+            let tell = || "the backend of [may.ask] did not grant it".to_owned();
+            let address = Some(connection.client.address);
+            connection
+                .worker
+                .policy
+                .refusals
+                .refused(verb.word(), rejection.code(), address, &tell);
+            connection.tell(&Notice::Rejected(rejection), &tag, cx);
+        });
+    }
+}
+
+/// An identity with the name that the client gives, where that is taken.
+///
+/// # Errors
+/// When there is no name although there has to be one.
+pub fn named(mut identity: Identity, claimed: Option<UserName>) -> Result<Identity, Rejection> {
+    if identity.as_claimed && identity.user.is_none() {
+        identity.user = Some(claimed.ok_or(Rejection::MissingField("data.username"))?);
+    }
+    Ok(identity)
 }

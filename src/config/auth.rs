@@ -9,13 +9,16 @@ use super::miss::unknown_word;
 use super::problem::{Problem, join_key};
 use super::secret::Secret;
 use super::tagged::Tagged;
-use super::tree::Node;
+use super::tree::{Node, Value};
 
 /// `[auth]`: who may enter by which door.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Auth {
-    /// How users prove who they are (`IDENT`). Default: everybody is believed.
-    pub clients: Method,
+    /// How users prove who they are (`IDENT`): the first method whose kind of credential is there decides. Default:
+    /// everybody is believed, which the server accepts while it is private.
+    pub clients: Vec<Method>,
+    /// `anywhere = true`: clients stay unverified although the server is public. Default false.
+    pub clients_anywhere: bool,
     /// How backends prove that they may push. Default: everybody may, which the server accepts on loopback only.
     pub backends: Method,
     /// `anywhere = true`: backends stay unverified although the server listens on more than loopback. Default false.
@@ -66,10 +69,6 @@ pub enum Hash {
 const TYPES: [&str; 3] = ["accept_all", "password", "token"];
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[derive(Default)]
 struct AcceptAll {
@@ -104,17 +103,8 @@ impl Auth {
         }
         problems.extend(decode::<Doors>(node, "auth").problems);
         let mut auth = Auth::default();
-        if let Some(door) = node
-            .get("clients")
-            .and_then(|node| Tagged::split(node, "auth.clients", problems))
-        {
-            auth.clients = match door.kind.as_str() {
-                "accept_all" => {
-                    note(decode::<Nothing>(&door.rest, "auth.clients"), problems).map(|_| Method::AcceptAll)
-                }
-                _ => Method::read(&door, "auth.clients", problems),
-            }
-            .unwrap_or_default();
+        if let Some(node) = node.get("clients") {
+            auth.clients(node, problems);
         }
         if let Some(door) = node
             .get("backends")
@@ -128,6 +118,49 @@ impl Auth {
             }
         }
         auth
+    }
+}
+
+impl Auth {
+    /// One table, or several in the order in which they are looked at.
+    fn clients(&mut self, node: &Node, problems: &mut Vec<Problem>) {
+        let key = "auth.clients";
+        let several = match &node.value {
+            Value::List(list) => list.as_slice(),
+            _ => std::slice::from_ref(node),
+        };
+        let before = problems.len();
+        let mut methods = Vec::new();
+        for node in several {
+            let Some(door) = Tagged::split(node, key, problems) else {
+                continue;
+            };
+            if door.kind != "accept_all" {
+                methods.extend(Method::read(&door, key, problems));
+                continue;
+            }
+            let open = note(decode::<AcceptAll>(&door.rest, key), problems);
+            self.clients_anywhere = open.is_some_and(|open| open.anywhere);
+            if several.len() > 1 {
+                let message = "\"accept_all\" stands alone: whoever fails by another method would come in by this one";
+                problems.push(Problem::new(door.kind_place.clone(), join_key(key, "type"), message));
+            }
+        }
+        // What could not be read must not become an open door.
+        if !methods.is_empty() || problems.len() > before {
+            self.clients = methods;
+        }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            clients: vec![Method::AcceptAll],
+            clients_anywhere: false,
+            backends: Method::default(),
+            backends_anywhere: false,
+        }
     }
 }
 
@@ -191,13 +224,12 @@ impl Serialize for Auth {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let anywhere = matches!(self.backends, Method::AcceptAll).then_some(self.backends_anywhere);
         let mut doors = serializer.serialize_map(Some(2))?;
-        doors.serialize_entry(
-            "clients",
-            &Door {
-                method: &self.clients,
-                anywhere: None,
-            },
-        )?;
+        let is_open = self.clients == [Method::AcceptAll];
+        let clients = self.clients.iter().map(|method| Door {
+            method,
+            anywhere: is_open.then_some(self.clients_anywhere),
+        });
+        doors.serialize_entry("clients", &clients.collect::<Vec<_>>())?;
         doors.serialize_entry(
             "backends",
             &Door {

@@ -12,14 +12,13 @@ fn an_open_back_door_is_refused() {
     let listen = "server.listen = \"0.0.0.0:80\"\n";
     check(listen, refused);
     check(&format!("{listen}[auth.backends]\ntype = \"accept_all\"\n"), refused);
-    check(
-        &format!("{listen}[auth.backends]\ntype = \"accept_all\"\nanywhere = true\n"),
-        "",
-    );
-    check(
-        &format!("{listen}[auth.backends]\ntype = \"password\"\npassword = \"x\"\n"),
-        "",
-    );
+    let clients = "[auth.clients]\ntype = \"accept_all\"\nanywhere = true\n[may.anyone]\njoin = [\"**\"]\n";
+    for backends in [
+        "type = \"accept_all\"\nanywhere = true",
+        "type = \"password\"\npassword = \"x\"",
+    ] {
+        check(&format!("{listen}{clients}[auth.backends]\n{backends}\n"), "");
+    }
     check(
         &format!("{listen}[auth.backends]\ntype = \"pasword\"\n"),
         "t.toml:3:1: auth.backends.type: must be one of \"accept_all\", \"password\", \"token\"; did you mean password?",
@@ -44,8 +43,8 @@ fn guards_of_the_doors() {
         "t.toml:2:1: auth.clients.type: must be a word in quotes, not a whole number",
     );
     check(
-        &door("type = \"accept_all\"\nanywhere = true"),
-        "t.toml:3:1: auth.clients.anywhere: unknown key; nothing can be set here",
+        &door("type = \"accept_all\"\nanywhre = true"),
+        "t.toml:3:1: auth.clients.anywhre: unknown key; allowed are anywhere; did you mean anywhere?",
     );
     check(
         &door("type = \"password\""),
@@ -86,7 +85,7 @@ fn guards_of_the_doors() {
         prefix: None,
         suffix: Some(Secret::new("s")),
     };
-    assert_eq!(salted.auth.clients, method);
+    assert_eq!(salted.auth.clients, [method]);
 }
 
 #[test]
@@ -141,4 +140,49 @@ url = "amqp://${PW}@host"
     assert!(!format!("{shown} {config:?}").contains("hunter2"), "{shown}");
     assert!(shown.contains("url = \"amqp://user:********@host/vhost\""), "{shown}");
     assert!(shown.contains("url = \"amqp://${PW}@host\""), "{shown}");
+}
+
+#[test]
+fn a_public_server_says_who_may_come_and_what_they_may() {
+    let rules = "this server is public, since server.origins is set: say who may join which channels. To let everybody join \
+                 everything:\n[may.anyone]\njoin = [\"**\"]\nto let users join their own:\n[may.users]\njoin = [\"user.{user}\"]";
+    let guard = "this server is public, since server.origins is set, and with [auth.clients] type \"accept_all\" whoever says \
+                 \"adam\" hears what is meant for adam. To find out who somebody is:\n[auth.clients]\ntype = \"token\"\nsecret = \
+                 \"${TURTED_SECRET}\"\nto believe everybody:\n[auth.clients]\ntype = \"accept_all\"\nanywhere = true";
+    let public = "server.origins = [\"https://app.example.com\"]\n";
+    let said = |text: &str| {
+        let error =
+            load(&format!("{public}{text}"), &[], &[]).map_or_else(|error| error.to_string(), |_| String::new());
+        error
+            .lines()
+            .map(|line| format!("{}\n", line.trim_start()))
+            .collect::<String>()
+    };
+    let at = "t.toml:1:8: server.origins: ";
+    let (may, token) = ("[may.users]\n", "[auth.clients]\ntype = \"token\"\nsecret = \"x\"\n");
+    assert_eq!(said(""), format!("{at}{rules}\n{at}{guard}\n"));
+    assert_eq!(said(token), format!("{at}{rules}\n"));
+    assert_eq!(said(may), format!("{at}{guard}\n"));
+    assert_eq!(said(&format!("{may}{token}")), "");
+    assert_eq!(
+        said(&format!(
+            "{may}[auth.clients]\ntype = \"accept_all\"\nanywhere = true\n"
+        )),
+        ""
+    );
+}
+
+#[test]
+fn several_methods_are_looked_at_in_their_order_and_an_open_door_stands_alone() {
+    let token = "[[auth.clients]]\ntype = \"token\"\nsecret = \"x\"\n";
+    let password = "[[auth.clients]]\ntype = \"password\"\npassword = \"y\"\n";
+    let config = load(&format!("{token}{password}"), &[], &[]).unwrap();
+    assert_eq!(
+        config.auth.clients,
+        [Method::Hmac(Secret::new("x")), Method::Password(Secret::new("y"))]
+    );
+    check(
+        &format!("{token}[[auth.clients]]\ntype = \"accept_all\"\n"),
+        "t.toml:5:1: auth.clients.type: \"accept_all\" stands alone: whoever fails by another method would come in by this one",
+    );
 }

@@ -20,6 +20,7 @@ pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {
     files(config, &mut report);
     limits(&config.limits, &mut report);
     doors(config, &mut report);
+    public(config, &mut report);
 }
 
 struct Report<'a> {
@@ -209,6 +210,24 @@ fn limits(limits: &sections::Limits, report: &mut Report<'_>) {
 }
 
 impl Config {
+    /// Whether others than the developer can come: beyond loopback, or from the pages of `server.origins`.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.publicity().is_some()
+    }
+
+    /// The key that makes the server public, and why it does.
+    fn publicity(&self) -> Option<(&'static str, &'static str)> {
+        let server = &self.server;
+        match server {
+            _ if !server.listen.ip().to_canonical().is_loopback() => {
+                Some(("server.listen", "it listens beyond this machine"))
+            }
+            _ if !server.origins.is_empty() => Some(("server.origins", "server.origins is set")),
+            _ => None,
+        }
+    }
+
     /// What is wrong with taking events in on `listen`: the only guard of an open back door is that nobody else can
     /// reach it (CWE-306).
     #[must_use]
@@ -221,6 +240,37 @@ impl Config {
                  [auth.backends] if something else keeps strangers away"
             )
         })
+    }
+}
+
+/// Everybody who reaches a public server could be anybody and hear everything: that has to be said, not forgotten.
+fn public(config: &Config, report: &mut Report<'_>) {
+    let Some((key, why)) = config.publicity() else {
+        return;
+    };
+    // What could not be read was meant to say something.
+    let is_of_these = |problem: &Problem| ["server", "auth", "may"].iter().any(|key| problem.key.starts_with(key));
+    if report.problems.iter().any(is_of_these) {
+        return;
+    }
+    if config.may.is_none() {
+        report.refuse(
+            key,
+            format!(
+                "this server is public, since {why}: say who may join which channels. To let everybody join everything:\n    \
+                 [may.anyone]\n    join = [\"**\"]\nto let users join their own:\n    [may.users]\n    join = [\"user.{{user}}\"]"
+            ),
+        );
+    }
+    if config.auth.clients == [Method::AcceptAll] && !config.auth.clients_anywhere {
+        report.refuse(
+            key,
+            format!(
+                "this server is public, since {why}, and with [auth.clients] type \"accept_all\" whoever says \"adam\" hears what \
+                 is meant for adam. To find out who somebody is:\n    [auth.clients]\n    type = \"token\"\n    secret = \
+                 \"${{TURTED_SECRET}}\"\nto believe everybody:\n    [auth.clients]\n    type = \"accept_all\"\n    anywhere = true"
+            ),
+        );
     }
 }
 

@@ -15,6 +15,7 @@ mod expand;
 mod flat;
 #[cfg(test)]
 mod fuzz_tests;
+mod may;
 mod miss;
 mod overlay;
 mod problem;
@@ -39,6 +40,7 @@ use serde::de::DeserializeOwned;
 
 pub use auth::{Auth, Hash, Method};
 pub use clients::{ClientSection, Clients};
+pub use may::{Ask, May};
 pub use problem::{ConfigError, Place, Problem};
 pub use secret::{MASK, Secret};
 pub use section::{Section, Sections};
@@ -65,6 +67,9 @@ pub struct Config {
     pub history: History,
     /// `[auth]`
     pub auth: Auth,
+    /// `[may]`; without it everybody may join everything, which a public server refuses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub may: Option<May>,
     /// `[observe]`
     pub observe: Observe,
     /// `[connectors.<name>]`; one named `rest`, of type `rest`, is there unless it is switched off.
@@ -74,13 +79,14 @@ pub struct Config {
     pub hints: Vec<Problem>,
 }
 
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "server",
     "clients",
     "tls",
     "limits",
     "history",
     "auth",
+    "may",
     "observe",
     "connectors",
 ];
@@ -225,6 +231,7 @@ fn read(root: &Node, problems: &mut Vec<Problem>) -> Config {
             .get("auth")
             .map(|node| Auth::read(node, problems))
             .unwrap_or_default(),
+        may: root.get("may").map(|node| May::read(node, problems)),
         observe: table(root, "observe", problems).unwrap_or_default(),
         connectors: root
             .get("connectors")

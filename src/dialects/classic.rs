@@ -108,7 +108,7 @@ impl Conversation for ClassicConversation {
 
     fn notify(&mut self, notice: &Notice, _: &Tag, out: &mut Vec<Reaction>) {
         match notice {
-            Notice::Identified(user) => out.push(say("OK", &json!({ "username": user }))),
+            Notice::Identified(user, _) => out.push(say("OK", &json!({ "username": user }))),
             Notice::Joined(channel) | Notice::Left(channel) => out.push(say("OK", &json!({ "channel": channel }))),
             Notice::Rejected(rejection) => out.push(say("ERROR", &json!(rejection.to_string()))),
             // Nothing here asks for a past, and the dialect has no words for what is newer than it.

@@ -203,14 +203,14 @@ impl<'a> Player<'a> {
         Some(match intent {
             Intent::Ready => return None,
             Intent::Ident { data, .. } if data.get("password").is_some_and(|password| password != PASSWORD) => {
-                Notice::Rejected(Rejection::IdentDenied)
+                Notice::Rejected(Rejection::IdentDenied(None))
             }
             Intent::Ident { claimed: None, .. } => Notice::Rejected(Rejection::MissingField("data.username")),
             Intent::Ident {
                 claimed: Some(user), ..
             } => {
                 self.standing.user = Some(user.clone());
-                Notice::Identified(user)
+                Notice::Identified(Some(user), Vec::new())
             }
             Intent::Join(channel) => {
                 self.standing.channels.push(channel.clone());
@@ -238,6 +238,7 @@ impl<'a> Player<'a> {
         Notice::Resumed {
             connection: self.standing.connection.as_str().into(),
             recovered: seen.is_some(),
+            expired: false,
             replayed: seen.map_or(0, |seen| self.replay(seen)),
             since: last.filter(|_| seen.is_none()).map(Into::into),
         }
@@ -263,6 +264,7 @@ impl<'a> Player<'a> {
                     event: &dispatch.event,
                     payload: &dispatch.payload,
                     via,
+                    from: None,
                 });
                 self.say(&text);
             }

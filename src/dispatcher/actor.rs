@@ -15,12 +15,14 @@ use turted_core::{Dispatch, Intake, PushError, Receipt, Shutdown};
 
 use super::census::Census;
 use super::desk::Desk;
-use super::messages::{Ask, Carry, EndAll, Enlist, Forget, Open, Publish, SeatKey};
+use super::messages::{Ask, Carry, EndAll, Enlist, Expel, Forget, Open, Publish, Question, Request, SeatKey};
 
 /// Messages that wait for the Dispatcher before connectors are told that it is overloaded.
 const MAILBOX: usize = 4096;
 /// Turns that wait for one courier before connectors are told that the server is overloaded.
 const BACKLOG: usize = 1024;
+/// When a client may say again what an overloaded server did not take.
+const OVERLOADED: Duration = Duration::from_millis(500);
 /// How often old things are forgotten.
 const EXPIRY: Duration = Duration::from_secs(1);
 
@@ -108,11 +110,30 @@ impl Handler<Open> for Dispatcher {
 }
 
 impl Handler<Ask> for Dispatcher {
-    type Result = ();
+    type Result = Option<Question>;
 
-    fn handle(&mut self, ask: Ask, _: &mut Self::Context) {
-        self.desk.ask(ask.seat, ask.tag, ask.request, Instant::now());
+    fn handle(&mut self, ask: Ask, _: &mut Self::Context) -> Option<Question> {
+        let Ask { seat, tag, request } = ask;
+        // Clients wait as backends do.
+        let question = match &request {
+            Request::Publish(..) if self.is_overloaded() => {
+                self.desk.put_off(seat, tag, OVERLOADED);
+                None
+            }
+            _ => self.desk.ask(seat, tag, request, Instant::now()),
+        };
         self.carry(None);
+        question
+    }
+}
+
+impl Handler<Expel> for Dispatcher {
+    type Result = usize;
+
+    fn handle(&mut self, expel: Expel, _: &mut Self::Context) -> usize {
+        let count = self.desk.expel(expel, Instant::now());
+        self.carry(None);
+        count
     }
 }
 
@@ -229,6 +250,9 @@ mod tests {
             replay_bytes: 1,
             encoders: Vec::new(),
             observer: Arc::new(Deaf),
+            permissions: Arc::default(),
+            tells_why: false,
+            refusals: Arc::new(()),
         });
         let dispatcher = Dispatcher::new(desk, Arc::default(), ()).start();
         let limits = Limits::default();

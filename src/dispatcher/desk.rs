@@ -4,23 +4,26 @@
 //! and notes for the observer. It has no mailbox, no clock and no socket, so that a test can play any history against
 //! it.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use log::error;
+use turted_core::may::Permissions;
 use turted_core::{
-    ChannelName, Delivery, Dispatch, EncodeEvent, Ending, Epoch, Note, Notice, Observer, Receipt, Rejection, Tag,
-    Target, UserName,
+    ChannelName, Delivery, Dispatch, EncodeEvent, Ending, Epoch, Note, Notice, Observer, Receipt, Refusals, Rejection,
+    Tag, Target,
 };
 
 use super::census::Counts;
 use super::keys::Keys;
 use super::log::{Log, LogBounds};
 use super::membership::{Membership, Standing};
-use super::messages::{CourierId, EncoderId, LaneKey, Open, Parcel, Request, SeatKey};
+use super::messages::{CourierId, EncoderId, LaneKey, Open, Parcel, Question, Request, SeatKey};
 use super::parked::{Parking, ParkingBounds};
+use super::revoked::Revoked;
 
 /// What a desk needs to know.
 pub struct DeskSettings {
@@ -40,6 +43,12 @@ pub struct DeskSettings {
     pub encoders: Vec<Arc<dyn EncodeEvent>>,
     /// Who hears what happens.
     pub observer: Arc<dyn Observer>,
+    /// Who may do what.
+    pub permissions: Arc<Permissions>,
+    /// Whether a client that is refused learns why: where only the developer can be there.
+    pub tells_why: bool,
+    /// Who hears what is refused.
+    pub refusals: Arc<dyn Refusals>,
 }
 
 /// The Dispatcher without its mailbox.
@@ -49,7 +58,12 @@ pub struct Desk {
     log: Log,
     keys: Keys,
     parking: Parking,
+    revoked: Revoked,
+    /// When to look at whom: identities that end.
+    deadlines: BTreeSet<(Instant, SeatKey)>,
     parcels: Vec<Vec<Parcel>>,
+    /// What comes behind the answer that is being made.
+    behind: Vec<(CourierId, Parcel)>,
     closing: Option<Ending>,
 }
 
@@ -62,7 +76,10 @@ impl Desk {
             log: Log::new(settings.log),
             keys: Keys::default(),
             parking: Parking::new(settings.parking),
+            revoked: Revoked::default(),
+            deadlines: BTreeSet::new(),
             parcels: Vec::new(),
+            behind: Vec::new(),
             closing: None,
             settings,
         }
@@ -76,6 +93,9 @@ impl Desk {
             opened: self.log.newest(),
             user: None,
             channels: Vec::new(),
+            asked: Vec::new(),
+            vouched: None,
+            is_deaf: !self.settings.permissions.broadcasts(),
             behind: None,
             left: None,
             address: open.address,
@@ -93,41 +113,62 @@ impl Desk {
         seat
     }
 
-    /// Does what a connection asks. Whoever has no seat any more is not answered.
-    pub fn ask(&mut self, seat: SeatKey, tag: Tag, request: Request, now: Instant) {
+    /// Does what a connection asks. Whoever has no seat any more is not answered; nor is, yet, what the user's backend is
+    /// to be asked about.
+    pub fn ask(&mut self, seat: SeatKey, tag: Tag, request: Request, now: Instant) -> Option<Question> {
         let Some((lane, fresh)) = self.membership.get(seat).map(|seat| (seat.lane, seat.fresh)) else {
             // Its new lane has been given to nobody else.
             if let Request::Move(LaneKey { courier, lane }) = request {
                 self.parcel(courier, Parcel::Retire { lane });
             }
-            return;
+            return None;
         };
         let recovers = matches!(
             request,
-            Request::Resume { .. } | Request::Arrive(_) | Request::Since(_) | Request::Move(_) | Request::Gone(_)
+            Request::Resume { .. } | Request::Arrive(..) | Request::Since(_) | Request::Move(_) | Request::Gone(_)
         );
         if fresh && !recovers {
             self.ready(seat);
         }
         let said = match request {
             Request::Ready => Said::default(),
-            Request::Gone(ending) => return self.gone(seat, ending, now),
+            Request::Gone(ending) => {
+                self.gone(seat, ending, now);
+                return None;
+            }
             Request::Move(new) => {
                 self.membership.relocate(seat, new);
-                return self.parcel(lane.courier, Parcel::Retire { lane: lane.lane });
+                self.parcel(lane.courier, Parcel::Retire { lane: lane.lane });
+                return None;
             }
-            Request::Ident(user) => self.catching_up(seat, now, |desk, since| desk.ident(seat, user, since)),
-            Request::Join(channel) => self.catching_up(seat, now, |desk, since| desk.join(seat, channel, since)),
+            Request::Ident(vouched) => {
+                let ident = |desk: &mut Self, since| Ok(desk.ident(seat, vouched, since, now));
+                self.catching_up(seat, now, ident).unwrap_or_default()
+            }
+            Request::Join(channel, permit) => {
+                match self.catching_up(seat, now, |desk, since| desk.join(seat, channel, permit, since)) {
+                    Ok(said) => said,
+                    Err(question) => return Some(question),
+                }
+            }
+            Request::Publish(publication, permit) => match self.say(seat, publication, permit, now) {
+                Ok(notice) => notice.into(),
+                Err(question) => return Some(question),
+            },
             Request::Leave(channel) => self.leave(seat, channel).into(),
             Request::Resume { token, last } => self.resume(seat, fresh, &token, last, now),
-            Request::Arrive(arrival) => self.arrive(seat, arrival, now),
+            Request::Arrive(arrival, vouched) => self.arrive(seat, arrival, vouched, now),
             Request::Since(last) => self.since(seat, last).map_or(Said::default(), Said::from),
         };
         if let Some(notice) = said.notice {
             let LaneKey { courier, lane } = lane;
             self.parcel(courier, Parcel::Tell { lane, notice, tag });
         }
+        for (courier, parcel) in std::mem::take(&mut self.behind) {
+            self.parcel(courier, parcel);
+        }
         self.replay(seat, said.then);
+        None
     }
 
     /// Gives a dispatch its number and carries it to everybody it is meant for.
@@ -152,6 +193,7 @@ impl Desk {
                     event: &dispatch.event,
                     payload: &dispatch.payload,
                     via: &dispatch.targets[target],
+                    from: dispatch.from.as_deref(),
                 };
                 let frame = self.encode(group.encoder, &delivery)?;
                 encoded.push((group.encoder, frame.clone()));
@@ -199,6 +241,7 @@ impl Desk {
         self.log.expire(now);
         self.keys.expire(now);
         self.parking.expire(now);
+        self.keep_time(now);
         self.tell_places(now);
     }
 
@@ -240,33 +283,6 @@ impl Desk {
         }
     }
 
-    fn ident(&mut self, seat: SeatKey, user: UserName, since: u64) -> Notice {
-        self.identify(seat, user.clone(), since);
-        Notice::Identified(user)
-    }
-
-    fn identify(&mut self, seat: SeatKey, user: UserName, since: u64) {
-        self.membership.identify(seat, user.clone(), since);
-        self.note_of(seat, |connection| Note::Identified {
-            connection,
-            user: user.clone(),
-        });
-    }
-
-    fn join(&mut self, seat: SeatKey, channel: ChannelName, since: u64) -> Notice {
-        let joined = self
-            .membership
-            .get(seat)
-            .map_or(&[][..], |seat| &seat.standing.channels);
-        if !joined.iter().any(|(name, _)| *name == channel) {
-            if joined.len() >= self.settings.channels {
-                return Notice::Rejected(Rejection::TooManyChannels(self.settings.channels));
-            }
-            self.enter(seat, channel.clone(), since);
-        }
-        Notice::Joined(channel)
-    }
-
     fn enter(&mut self, seat: SeatKey, channel: ChannelName, since: u64) {
         self.membership.join(seat, channel.clone(), since);
         self.note_of(seat, |connection| Note::Joined {
@@ -292,6 +308,7 @@ impl Desk {
 
     fn gone(&mut self, key: SeatKey, ending: Ending, now: Instant) {
         let meant = self.membership.newest(key);
+        self.watch(key, None);
         let Some(mut seat) = self.membership.rise(key) else {
             return;
         };
@@ -362,7 +379,9 @@ impl From<Notice> for Said {
     }
 }
 
+mod permission;
 mod recovery;
+mod tenure;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use turted_core::{Dispatch, Exclude, Target, UserName};
+use turted_core::{Dispatch, Exclude, Sender, Target, UserName};
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy)]
@@ -109,6 +109,12 @@ impl Log {
         self.floor() + old.max(most) as u64
     }
 
+    /// The newest place of this time or earlier; what is forgotten counts as earlier.
+    #[must_use]
+    pub fn at(&self, time: Instant) -> u64 {
+        self.floor() + self.entries.partition_point(|logged| logged.at <= time) as u64
+    }
+
     /// The sequence number after which everything is there.
     #[must_use]
     pub fn floor(&self) -> u64 {
@@ -136,6 +142,7 @@ fn weight(dispatch: &Dispatch) -> usize {
         targets,
         exclude: Exclude { connections, users },
         key,
+        from,
     } = dispatch;
     let name = |target: &Target| match target {
         Target::User(name) => shared(name.as_str()),
@@ -156,6 +163,12 @@ fn weight(dispatch: &Dispatch) -> usize {
         + names
         + shared(event.as_str())
         + key.as_deref().map_or(0, shared)
+        // Its texts belong to its connection, for as long as that is there.
+        + from.as_ref().map_or(0, |from| {
+            allocated(2 * size_of::<usize>() + size_of::<Sender>())
+                + shared(&from.connection)
+                + from.user.as_ref().map_or(0, |user| shared(user.as_str()))
+        })
         // Its bytes, and the counter of those who share them.
         + allocated(payload.as_bytes().len())
         + allocated(3 * size_of::<usize>())

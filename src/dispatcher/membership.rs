@@ -11,9 +11,9 @@ use std::time::Instant;
 
 use indexmap::IndexSet;
 use slab::Slab;
-use turted_core::{ChannelName, Dispatch, Exclude, Target, UserName};
+use turted_core::{ChannelName, Dispatch, Exclude, Identity, Target, UserName};
 
-use super::messages::{CourierId, EncoderId, LaneKey, SeatKey};
+use super::messages::{CourierId, EncoderId, LaneKey, SeatKey, Vouched};
 
 /// What outlives the wire of a connection: who it is and since which dispatch.
 #[derive(Debug, Clone)]
@@ -28,6 +28,12 @@ pub struct Standing {
     pub user: Option<(UserName, u64)>,
     /// Its channels, each with the newest dispatch when it joined.
     pub channels: Vec<(ChannelName, u64)>,
+    /// Those of them that the user's backend was asked about.
+    pub asked: Vec<ChannelName>,
+    /// Who vouches for its user, and what else is known about it.
+    pub vouched: Option<Box<Vouched>>,
+    /// Whether it does not hear what everybody is told.
+    pub is_deaf: bool,
     /// What its client brought from before a gap: until that time, each of its memberships begins after this number.
     pub behind: Option<(u64, Instant)>,
     /// Without a wire: the last dispatch that was meant for it, and the newest of all when the wire was lost.
@@ -52,8 +58,15 @@ impl Standing {
                 .channels
                 .iter()
                 .any(|(channel, since)| channel == name && *since < sequence),
-            Target::Everybody => self.opened < sequence,
+            Target::Everybody => !self.is_deaf && self.opened < sequence,
         })
+    }
+
+    /// Who it is: without a user, nobody in particular.
+    #[must_use]
+    pub fn identity(&self) -> Arc<Identity> {
+        let vouched = self.vouched.as_ref();
+        vouched.map_or_else(Arc::default, |vouched| Arc::clone(&vouched.identity))
     }
 
     fn is_excluded(&self, exclude: &Exclude) -> bool {
@@ -80,6 +93,8 @@ pub struct Seat {
     pub told: u64,
     /// The poll that was told of a gap: the id that it named, and what had been meant for the connection by then.
     pub gap: Option<(Arc<str>, u64)>,
+    /// When to look at it again, since its identity ends.
+    pub due: Option<Instant>,
 }
 
 /// The part of a seat that a fan-out reads and writes.
@@ -90,6 +105,7 @@ struct Mark {
     courier: u16,
     encoder: u16,
     fresh: bool,
+    deaf: bool,
 }
 
 /// The lanes of one courier that get the same frame.
@@ -140,6 +156,7 @@ impl Membership {
             is_complete: true,
             told: 0,
             gap: None,
+            due: None,
         });
         // 2^32 sockets do not fit into one machine.
         let key = SeatKey {
@@ -152,6 +169,7 @@ impl Membership {
             courier: u16::try_from(lane.courier).unwrap_or(u16::MAX),
             encoder: u16::try_from(encoder).unwrap_or(u16::MAX),
             fresh,
+            deaf: false,
         };
         if slot == self.marks.len() {
             self.marks.push(mark);
@@ -180,9 +198,7 @@ impl Membership {
     /// Who may be continued with this secret.
     #[must_use]
     pub fn by_token(&self, token: &str) -> Option<SeatKey> {
-        let index = *self.tokens.get(token)?;
-        let serial = self.seats.get(index as usize)?.serial;
-        Some(SeatKey { index, serial })
+        self.key(*self.tokens.get(token)?)
     }
 
     /// Gives a seated connection another standing: what it was is forgotten, except by the caller.
@@ -241,11 +257,29 @@ impl Membership {
         if self.get(key).is_none() {
             return;
         }
+        self.marks[key.index as usize].deaf = false;
         let standing = &mut self.seats[key.index as usize].standing;
+        if std::mem::take(&mut standing.is_deaf) {
+            // What everybody was told before it had a name was not for it.
+            standing.opened = standing.opened.max(since);
+        }
         if let Some((former, _)) = standing.user.replace((user.clone(), since)) {
             drop_from(&mut self.users, &former, key.index);
         }
         self.users.entry(user).or_default().insert(key.index);
+    }
+
+    /// Makes it nobody in particular.
+    pub fn forget_user(&mut self, key: SeatKey, is_deaf: bool) {
+        if self.get(key).is_none() {
+            return;
+        }
+        self.marks[key.index as usize].deaf = is_deaf;
+        let standing = &mut self.seats[key.index as usize].standing;
+        standing.is_deaf = is_deaf;
+        if let Some((former, _)) = standing.user.take() {
+            drop_from(&mut self.users, &former, key.index);
+        }
     }
 
     /// Puts it into a channel; joining twice changes nothing.
@@ -266,6 +300,10 @@ impl Membership {
             return false;
         };
         channels.swap_remove(at);
+        self.seats[key.index as usize]
+            .standing
+            .asked
+            .retain(|asked| asked != channel);
         drop_from(&mut self.channels, channel, key.index);
         true
     }
@@ -283,7 +321,7 @@ impl Membership {
                 Target::Channel(name) => reach.each(marks, self.channels.get(name).into_iter().flatten().copied()),
                 // A slot is below 2^32, see `sit`.
                 #[allow(clippy::cast_possible_truncation)]
-                Target::Everybody => reach.each(marks, self.seats.iter().map(|(slot, _)| slot as u32)),
+                Target::Everybody => reach.everybody(marks, self.seats.iter().map(|(slot, _)| slot as u32)),
             }
         }
         // Nothing was meant for them. Backwards, since one may be there twice.
@@ -304,6 +342,24 @@ impl Membership {
             seat.lane
         };
         self.seats.iter_mut().filter(is_untold).map(tell).collect()
+    }
+
+    /// Every connection of a user.
+    #[must_use]
+    pub fn of_user(&self, user: &str) -> Vec<SeatKey> {
+        let indexes = self.users.get(user).into_iter().flatten();
+        indexes.filter_map(|index| self.key(*index)).collect()
+    }
+
+    /// The connection with this public id.
+    #[must_use]
+    pub fn by_connection(&self, connection: &str) -> Option<SeatKey> {
+        self.key(*self.connections.get(connection)?)
+    }
+
+    fn key(&self, index: u32) -> Option<SeatKey> {
+        let serial = self.seats.get(index as usize)?.serial;
+        Some(SeatKey { index, serial })
     }
 
     /// Every lane, for words to everybody that are not events.
@@ -330,6 +386,7 @@ impl Membership {
 
     fn index(&mut self, index: u32) {
         let standing = &self.seats[index as usize].standing;
+        self.marks[index as usize].deaf = standing.is_deaf;
         self.connections.insert(Arc::clone(&standing.connection), index);
         for token in &standing.tokens {
             self.tokens.insert(Arc::clone(token), index);
@@ -397,6 +454,15 @@ impl<'a> Reach<'a> {
             // Only a broadcast can reach a fresh connection; it finds it in the log when it is ready.
             if !mark.fresh {
                 self.add(*mark);
+            }
+        }
+    }
+
+    /// As [`each`](Self::each), without those who do not hear what everybody is told.
+    fn everybody(&mut self, marks: &mut [Mark], seats: impl Iterator<Item = u32>) {
+        for index in seats {
+            if !marks[index as usize].deaf {
+                self.each(marks, std::iter::once(index));
             }
         }
     }

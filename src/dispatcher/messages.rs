@@ -4,12 +4,15 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use actix::{Message, Recipient};
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use turted_core::{Arrival, ChannelName, Dispatch, Ending, Notice, PushError, Receipt, Tag, UserName};
+use turted_core::may::Verb;
+use turted_core::{
+    Arrival, ChannelName, Dispatch, Ending, Identity, Notice, Publication, PushError, Receipt, Tag, UserName,
+};
 
 /// Which courier: the index it was enlisted with.
 pub type CourierId = usize;
@@ -27,7 +30,7 @@ pub struct LaneKey {
 
 /// A connection's place with the Dispatcher. The serial number keeps a message that was under way from acting on
 /// whoever sits there next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeatKey {
     pub(super) index: u32,
     pub(super) serial: u64,
@@ -49,9 +52,10 @@ pub struct Open {
     pub address: IpAddr,
 }
 
-/// A connection wants something. The answer travels as a [`Parcel::Tell`] on its lane, in order with its events.
+/// A connection wants something. The answer travels as a [`Parcel::Tell`] on its lane, in order with its events; there
+/// is none yet when the user's backend must be asked first, which the connection does.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Option<Question>")]
 pub struct Ask {
     /// Who asks.
     pub seat: SeatKey,
@@ -66,10 +70,10 @@ pub struct Ask {
 pub enum Request {
     /// It will not resume: let it hear broadcasts.
     Ready,
-    /// It was verified as this user.
-    Ident(UserName),
+    /// It was verified as this.
+    Ident(Vouched),
     /// Hear a channel.
-    Join(ChannelName),
+    Join(ChannelName, Permit),
     /// Stop hearing a channel.
     Leave(ChannelName),
     /// Continue an earlier connection.
@@ -79,15 +83,92 @@ pub enum Request {
         /// The last id seen.
         last: Option<Arc<str>>,
     },
+    /// Say something to a channel.
+    Publish(Publication, Permit),
     /// Continue an earlier connection, or else be somebody and somewhere from the first moment; and hear what came
     /// after an event that was seen before.
-    Arrive(Arrival),
+    Arrive(Arrival, Vouched),
     /// Hear again what came after this id (after it opened, if it is empty), whatever was on its way already.
     Since(Arc<str>),
     /// Send everything to this lane from here on.
     Move(LaneKey),
     /// The wire is gone.
     Gone(Ending),
+}
+
+/// Whether the user's backend was asked about a wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Permit {
+    /// It was not.
+    #[default]
+    None,
+    /// It said yes.
+    Granted,
+}
+
+/// What the user's backend is to be asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// May it do this …
+    pub verb: Verb,
+    /// … with this name …
+    pub name: Arc<str>,
+    /// … being this?
+    pub identity: Arc<Identity>,
+}
+
+/// An identity, with its times on the clock of the Dispatcher.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vouched {
+    /// Who it is.
+    pub identity: Arc<Identity>,
+    /// When it was issued.
+    pub issued: Option<Instant>,
+    /// When it ends.
+    pub expires: Option<Instant>,
+    /// When whoever vouched for it wants to be asked again.
+    pub renews: Option<Instant>,
+}
+
+/// Times further away are as good as never; and no clock can add more.
+const FAR: Duration = Duration::from_secs(3600 * 24 * 365);
+
+impl Vouched {
+    /// The times of an identity, as the clocks stand now.
+    #[must_use]
+    pub fn new(identity: Arc<Identity>) -> Self {
+        let (now, clock) = (Instant::now(), SystemTime::now());
+        let ahead = |time: SystemTime| now + time.duration_since(clock).unwrap_or_default().min(FAR);
+        // A machine may be younger than a token.
+        let behind = |time: SystemTime| now.checked_sub(clock.duration_since(time).unwrap_or_default());
+        Self {
+            issued: identity.issued.and_then(behind),
+            expires: identity.expires.map(ahead),
+            renews: identity.renews.map(ahead),
+            identity,
+        }
+    }
+}
+
+/// Throw clients out.
+#[derive(Debug, Message)]
+#[rtype(result = "usize")]
+pub struct Expel {
+    /// Whom.
+    pub whom: Whom,
+    /// Connections that may stay.
+    pub except: Vec<Arc<str>>,
+    /// How long they may not come back.
+    pub ban: Option<Duration>,
+}
+
+/// Whom to throw out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whom {
+    /// Every connection of a user.
+    User(UserName),
+    /// One connection, by its public id.
+    Connection(Arc<str>),
 }
 
 /// The client of this secret, whose wire is gone, will not come back. False when nobody waits for it.
@@ -157,6 +238,11 @@ pub enum Parcel {
         notice: Notice,
         /// To what it is the answer.
         tag: Tag,
+    },
+    /// Whoever vouched for one connection wants to be asked again.
+    Renew {
+        /// Whose lane.
+        lane: u32,
     },
     /// End one connection.
     End {

@@ -122,6 +122,13 @@ impl Parking {
         }
     }
 
+    /// Forgets all that `is_meant`, and gives back how many.
+    pub fn forget(&mut self, is_meant: impl Fn(&Standing) -> bool) -> usize {
+        let places = self.places.iter().filter(|(_, parked)| is_meant(&parked.standing));
+        let tickets: Vec<u64> = places.map(|(ticket, _)| *ticket).collect();
+        tickets.into_iter().filter_map(|ticket| self.remove(ticket)).count()
+    }
+
     /// How many wait.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -200,6 +207,9 @@ mod tests {
             opened: 0,
             user: None,
             channels: (0..channels).map(|number| (channel(number), 0)).collect(),
+            asked: Vec::new(),
+            vouched: None,
+            is_deaf: false,
             behind: None,
             left: None,
             address: address.into(),

@@ -5,18 +5,18 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
-use turted_core::Credentials;
+use turted_core::auth::confirm;
+use turted_core::{Brought, Visitor};
 
 use super::refusals::note;
 use super::{Shared, bearer};
 
 /// Whether the `Authorization` header satisfies the backends' authenticator.
 pub async fn is_backend(request: &HttpRequest, shared: &Shared) -> bool {
-    let credentials = Credentials {
-        data: &Value::Null,
-        bearer: bearer(request),
-    };
-    shared.backends.verify(credentials).await.is_ok()
+    let brought = Brought::bearer(bearer(request));
+    confirm(&*shared.backends, &Visitor::new(&Value::Null, &brought))
+        .await
+        .is_ok()
 }
 
 /// The answer to whoever is none but would have to be, to look at `what`.

@@ -9,10 +9,11 @@ use actix_web::HttpRequest;
 use actix_web::http::{StatusCode, header};
 use turted_core::Welcome;
 
+use super::Shared;
 use super::admission::{Full, Ticket};
+use super::identity::bring;
 use super::refusals::{note, quoted};
 use super::request::{host, text};
-use super::{Shared, bearer};
 use crate::client::Newcomer;
 
 /// Why a client is not let in.
@@ -103,10 +104,7 @@ pub fn admit(request: &HttpRequest, shared: &Shared) -> Result<(Newcomer, Ticket
         window: shared.window,
         ping: shared.ping.as_secs().max(1),
     };
-    Ok((
-        Newcomer::new(welcome, peer.ip(), bearer(request).map(Box::from)),
-        ticket,
-    ))
+    Ok((Newcomer::new(welcome, peer.ip(), bring(request)?), ticket))
 }
 
 fn tell(request: &HttpRequest, full: Full) {

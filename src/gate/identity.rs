@@ -1,30 +1,70 @@
-//! Who a request is from, where that is known before there is a connection.
+//! Who a request is from, and what it may hear, where that is known before there is a connection.
 //!
-//! In: queries, cookies, headers. Out: a user that was verified, or none when nothing says who it is.
+//! In: queries, cookies, headers. Out: an identity that was confirmed, or nobody's when nothing says who it is; and of the
+//! channels that it names, those that the user's backend has granted.
+
+use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use serde_json::{Map, Value};
-use turted_core::{Credentials, Rejection, UserName};
+use turted_core::may::{Verb, Verdict};
+use turted_core::{Arrival, Brought, ChannelName, Denial, Identity, Refusal, Rejection, UserName, Visitor};
 
 use super::entrance::Refused;
 use super::refusals::note;
-use super::request::bad_request;
+use super::request::{bad_request, channels, worker};
 use super::{Shared, bearer};
-use crate::client::Worker;
+use crate::client::{Worker, named};
 
 /// Members of the query that say who somebody is; the same as the data of IDENT.
 const CREDENTIALS: [&str; 5] = ["username", "user", "id", "password", "token"];
 /// Cookies that do.
 const COOKIES: [(&str, &str); 2] = [("turted-username", "username"), ("turted-token", "token")];
 
+/// With what a connection begins whose request says it all: who it is, by its query, by cookies or headers, and the
+/// channels of its query.
+///
+/// # Errors
+/// What was presented does not hold, or it may hear none of the channels.
+pub async fn arrival(request: &HttpRequest, query: &[(String, String)], shared: &Shared) -> Result<Arrival, Refused> {
+    let worker = worker(request)?;
+    let identity = Arc::new(identify(request, query, shared, worker).await?);
+    let channels = channels(query, shared)?;
+    let granted = granted(request, &identity, &channels, worker).await?;
+    Ok(Arrival {
+        identity,
+        channels,
+        granted,
+        ..Arrival::default()
+    })
+}
+
+/// What a request brings along that some authenticator looks at.
+///
+/// # Errors
+/// When it cannot be believed.
+pub fn bring(request: &HttpRequest) -> Result<Brought, Refused> {
+    let wants = &worker(request)?.policy.wants;
+    let cookie = |name: &Box<str>| Some((name.clone(), request.cookie(name)?.value().into()));
+    let header = |name: &Box<str>| {
+        let value = request.headers().get(&**name)?.to_str().ok()?;
+        Some((name.clone(), value.into()))
+    };
+    Ok(Brought {
+        bearer: bearer(request).map(Box::from),
+        cookies: wants.cookies.iter().filter_map(cookie).collect(),
+        headers: wants.headers.iter().filter_map(header).collect(),
+    })
+}
+
 /// Who this is, if it says so: by the query, by cookies, or by `Authorization: Bearer …`.
-pub async fn identify(
+async fn identify(
     request: &HttpRequest,
     query: &[(String, String)],
     shared: &Shared,
     worker: &Worker,
-) -> Result<Option<UserName>, Refused> {
+) -> Result<Identity, Refused> {
     let mut data = Map::new();
     for (cookie, member) in COOKIES {
         if let Some(cookie) = request.cookie(cookie) {
@@ -33,9 +73,9 @@ pub async fn identify(
     }
     let said = query.iter().filter(|(name, _)| CREDENTIALS.contains(&name.as_str()));
     data.extend(said.map(|(name, value)| (name.clone(), Value::from(value.as_str()))));
-    let bearer = bearer(request);
-    if data.is_empty() && bearer.is_none() {
-        return Ok(None);
+    let brought = bring(request)?;
+    if data.is_empty() && brought.is_empty() {
+        return Ok(Identity::default());
     }
     let claimed = data
         .get("username")
@@ -44,16 +84,89 @@ pub async fn identify(
     let claimed = claimed.map(|name| UserName::parse(name, &shared.limits)).transpose();
     let claimed = claimed.map_err(|why| bad_request("bad_name", format!("the user name {why}")))?;
     let data = Value::Object(data);
-    let credentials = Credentials { data: &data, bearer };
-    let denied = |_| {
-        note(request, "ident", "ident_denied", || {
-            "what its query, its cookies or its Authorization say is not accepted by [auth.clients]".to_owned()
-        });
-        let (code, why) = (Rejection::IdentDenied.code(), Rejection::IdentDenied.to_string());
-        Refused::new(StatusCode::UNAUTHORIZED, code, why)
+    let visitor = Visitor {
+        address: request.peer_addr().map(|peer| peer.ip()),
+        ..Visitor::new(&data, &brought)
     };
-    let identity = worker.clients.verify(credentials).await.map_err(denied)?;
-    let user = identity.user.or(claimed);
-    user.map(Some)
-        .ok_or_else(|| bad_request("missing_field", "username is missing"))
+    let verdict = worker
+        .policy
+        .clients
+        .verify(&visitor)
+        .await
+        .map_err(|refusal| turn_away(request, refusal))?;
+    // Cookies and headers of others say nothing here, but who names itself wants to be somebody.
+    let nothing = || match data.as_object().is_some_and(|data| !data.is_empty()) || brought.bearer.is_some() {
+        true => Err(turn_away(
+            request,
+            Refusal::denied("there is nothing in it that [auth.clients] looks at"),
+        )),
+        false => Ok(Identity::default()),
+    };
+    let identity = verdict.map_or_else(nothing, Ok)?;
+    named(identity, claimed).map_err(|_| bad_request("missing_field", "username is missing"))
+}
+
+fn turn_away(request: &HttpRequest, refusal: Refusal) -> Refused {
+    let (status, rejection, why) = match refusal {
+        Refusal::Denied(Denial { why, word }) => (
+            StatusCode::UNAUTHORIZED,
+            Rejection::IdentDenied(word.map(Arc::from)),
+            why,
+        ),
+        Refusal::Expired => (
+            StatusCode::UNAUTHORIZED,
+            Rejection::Expired,
+            "its token has expired".into(),
+        ),
+        Refusal::Unavailable { after } => {
+            let why = "whoever knows did not answer".into();
+            (StatusCode::SERVICE_UNAVAILABLE, Rejection::Unavailable { after }, why)
+        }
+    };
+    note(request, "ident", rejection.code(), || {
+        format!("what its query, its cookies or its headers say does not hold: {why}; see [auth.clients]")
+    });
+    Refused::new(status, rejection.code(), rejection.to_string())
+}
+
+/// Of the channels that a request names, those that the user's backend has to grant, and did.
+///
+/// # Errors
+/// When it may hear none of them, or it cannot be said now.
+async fn granted(
+    request: &HttpRequest,
+    identity: &Identity,
+    channels: &[ChannelName],
+    worker: &Worker,
+) -> Result<Vec<ChannelName>, Refused> {
+    let (mut granted, mut may_hear) = (Vec::new(), 0);
+    for channel in channels {
+        match worker.policy.permissions.judge(Verb::Join, channel.as_str(), identity) {
+            Verdict::Yes(_) => may_hear += 1,
+            Verdict::No => {}
+            Verdict::Ask => {
+                let Some(adviser) = &worker.policy.adviser else {
+                    continue;
+                };
+                let answer = adviser.may(Verb::Join, channel.as_str(), identity).await;
+                let unavailable = |after| turn_away(request, Refusal::Unavailable { after });
+                if answer.map_err(unavailable)? {
+                    granted.push(channel.clone());
+                }
+            }
+        }
+    }
+    let Some(first) = channels.first().filter(|_| may_hear == 0 && granted.is_empty()) else {
+        return Ok(granted);
+    };
+    note(request, "join", "join_denied", || {
+        worker.policy.permissions.explain(Verb::Join, first.as_str(), identity)
+    });
+    let (verb, name, why) = (Verb::Join, first.as_str().into(), None);
+    let rejection = Rejection::Denied { verb, name, why };
+    Err(Refused::new(
+        StatusCode::FORBIDDEN,
+        rejection.code(),
+        rejection.to_string(),
+    ))
 }

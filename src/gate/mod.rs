@@ -43,7 +43,7 @@ pub struct Shared {
     /// How many requests one HTTP/2 connection may have under way.
     pub requests: usize,
     /// What was refused.
-    pub refusals: Refusals,
+    pub refusals: Arc<Refusals>,
     /// Connectors' doors.
     pub endpoints: Vec<Endpoint>,
     /// Seconds in WELCOME: the window for RESUME.

@@ -51,8 +51,12 @@ impl Refusals {
 
     /// Notes a refusal; `tell` says what was compared and which key changes it.
     pub fn note(&self, what: &'static str, why: &'static str, from: Option<SocketAddr>, tell: impl FnOnce() -> String) {
+        self.note_from(what, why, from.map(|address| address.ip()), tell);
+    }
+
+    fn note_from(&self, what: &'static str, why: &'static str, from: Option<IpAddr>, tell: impl FnOnce() -> String) {
         self.counts.count(what, why);
-        let from = from.map(|address| network(address.ip()));
+        let from = from.map(network);
         let Some(untold) = self.turn((what, why, from), Instant::now()) else {
             return;
         };
@@ -85,6 +89,12 @@ impl Refusals {
             return Some(0);
         }
         None
+    }
+}
+
+impl turted_core::Refusals for Refusals {
+    fn refused(&self, what: &'static str, why: &'static str, from: Option<IpAddr>, tell: &dyn Fn() -> String) {
+        self.note_from(what, why, from, tell);
     }
 }
 

@@ -6,16 +6,21 @@ use std::sync::Arc;
 
 use turted_core::{Authenticator, Limits};
 
-use crate::auth::{AcceptAll, Digest, Password, Token, TokenScheme};
+use crate::auth::{AcceptAll, Chain, Digest, Password, Token, TokenScheme};
 use crate::config::{Hash, Method, Secret};
 
-/// The authenticator of one door.
-pub fn authenticator(method: &Method, limits: Limits) -> Arc<dyn Authenticator> {
+/// The authenticator of a door with these methods.
+pub fn authenticator(methods: &[Method], limits: Limits) -> Arc<dyn Authenticator> {
+    let all = methods.iter().map(|method| one(method, limits));
+    Arc::new(Chain::new(all.collect()))
+}
+
+fn one(method: &Method, limits: Limits) -> Box<dyn Authenticator> {
     match method {
-        Method::AcceptAll => Arc::new(AcceptAll),
-        Method::Password(password) => Arc::new(Password::new(password.expose())),
-        Method::Hmac(secret) => Arc::new(hmac(secret, limits)),
-        Method::Salted { hash, prefix, suffix } => Arc::new(salted(*hash, prefix.as_ref(), suffix.as_ref(), limits)),
+        Method::AcceptAll => Box::new(AcceptAll),
+        Method::Password(password) => Box::new(Password::new(password.expose())),
+        Method::Hmac(secret) => Box::new(hmac(secret, limits)),
+        Method::Salted { hash, prefix, suffix } => Box::new(salted(*hash, prefix.as_ref(), suffix.as_ref(), limits)),
     }
 }
 

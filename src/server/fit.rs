@@ -113,7 +113,7 @@ fn nowhere(config: &Config, name: &Arc<str>) -> ConnectorContext {
     ConnectorContext {
         name: Arc::clone(name),
         inbox: Inbox::new(Arc::new(Closed)),
-        backends: authenticator(&config.auth.backends, limits),
+        backends: authenticator(std::slice::from_ref(&config.auth.backends), limits),
         limits,
         // Its trigger is gone, which is the same as having been fired.
         shutdown: Shutdown::new().1,

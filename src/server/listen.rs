@@ -23,15 +23,15 @@ use actix_web::rt::net::TcpStream;
 use futures_util::future::{LocalBoxFuture, ready};
 use log::{error, warn};
 use socket2::{Domain, Protocol, Socket, Type};
-use turted_core::{Authenticator, Shutdown};
+use turted_core::Shutdown;
 
 use super::ServeError;
 use super::line::Line;
 use super::vital::Vitals;
 use super::wires::Wires;
-use crate::client::Worker;
 use crate::client::courier::Meters;
 use crate::client::{Courier, Register, Voices};
+use crate::client::{Policy, Worker};
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Enlist};
 use crate::gate::entrance::Refused;
@@ -56,7 +56,7 @@ pub struct Workshop {
     shared: Arc<Shared>,
     site: Arc<Site>,
     dispatcher: Addr<Dispatcher>,
-    clients: Arc<dyn Authenticator>,
+    policy: Arc<Policy>,
     meters: Meters,
     pace: (u32, u32),
     vitals: Arc<Vitals>,
@@ -70,7 +70,7 @@ impl Workshop {
         shared: Arc<Shared>,
         site: Arc<Site>,
         dispatcher: Addr<Dispatcher>,
-        clients: Arc<dyn Authenticator>,
+        policy: Arc<Policy>,
         meters: Meters,
         vitals: Arc<Vitals>,
     ) -> Self {
@@ -78,7 +78,7 @@ impl Workshop {
             shared,
             site,
             dispatcher,
-            clients,
+            policy,
             meters,
             pace: (config.limits.messages_per_second, config.limits.messages_burst),
             vitals,
@@ -117,7 +117,7 @@ impl Workshop {
         }
         Rc::new(Worker {
             dispatcher: self.dispatcher.clone(),
-            clients: Arc::clone(&self.clients),
+            policy: Arc::clone(&self.policy),
             courier: id,
             carrier: courier,
             voices,

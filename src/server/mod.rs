@@ -14,7 +14,8 @@ use turted_core::{
 };
 
 use crate::carriers::{Mounts, Offer};
-use crate::config::{Config, ConfigError, Problem, Registries, Sources};
+use crate::client::Policy;
+use crate::config::{Config, ConfigError, May, Problem, Registries, Sources};
 use crate::dialects::kinds;
 use crate::dispatcher::{
     Census, Desk, DeskSettings, Dispatcher, DispatcherInbox, log::LogBounds, parked::ParkingBounds,
@@ -221,7 +222,13 @@ impl Server {
         let encoders = mounts.encoders();
 
         let observer = Arc::clone(&self.bus) as Arc<dyn Observer>;
-        let desk = Desk::new(desk_settings(&config, encoders, observer)?);
+        let refusals = Arc::new(Refusals::new(self.metrics.refused()));
+        let permissions = Arc::new(config.may.as_ref().map(May::permissions).unwrap_or_default());
+        let desk = Desk::new(DeskSettings {
+            permissions: Arc::clone(&permissions),
+            refusals: Arc::clone(&refusals) as Arc<dyn turted_core::Refusals>,
+            ..desk_settings(&config, encoders, observer)?
+        });
         let census = Arc::clone(&self.census);
         let vitals = Arc::new(Vitals::new(shutdown.clone()));
         let held = vitals.guard("the dispatcher");
@@ -229,7 +236,7 @@ impl Server {
             Dispatcher::start_in_arbiter(&Arbiter::new().handle(), move |_| Dispatcher::new(desk, census, held));
         let intake = DispatcherInbox::new(dispatcher.clone(), shutdown.clone());
         let inbox = Inbox::new(Arc::new(intake));
-        let backends = authenticator(&config.auth.backends, limits);
+        let backends = authenticator(std::slice::from_ref(&config.auth.backends), limits);
 
         let (mut endpoints, mut reports, mut ways_in, mut idle) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (name, connector) in self.connectors {
@@ -266,7 +273,7 @@ impl Server {
             viewers: Arc::new(Admission::new(config.observe.viewers, config.observe.viewers)),
             bodies: Arc::new(Bodies::new(config.limits.bodies_total)),
             requests: config.limits.requests_per_connection,
-            refusals: Refusals::new(self.metrics.refused()),
+            refusals: Arc::clone(&refusals),
             endpoints,
             limits,
             message_bytes: config.limits.message_bytes,
@@ -295,12 +302,19 @@ impl Server {
         let clients = self
             .clients
             .unwrap_or_else(|| authenticator(&config.auth.clients, limits));
+        let policy = Arc::new(Policy {
+            wants: clients.wants(),
+            clients,
+            permissions,
+            adviser: None,
+            refusals,
+        });
         let workshop = listen::Workshop::new(
             &config,
             shared,
             site,
             dispatcher.clone(),
-            clients,
+            policy,
             self.metrics.meters(),
             Arc::clone(&vitals),
         );
@@ -370,5 +384,8 @@ fn desk_settings(
         replay_bytes: config.limits.outbox_bytes / 2,
         encoders,
         observer,
+        permissions: Arc::default(),
+        tells_why: !config.is_public(),
+        refusals: Arc::new(()),
     })
 }

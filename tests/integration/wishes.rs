@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use turted::config::Sources;
-use turted_core::{Authenticator, Credentials, Denied, Identity};
+use turted_core::{Authenticator, Identity, Refusal, Visitor};
 
 use crate::harness::embedded::Embedded;
 use crate::harness::{Client, Request, json, to_channel, within};
@@ -17,12 +17,12 @@ use crate::harness::{Client, Request, json, to_channel, within};
 struct Slow(Arc<Semaphore>);
 
 impl Authenticator for Slow {
-    fn verify<'a>(&'a self, credentials: Credentials<'a>) -> BoxFuture<'a, Result<Identity, Denied>> {
+    fn verify<'a>(&'a self, visitor: &'a Visitor<'a>) -> BoxFuture<'a, Result<Option<Identity>, Refusal>> {
         Box::pin(async move {
-            assert_ne!(credentials.data["username"], "nobody", "an authenticator may be wrong");
-            let passed = self.0.acquire().await.map_err(|_| Denied)?;
+            assert_ne!(visitor.data["username"], "nobody", "an authenticator may be wrong");
+            let passed = self.0.acquire().await.map_err(|_| Refusal::denied("nobody says"))?;
             passed.forget();
-            Ok(Identity::default())
+            Ok(Some(Identity::as_claimed()))
         })
     }
 }

@@ -10,8 +10,9 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use turted_core::auth::confirm;
 use turted_core::envelope::{Push, Refusal};
-use turted_core::{Authenticator, Credentials, Denied};
+use turted_core::{Authenticator, Brought, Visitor};
 
 /// What the header of a request has settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,15 @@ pub(crate) enum Clearance {
     Proven,
     /// The header holds none; the body has to.
     Open,
+}
+
+/// Credentials were not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Denied;
+
+async fn verify(backends: &dyn Authenticator, data: &Value, brought: &Brought) -> Result<(), Denied> {
+    let confirmed = confirm(backends, &Visitor::new(data, brought)).await;
+    confirmed.map(drop).map_err(|_| Denied)
 }
 
 /// What follows `Authorization: Bearer`.
@@ -36,16 +46,15 @@ pub(crate) async fn by_header(backends: &dyn Authenticator, headers: &HeaderMap)
     };
     // A header that cannot be read wins as well, and fails: falling back to the body would hide the mistake.
     let bearer = std::str::from_utf8(token).map_err(|_| Denied)?.trim();
-    let credentials = Credentials {
-        data: &Value::Null,
-        bearer: Some(bearer),
-    };
-    backends.verify(credentials).await.map(|_| Clearance::Proven)
+    let brought = Brought::bearer(Some(bearer));
+    verify(backends, &Value::Null, &brought)
+        .await
+        .map(|()| Clearance::Proven)
 }
 
 /// Checks the credentials of one body.
 pub(crate) async fn by_data(backends: &dyn Authenticator, data: &Value) -> Result<(), Denied> {
-    backends.verify(Credentials { data, bearer: None }).await.map(|_| ())
+    verify(backends, data, &Brought::default()).await
 }
 
 /// Checks the credentials of everything in `presented`; equal neighbours, the usual case, are checked once.

@@ -17,10 +17,10 @@ use turted_core::endpoint::Peer;
 use turted_core::envelope::{self, Body, Push, Refusal};
 use turted_core::json::{JsonError, without_mark};
 use turted_core::mapping::own_key;
-use turted_core::{Authenticator, ConnectorContext, Denied, Dispatch, Door, Inbox, Limits, Payload, Receipt};
+use turted_core::{Authenticator, ConnectorContext, Dispatch, Door, Inbox, Limits, Payload, Receipt};
 
 use crate::answer::{Failure, Form, Outcome};
-use crate::credentials::{self, Clearance};
+use crate::credentials::{self, Clearance, Denied};
 use crate::inline;
 use crate::path::Direct;
 use crate::{Answers, RestConfig};

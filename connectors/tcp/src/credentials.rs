@@ -4,12 +4,17 @@
 //! nothing in here reaches an answer or a log.
 
 use serde_json::Value;
+use turted_core::auth::confirm;
 use turted_core::json::without_mark;
-use turted_core::{Authenticator, Credentials, Denied};
+use turted_core::{Authenticator, Brought, Visitor};
 
 /// Says how it is done, to whoever did it otherwise.
 pub(crate) const WANTED: &str =
     "credentials were not accepted; the first line must be `Bearer <token>`, or JSON such as {\"password\":\"…\"}";
+
+/// Credentials were not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Denied;
 
 /// Checks `Bearer <token>`, or JSON as it stands in the `auth` of a push.
 pub(crate) async fn verify(backends: &dyn Authenticator, line: &[u8]) -> Result<(), Denied> {
@@ -22,5 +27,7 @@ pub(crate) async fn verify(backends: &dyn Authenticator, line: &[u8]) -> Result<
         Some(_) => Value::Null,
         None => serde_json::from_str(line).map_err(|_| Denied)?,
     };
-    backends.verify(Credentials { data: &data, bearer }).await.map(drop)
+    let brought = Brought::bearer(bearer);
+    let confirmed = confirm(backends, &Visitor::new(&data, &brought)).await;
+    confirmed.map(drop).map_err(|_| Denied)
 }

@@ -166,6 +166,7 @@ impl Bindings {
             payload: self.payload(&opened, limits)?,
             exclude: Exclude::default(),
             key: self.key(&opened)?,
+            from: None,
         })
     }
 

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
 
 use super::{Recorder, soon};
-use crate::auth::{Authenticator, Credentials, Denied, Identity};
+use crate::auth::{Authenticator, Identity, Refusal, Visitor};
 use crate::connector::{ConnectorContext, ConnectorError, PushConnector};
 use crate::endpoint::Endpoint;
 use crate::inbox::Inbox;
@@ -100,13 +100,13 @@ impl Run {
 struct OnePassword;
 
 impl Authenticator for OnePassword {
-    fn verify<'a>(&'a self, credentials: Credentials<'a>) -> BoxFuture<'a, Result<Identity, Denied>> {
-        let member = credentials.data.get("password").or(Some(credentials.data));
-        let said = credentials.bearer.or_else(|| member.and_then(|value| value.as_str()));
+    fn verify<'a>(&'a self, visitor: &'a Visitor<'a>) -> BoxFuture<'a, Result<Option<Identity>, Refusal>> {
+        let member = visitor.data.get("password").or(Some(visitor.data));
+        let said = visitor.bearer().or_else(|| member.and_then(|value| value.as_str()));
         let answer = if said == Some(PASSWORD) {
-            Ok(Identity::default())
+            Ok(Some(Identity::default()))
         } else {
-            Err(Denied)
+            Err(Refusal::denied("it is another word"))
         };
         Box::pin(std::future::ready(answer))
     }

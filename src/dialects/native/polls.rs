@@ -22,9 +22,9 @@ use crate::client::heartbeat::Heartbeat;
 use crate::client::requests::rules::Second;
 use crate::client::{Newcomer, Reader, Reading, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin};
-use crate::gate::identity::identify;
+use crate::gate::identity::arrival;
 use crate::gate::methods::{is_head, only, spellings};
-use crate::gate::request::{HEADERS, Query, answer, channels, first, refuse, token, worker};
+use crate::gate::request::{HEADERS, Query, answer, first, refuse, token, worker};
 use crate::gate::{Shared, cors};
 
 /// How long a poll waits for something to say.
@@ -94,8 +94,7 @@ async fn open(request: HttpRequest, shared: web::Data<Shared>, mount: web::Data<
     let opened = async {
         check_origin(&request, &shared)?;
         let worker = worker(&request)?;
-        let user = identify(&request, &query, &shared, worker).await?;
-        let channels = channels(&query, &shared)?;
+        let arrival = arrival(&request, &query, &shared).await?;
         let (newcomer, ticket) = admit(&request, &shared)?;
         let welcome = &newcomer.welcome;
         let body = json!({
@@ -106,11 +105,6 @@ async fn open(request: HttpRequest, shared: web::Data<Shared>, mount: web::Data<
             "ping": welcome.ping,
             "server": SERVER,
         });
-        let arrival = Arrival {
-            user,
-            channels,
-            ..Arrival::default()
-        };
         let newcomer = Newcomer {
             // A client that says nothing here says RESUME itself, perhaps.
             first: (arrival != Arrival::default()).then_some(Intent::Arrive(arrival)),

@@ -30,6 +30,10 @@ pub fn event(delivery: &Delivery<'_>) -> Bytes {
     out.put_slice(delivery.payload.as_bytes());
     out.put_slice(br#","via":"#);
     json::write(&mut out, delivery.via);
+    if let Some(from) = delivery.from {
+        out.put_slice(br#","from":"#);
+        json::write(&mut out, from);
+    }
     out.put_slice(br#","id":"#);
     json::write(&mut out, delivery.id);
     out.put_slice(b"}}");
@@ -40,18 +44,33 @@ pub fn event(delivery: &Delivery<'_>) -> Bytes {
 pub fn notice(notice: &Notice, tag: &Tag) -> Vec<Bytes> {
     let ok = |data: Value| message("OK", Some(&data.to_string()), tag);
     match notice {
-        Notice::Identified(user) => vec![ok(json!({ "username": user }))],
+        Notice::Identified(user, channels) => vec![ok(match channels.as_slice() {
+            [] => json!({ "username": user }),
+            channels => json!({"username": user, "channels": channels}),
+        })],
+        Notice::Removed { channel, reason } => {
+            let data = json!({"channel": channel, "reason": reason});
+            vec![message("LEFT", Some(&data.to_string()), &None)]
+        }
+        Notice::Expiring(left) => {
+            let data = json!({ "in": left.as_secs() });
+            vec![message("EXPIRING", Some(&data.to_string()), &None)]
+        }
+        Notice::Published(receipt) => vec![ok(json!(receipt))],
         Notice::Joined(channel) | Notice::Left(channel) => vec![ok(json!({ "channel": channel }))],
         Notice::Rejected(rejection) => vec![error(rejection, tag)],
         Notice::Resumed {
             connection,
             recovered,
+            expired,
             replayed,
             since,
         } => {
-            let mut out = vec![ok(
-                json!({"connection": **connection, "recovered": recovered, "replayed": replayed}),
-            )];
+            let mut data = json!({"connection": **connection, "recovered": recovered, "replayed": replayed});
+            if *expired {
+                data["code"] = "expired".into();
+            }
+            let mut out = vec![ok(data)];
             if !recovered {
                 out.push(gap(since.as_deref()));
             }
@@ -68,7 +87,10 @@ fn gap(since: Option<&str>) -> Bytes {
 }
 
 pub fn error(rejection: &Rejection, tag: &Tag) -> Bytes {
-    let data = json!({"code": rejection.code(), "message": rejection.to_string()});
+    let mut data = json!({"code": rejection.code(), "message": rejection.to_string()});
+    if let Rejection::Unavailable { after } = rejection {
+        data["after"] = u64::try_from(after.as_millis()).unwrap_or(u64::MAX).into();
+    }
     message("ERROR", Some(&data.to_string()), tag)
 }
 

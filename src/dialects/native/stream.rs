@@ -20,9 +20,9 @@ use super::{Native, commands};
 use crate::carriers::{Bounds, Mount, Mounts, Offer, OfferConfig, Routes, body, event_stream};
 use crate::client::{Framing, Newcomer, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin};
-use crate::gate::identity::identify;
+use crate::gate::identity::arrival;
 use crate::gate::methods::{is_head, only, spellings};
-use crate::gate::request::{HEADERS, Query, bad_request, channels, first, refuse, token, worker};
+use crate::gate::request::{HEADERS, Query, bad_request, first, refuse, token, worker};
 use crate::gate::{Shared, cors};
 
 /// What a browser waits before it comes back: half of it is random, so that they do not all come at once.
@@ -118,19 +118,16 @@ async fn stream(
 ) -> Result<HttpResponse, Refused> {
     check_origin(request, shared)?;
     let worker = worker(request)?;
-    let user = identify(request, query, shared, worker).await?;
-    let channels = channels(query, shared)?;
-    let last = event_stream::last_id(request, query);
+    let begins = arrival(request, query, shared).await?;
     let is_native = match first(query, "format") {
         None | Some("named") => false,
         Some("native") => true,
         Some(_) => return Err(bad_request("bad_format", "format must be native or named")),
     };
     let arrival = Arrival {
-        user,
-        channels,
-        last,
+        last: event_stream::last_id(request, query),
         resume: token(query, "resume"),
+        ..begins
     };
     let (newcomer, ticket) = admit(request, shared)?;
     if is_head(request) {

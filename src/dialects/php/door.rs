@@ -18,9 +18,9 @@ use crate::carriers::{Bounds, Mount, Mounts, Offer, OfferConfig, Routes, body, e
 use crate::client::quiet::Quiet;
 use crate::client::{Newcomer, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin};
-use crate::gate::identity::identify;
+use crate::gate::identity::arrival;
 use crate::gate::methods::{is_head, only, spellings};
-use crate::gate::request::{HEADERS, Query, channels, refuse, worker};
+use crate::gate::request::{HEADERS, Query, refuse, worker};
 use crate::gate::{Shared, cors};
 
 /// Server-sent events as the PHP server of TURTED sends them.
@@ -98,14 +98,9 @@ async fn stream(
 ) -> Result<HttpResponse, Refused> {
     check_origin(request, shared)?;
     let worker = worker(request)?;
-    let user = identify(request, query, shared, worker).await?;
-    let channels = channels(query, shared)?;
-    let last = event_stream::last_id(request, query);
     let arrival = Arrival {
-        user,
-        channels,
-        last,
-        resume: None,
+        last: event_stream::last_id(request, query),
+        ..arrival(request, query, shared).await?
     };
     let (newcomer, ticket) = admit(request, shared)?;
     if is_head(request) {

@@ -67,6 +67,7 @@ mod tests {
                 event: &event,
                 payload: &payload,
                 via: &via,
+                from: None,
             })
         };
         assert_eq!(encoded("A"), "id: e-7\nevent: A\ndata: {\"a\":1}\n\n");

@@ -173,7 +173,7 @@ impl Application for Turted {
     fn notify(&mut self, notice: &Notice, tag: &Tag, link: &mut Link<'_>) {
         let tag = tag.as_deref();
         match notice {
-            Notice::Identified(user) => Self::answer("OK", &json!({ "username": user }), tag, link),
+            Notice::Identified(user, _) => Self::answer("OK", &json!({ "username": user }), tag, link),
             Notice::Joined(channel) | Notice::Left(channel) => {
                 Self::answer("OK", &json!({ "channel": channel }), tag, link);
             }

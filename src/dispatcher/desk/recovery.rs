@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use turted_core::{Arrival, ChannelName, Delivery, Dispatch, Ending, Note, Notice, Rejection, Target};
+use turted_core::{Arrival, ChannelName, Delivery, Dispatch, Ending, Identity, Note, Notice, Rejection, Target};
 
 use super::super::membership::{Seat, Standing};
-use super::super::messages::{LaneKey, Parcel, SeatKey};
+use super::super::messages::{LaneKey, Parcel, Permit, Question, SeatKey, Vouched};
 use super::{Desk, Said};
 
 /// A dispatch that somebody should have heard, with its place and the reason.
@@ -49,6 +49,7 @@ impl Desk {
         let resumed = |connection, recovered, replayed, since| Notice::Resumed {
             connection,
             recovered,
+            expired: false,
             replayed,
             since,
         };
@@ -60,7 +61,7 @@ impl Desk {
         if let Some(earlier) = self.standing_of(token)
             && count_together(earlier, &own) > self.settings.channels
         {
-            return Notice::Rejected(Rejection::TooManyChannels(self.settings.channels)).into();
+            return Notice::Rejected(self.too_many_channels(key)).into();
         }
         let Some((meant, mut standing)) = self.reclaim(token, now) else {
             return Said {
@@ -73,18 +74,31 @@ impl Desk {
             Some(last) => self.settings.epoch.sequence_of(last),
             None => Some(standing.opened),
         };
+        let is_over = self.strip(&mut standing, now);
         // Nothing was meant for it between what it saw and the loss of its wire, whatever the log still knows of that
         // time.
         let left = standing.left.take().map_or(self.log.newest(), |(_, newest)| newest);
         let seen = seen.map(|seen| if meant <= seen { seen.max(left) } else { seen });
         let connection = Arc::clone(&standing.connection);
+        let brings_user = own.user.is_some();
+        let is_same =
+            brings_user && own.user.as_ref().map(|(user, _)| user) == standing.user.as_ref().map(|(user, _)| user);
         self.merge(&mut standing, own);
+        let vouched = standing.vouched.take();
         self.membership.replace(key, standing);
+        if let Some(vouched) = vouched {
+            self.vouch(key, *vouched);
+        }
+        if brings_user {
+            self.judge_again(key, is_same);
+        }
         self.membership.ready(key);
         // That was handed to it, by another wire.
         self.membership.mark(key, meant);
         // A wire that has already carried broadcasts cannot put older events before them.
-        let missed = seen.filter(|_| fresh).and_then(|seen| self.missed(key, seen));
+        let missed = seen
+            .filter(|_| fresh && !is_over)
+            .and_then(|seen| self.missed(key, seen));
         let recovered = missed.is_some();
         if let Some(seat) = self.membership.get_mut(key) {
             seat.is_complete = recovered;
@@ -101,8 +115,28 @@ impl Desk {
                 true => Vec::new(),
                 false => self.remember(key, false, from.as_deref(), now),
             },
-            notice: Some(resumed(connection, recovered, replayed, since)),
+            notice: Some(Notice::Resumed {
+                connection,
+                recovered,
+                expired: is_over,
+                replayed,
+                since,
+            }),
         }
+    }
+
+    /// An identity that has ended, or was revoked, takes its user and its channels with it.
+    fn strip(&self, standing: &mut Standing, now: Instant) -> bool {
+        let has_ended =
+            |vouched: &Vouched| vouched.expires.is_some_and(|end| end <= now) || self.revoked.has(vouched, now);
+        if !standing.vouched.as_deref().is_some_and(has_ended) {
+            return false;
+        }
+        standing.user = None;
+        standing.vouched = None;
+        standing.channels.clear();
+        standing.asked.clear();
+        true
     }
 
     /// What was granted on the new wire before stays: an OK is never taken back. The wire's own id ends here.
@@ -114,7 +148,10 @@ impl Desk {
         standing.behind = standing.behind.or(own.behind);
         if own.user.is_some() {
             standing.user = own.user;
+            standing.vouched = own.vouched;
         }
+        standing.is_deaf = standing.user.is_none() && !self.settings.permissions.broadcasts();
+        standing.asked.extend(own.asked);
         for (channel, since) in own.channels {
             if !standing.channels.iter().any(|(joined, _)| *joined == channel) {
                 standing.channels.push((channel, since));
@@ -149,8 +186,8 @@ impl Desk {
         &mut self,
         key: SeatKey,
         now: Instant,
-        grant: impl FnOnce(&mut Self, u64) -> Notice,
-    ) -> Said {
+        grant: impl FnOnce(&mut Self, u64) -> Result<Notice, Question>,
+    ) -> Result<Said, Question> {
         let newest = self.log.newest();
         let behind = self
             .membership
@@ -158,14 +195,14 @@ impl Desk {
             .and_then(|seat| seat.standing.behind)
             .filter(|(_, until)| now < *until);
         let Some((behind, _)) = behind else {
-            return grant(self, newest).into();
+            return grant(self, newest).map(Said::from);
         };
         let before = self.membership.get(key).map(|seat| seat.standing.clone());
-        let notice = grant(self, behind.max(self.log.floor()));
-        Said {
+        let notice = grant(self, behind.max(self.log.floor()))?;
+        Ok(Said {
             notice: Some(notice),
             then: self.recent(key, behind, before.as_ref()),
-        }
+        })
     }
 
     fn standing_of(&self, token: &str) -> Option<&Standing> {
@@ -183,6 +220,7 @@ impl Desk {
             return Some((standing.left.map_or(0, |(meant, _)| meant), standing));
         };
         let meant = self.membership.newest(older);
+        self.watch(older, None);
         let Seat { lane, standing, .. } = self.membership.rise(older)?;
         let ending = Ending::Replaced;
         self.parcel(
@@ -253,6 +291,7 @@ impl Desk {
                 event: &dispatch.event,
                 payload: &dispatch.payload,
                 via: &via,
+                from: dispatch.from.as_deref(),
             };
             let (frame, lanes) = (self.encode(encoder, &delivery), vec![lane.lane]);
             match frame {
@@ -268,31 +307,43 @@ impl Desk {
         self.parking.take(token, now).is_some()
     }
 
-    /// Gives a new connection its user and channels, as if it had had them when it saw `last`.
-    fn begin(&mut self, key: SeatKey, arrival: Arrival, now: Instant) -> Said {
+    /// Gives a new connection its user and channels, as if it had had them when it saw `last`; but nothing from before its
+    /// identity was issued.
+    fn begin(&mut self, key: SeatKey, arrival: Arrival, vouched: Vouched, now: Instant) -> Said {
         let Arrival {
-            user, channels, last, ..
+            channels,
+            granted,
+            last,
+            ..
         } = arrival;
         if channels.len() > self.settings.channels {
             self.ready(key);
-            return Notice::Rejected(Rejection::TooManyChannels(self.settings.channels)).into();
+            return Notice::Rejected(self.too_many_channels(key)).into();
         }
+        let hidden = vouched.issued.map_or(0, |issued| self.log.at(issued));
         let seen = last.as_deref().and_then(|last| self.settings.epoch.sequence_of(last));
-        let seen = seen.filter(|seen| self.log.after(*seen).is_some());
+        let seen = seen.filter(|seen| *seen >= hidden && self.log.after(*seen).is_some());
         let since = match (&last, seen) {
             (None, _) => self.log.newest(),
             (Some(_), Some(seen)) => seen,
             // Of another time: what there is comes behind the word that something may be missing.
-            (Some(_), None) => self.log.floor(),
+            (Some(_), None) => self.log.floor().max(hidden),
         };
         if let (Some(_), Some(seat)) = (&last, self.membership.get_mut(key)) {
             seat.standing.opened = since;
         }
-        if let Some(user) = user {
-            self.identify(key, user, since);
+        if *vouched.identity != Identity::default()
+            && let Notice::Rejected(rejection) = self.ident(key, vouched, since, now)
+        {
+            self.ready(key);
+            return Notice::Rejected(rejection).into();
         }
         for channel in channels {
-            self.enter(key, channel, since);
+            let permit = match granted.contains(&channel) {
+                true => Permit::Granted,
+                false => Permit::None,
+            };
+            self.try_to_enter(key, channel, permit, since);
         }
         let Some(last) = last else {
             self.ready(key);
@@ -307,6 +358,19 @@ impl Desk {
         Said {
             then: self.remember(key, false, Some(&last), now),
             notice: Some(Notice::Missed { since: last }),
+        }
+    }
+
+    /// Lets a connection join a channel that its request named, if it may; otherwise it is told behind the rest.
+    fn try_to_enter(&mut self, key: SeatKey, channel: ChannelName, permit: Permit, since: u64) {
+        match self.join(key, channel, permit, since) {
+            Ok(Notice::Rejected(rejection)) => self.tell_behind(key, Notice::Rejected(rejection)),
+            // Its door has asked, and took no answer for a no.
+            Err(Question { verb, name, .. }) => {
+                let why = None;
+                self.tell_behind(key, Notice::Rejected(Rejection::Denied { verb, name, why }));
+            }
+            Ok(_) => {}
         }
     }
 
@@ -350,9 +414,9 @@ impl Desk {
 
     /// Lets an earlier connection go on, if the arrival names one that is waited for; otherwise begins as the arrival
     /// says.
-    pub(super) fn arrive(&mut self, key: SeatKey, mut arrival: Arrival, now: Instant) -> Said {
+    pub(super) fn arrive(&mut self, key: SeatKey, mut arrival: Arrival, vouched: Vouched, now: Instant) -> Said {
         let Some(token) = arrival.resume.take() else {
-            return self.begin(key, arrival, now);
+            return self.begin(key, arrival, vouched, now);
         };
         if self.membership.by_token(&token).is_some() || self.parking.knows(&token) {
             return self.resume(key, true, &token, arrival.last, now);
@@ -365,10 +429,11 @@ impl Desk {
             return Said::default();
         };
         let since = arrival.last.clone();
-        let Said { notice, then } = self.begin(key, arrival, now);
+        let Said { notice, then } = self.begin(key, arrival, vouched, now);
         let notice = notice.unwrap_or(Notice::Resumed {
             connection,
             recovered: false,
+            expired: false,
             replayed: 0,
             since,
         });

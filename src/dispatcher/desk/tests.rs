@@ -3,8 +3,9 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::super::messages::{Permit, Vouched};
 use super::*;
-use turted_core::{Arrival, EventName, Exclude, Limits, Payload, Target};
+use turted_core::{Arrival, EventName, Exclude, Identity, Limits, Payload, Target, UserName};
 
 /// Encodes an event as `id via`, which is what the stories look at.
 struct Plain;
@@ -54,6 +55,14 @@ pub fn user(name: &str) -> UserName {
     UserName::parse(name, &Limits::default()).unwrap()
 }
 
+pub fn join(name: &str) -> Request {
+    Request::Join(channel(name), Permit::None)
+}
+
+pub fn ident(name: &str) -> Request {
+    Request::Ident(Vouched::new(Arc::new(Identity::of(user(name)))))
+}
+
 impl Story {
     pub fn with_log(count: usize) -> Self {
         let heard = Arc::new(Heard::default());
@@ -74,6 +83,9 @@ impl Story {
             replay_bytes: 1 << 20,
             encoders: vec![Arc::new(Plain), Arc::new(WithPlaces)],
             observer: Arc::clone(&heard) as Arc<dyn Observer>,
+            permissions: Arc::default(),
+            tells_why: false,
+            refusals: Arc::new(()),
         });
         Self {
             desk,
@@ -143,6 +155,7 @@ impl Story {
                 let (lanes, text) = match parcel {
                     Parcel::Frame { frame, lanes } => (lanes, String::from_utf8(frame.to_vec()).unwrap()),
                     Parcel::Tell { lane, notice, .. } => (vec![lane], tell(&notice)),
+                    Parcel::Renew { lane } => (vec![lane], "renew".to_owned()),
                     Parcel::End { lane, ending } => (vec![lane], format!("end {}", ending.code())),
                     Parcel::Clear { lane } => {
                         self.arrived[lane as usize].clear();
@@ -161,7 +174,7 @@ impl Story {
 
 fn tell(notice: &Notice) -> String {
     match notice {
-        Notice::Identified(user) => format!("ident {user}"),
+        Notice::Identified(user, _) => format!("ident {}", user.as_ref().map_or("nobody", UserName::as_str)),
         Notice::Joined(channel) => format!("join {channel}"),
         Notice::Left(channel) => format!("leave {channel}"),
         Notice::Rejected(rejection) => format!("rejected {}", rejection.code()),
@@ -185,7 +198,7 @@ fn a_poll_that_names_what_was_handed_out_last_misses_nothing_whatever_the_log_st
     let mut story = Story::with_log(2);
     let (seat, lane) = story.open();
     story.ask(seat, Request::Since("".into()));
-    story.ask(seat, Request::Join(channel("quiet")));
+    story.ask(seat, join("quiet"));
     story.push(vec![Target::Channel(channel("quiet"))], Exclude::default());
     for _ in 0..5 {
         story.push(vec![Target::Channel(channel("busy"))], Exclude::default());
@@ -216,7 +229,7 @@ fn whoever_will_not_come_back_is_not_waited_for() {
 fn a_connection_that_moves_hears_everything_once_and_its_old_lane_nothing_more() {
     let mut story = Story::with_log(100);
     let (seat, old) = story.open();
-    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, join("chat"));
     story.push(vec![Target::Channel(channel("chat"))], Exclude::default());
     story.arrived.push(Vec::new());
     let new = LaneKey { courier: 1, lane: 1 };
@@ -243,8 +256,8 @@ fn a_connection_that_moves_hears_everything_once_and_its_old_lane_nothing_more()
 fn a_connection_that_matches_everything_hears_once_and_learns_the_first_reason() {
     let mut story = Story::with_log(100);
     let (adam, lane) = story.open();
-    story.ask(adam, Request::Ident(user("adam")));
-    story.ask(adam, Request::Join(channel("chat")));
+    story.ask(adam, ident("adam"));
+    story.ask(adam, join("chat"));
     story.take(lane);
     let mut targets = vec![Target::User(user("adam"))];
     targets.extend(to("chat"));
@@ -258,7 +271,7 @@ fn nothing_before_join_and_nothing_after_leave() {
     let mut story = Story::with_log(100);
     let (seat, lane) = story.open();
     story.push(to("chat"), Exclude::default());
-    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, join("chat"));
     story.push(to("chat"), Exclude::default());
     story.ask(seat, Request::Leave(channel("chat")));
     story.push(to("chat"), Exclude::default());
@@ -272,7 +285,7 @@ fn nothing_before_join_and_nothing_after_leave() {
 fn the_excluded_hear_nothing_live_or_replayed() {
     let mut story = Story::with_log(100);
     let (seat, lane) = story.open();
-    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, join("chat"));
     let exclude = Exclude {
         connections: vec!["c0".into()],
         users: Vec::new(),
@@ -290,7 +303,7 @@ fn the_excluded_hear_nothing_live_or_replayed() {
 fn a_resumed_connection_gets_what_it_missed_then_the_answer_then_live() {
     let mut story = Story::with_log(100);
     let (seat, _) = story.open();
-    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, join("chat"));
     story.push(to("chat"), Exclude::default());
     story.ask(seat, Request::Gone(Ending::Vanished));
     assert_eq!(story.push(to("chat"), Exclude::default()).recipients, 0);
@@ -314,7 +327,7 @@ fn a_resumed_connection_gets_what_it_missed_then_the_answer_then_live() {
 fn when_the_log_does_not_reach_back_the_client_is_told_and_keeps_its_channels() {
     let mut story = Story::with_log(2);
     let (seat, _) = story.open();
-    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, join("chat"));
     story.ask(seat, Request::Gone(Ending::Vanished));
     for _ in 0..3 {
         story.push(to("chat"), Exclude::default());
@@ -337,7 +350,7 @@ fn when_the_log_does_not_reach_back_the_client_is_told_and_keeps_its_channels() 
 fn the_newest_wire_wins() {
     let mut story = Story::with_log(100);
     let (old, old_lane) = story.open();
-    story.ask(old, Request::Join(channel("chat")));
+    story.ask(old, join("chat"));
     story.take(old_lane);
     let (new, new_lane) = story.open();
     story.resume(new, "t0", None);
@@ -358,7 +371,7 @@ fn a_fresh_connection_hears_broadcasts_in_order_once_it_is_ready() {
     let (seat, lane) = story.open();
     assert_eq!(story.push(vec![Target::Everybody], Exclude::default()).recipients, 1);
     assert!(story.take(lane).is_empty());
-    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, join("chat"));
     assert_eq!(story.take(lane), [r#"e-1 {"broadcast":true}"#, "join chat"]);
     let mut live = Story::with_log(0);
     let (_, lane) = live.open();
@@ -372,13 +385,13 @@ fn users_and_channels_vanish_with_their_last_connection() {
     let (one, _) = story.open();
     let (two, _) = story.open();
     for seat in [one, two] {
-        story.ask(seat, Request::Ident(user("adam")));
-        story.ask(seat, Request::Join(channel("__proto__")));
+        story.ask(seat, ident("adam"));
+        story.ask(seat, join("__proto__"));
     }
     story.ask(one, Request::Gone(Ending::Normal));
     let counts = story.desk.counts();
     assert_eq!((counts.connections, counts.users, counts.channels), (1, 1, 1));
-    story.ask(two, Request::Ident(user("eve")));
+    story.ask(two, ident("eve"));
     assert_eq!(story.desk.counts().users, 1, "a second IDENT replaces the user");
     story.ask(two, Request::Gone(Ending::Vanished));
     let counts = story.desk.counts();
@@ -392,7 +405,7 @@ fn users_and_channels_vanish_with_their_last_connection() {
 fn a_repeated_key_gets_the_first_receipt_and_dispatches_nothing() {
     let mut story = Story::with_log(100);
     let (seat, lane) = story.open();
-    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, join("chat"));
     story.take(lane);
     let mut dispatch = Dispatch::new(EventName::unnamed(), to("chat"), Payload::empty_object());
     dispatch.key = Some("order-7".into());
@@ -411,7 +424,7 @@ fn too_many_channels_and_unknown_ones_are_rejected() {
     let mut story = Story::with_log(100);
     let (seat, lane) = story.open();
     for name in ["a", "b", "c", "c", "d"] {
-        story.ask(seat, Request::Join(channel(name)));
+        story.ask(seat, join(name));
     }
     story.ask(seat, Request::Leave(channel("x")));
     assert_eq!(
@@ -438,12 +451,14 @@ fn whoever_arrives_with_an_id_hears_what_came_after_it_as_if_it_had_been_there()
     }
     story.push(vec![Target::User(user("adam"))], Exclude::default());
     let arrive = |last: &str| {
-        Request::Arrive(Arrival {
-            user: Some(user("adam")),
+        let identity = Arc::new(Identity::of(user("adam")));
+        let arrival = Arrival {
+            identity: Arc::clone(&identity),
             channels: vec![channel("chat")],
             last: Some(last.into()),
-            resume: None,
-        })
+            ..Arrival::default()
+        };
+        Request::Arrive(arrival, Vouched::new(identity))
     };
     let (seat, lane) = story.open();
     story.ask(seat, arrive("e-1"));
@@ -472,7 +487,7 @@ fn whoever_arrives_with_an_id_hears_what_came_after_it_as_if_it_had_been_there()
 fn what_was_handed_out_and_lost_comes_again_once() {
     let mut story = Story::with_log(10);
     let (seat, lane) = story.open();
-    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, join("chat"));
     for _ in 0..3 {
         story.push(to("chat"), Exclude::default());
     }

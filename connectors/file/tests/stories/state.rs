@@ -115,9 +115,9 @@ struct Nobody;
 impl turted_core::Authenticator for Nobody {
     fn verify<'a>(
         &'a self,
-        _: turted_core::Credentials<'a>,
-    ) -> futures_util::future::BoxFuture<'a, Result<turted_core::Identity, turted_core::Denied>> {
-        Box::pin(std::future::ready(Err(turted_core::Denied)))
+        _: &'a turted_core::Visitor<'a>,
+    ) -> futures_util::future::BoxFuture<'a, Result<Option<turted_core::Identity>, turted_core::Refusal>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 }
 

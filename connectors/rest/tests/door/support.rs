@@ -14,8 +14,8 @@ use serde_json::json;
 use turted_core::Report;
 use turted_core::shutdown::Trigger;
 use turted_core::{
-    Authenticator, ConnectorConfig, ConnectorContext, Credentials, Denied, Dispatch, Door, Endpoint, Epoch, Identity,
-    Inbox, Intake, Limits, PushConnector, PushError, Receipt, Shutdown,
+    Authenticator, ConnectorConfig, ConnectorContext, Dispatch, Door, Endpoint, Epoch, Identity, Inbox, Intake, Limits,
+    PushConnector, PushError, Receipt, Shutdown,
 };
 use turted_rest::{Answers, RestConfig};
 
@@ -50,13 +50,14 @@ impl Intake for List {
 pub struct Guard(AtomicUsize);
 
 impl Authenticator for Guard {
-    fn verify<'a>(&'a self, credentials: Credentials<'a>) -> BoxFuture<'a, Result<Identity, Denied>> {
+    fn verify<'a>(&'a self, visitor: &'a Visitor<'a>) -> BoxFuture<'a, Result<Option<Identity>, Refusal>> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        let good = match credentials.bearer {
+        let good = match visitor.bearer() {
             Some(bearer) => bearer == BEARER,
-            None => *credentials.data == json!({ "password": PASSWORD }),
+            None => *visitor.data == json!({ "password": PASSWORD }),
         };
-        ready(good.then(Identity::default).ok_or(Denied)).boxed()
+        let answer = good.then(|| Some(Identity::default()));
+        ready(answer.ok_or(Refusal::denied("it is another word"))).boxed()
     }
 }
 

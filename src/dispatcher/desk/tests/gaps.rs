@@ -17,7 +17,7 @@ fn ended(story: &Story) -> Vec<String> {
 fn a_quiet_client_that_loses_its_wire_is_not_told_of_a_gap_that_is_none() {
     let mut story = Story::with_log(3);
     let (seat, lane) = story.open();
-    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, join("chat"));
     story.push(to("chat"), NONE());
     // Nothing for it, for longer than the log reaches.
     for _ in 0..10 {
@@ -51,7 +51,7 @@ fn a_quiet_client_that_loses_its_wire_is_not_told_of_a_gap_that_is_none() {
 fn a_gap_that_is_one_is_told() {
     let mut story = Story::with_log(3);
     let (seat, _) = story.open();
-    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, join("chat"));
     story.push(to("chat"), NONE());
     story.push(to("chat"), NONE());
     for _ in 0..10 {
@@ -78,24 +78,24 @@ fn whoever_comes_from_an_earlier_time_gets_everything_since_the_start_with_each_
     story.resume(seat, "of another time", Some("old-7"));
     // The word about the gap first.
     assert_eq!(story.take(lane), ["resumed c0 false 0", r#"e-2 {"broadcast":true}"#]);
-    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, join("chat"));
     let in_chat = ["join chat", r#"e-1 {"channel":"chat"}"#, r#"e-3 {"channel":"chat"}"#];
     assert_eq!(story.take(lane), in_chat);
     story.push(to("chat"), NONE());
     assert_eq!(story.take(lane), [r#"e-5 {"channel":"chat"}"#], "and then live");
-    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, join("chat"));
     assert_eq!(story.take(lane), ["join chat"], "it is there already");
-    story.ask(seat, Request::Ident(user("adam")));
+    story.ask(seat, ident("adam"));
     assert_eq!(story.take(lane), ["ident adam"], "the third came as one of the channel");
-    story.ask(seat, Request::Join(channel("news")));
+    story.ask(seat, join("news"));
     assert_eq!(story.take(lane), ["join news", r#"e-4 {"channel":"news"}"#]);
     // Whoever leaves has caught up.
     story.ask(seat, Request::Leave(channel("news")));
-    story.ask(seat, Request::Join(channel("news")));
+    story.ask(seat, join("news"));
     assert_eq!(story.take(lane), ["leave news", "join news"]);
     // A stranger who brings nothing along hears what comes from now on.
     let (stranger, lane) = story.open();
-    story.ask(stranger, Request::Join(channel("chat")));
+    story.ask(stranger, join("chat"));
     assert_eq!(story.take(lane), ["join chat"]);
 }
 
@@ -107,25 +107,25 @@ fn a_wire_that_is_lost_while_its_client_catches_up_loses_nothing() {
     }
     let (seat, lane) = story.open();
     story.resume(seat, "of another time", Some("old-7"));
-    story.ask(seat, Request::Join(channel("a")));
+    story.ask(seat, join("a"));
     assert_eq!(story.take(lane).len(), 3, "the answer, the gap, the event");
     // Whether it has read any of this or not.
     story.ask(seat, Request::Gone(Ending::Vanished));
     let (again, lane) = story.open();
     story.resume(again, "t0", Some("old-7"));
     assert_eq!(story.take(lane), ["resumed c0 false 0", r#"e-1 {"channel":"a"}"#]);
-    story.ask(again, Request::Join(channel("b")));
+    story.ask(again, join("b"));
     assert_eq!(story.take(lane), ["join b", r#"e-2 {"channel":"b"}"#]);
     // It has read the first, and was about to join the second.
     let (seat, lane) = story.open();
     story.resume(seat, "of another time", Some("old-7"));
-    story.ask(seat, Request::Join(channel("a")));
+    story.ask(seat, join("a"));
     story.take(lane);
     story.ask(seat, Request::Gone(Ending::Vanished));
     let (again, lane) = story.open();
     story.resume(again, "t2", Some("e-1"));
     assert_eq!(story.take(lane), ["resumed c2 true 0"]);
-    story.ask(again, Request::Join(channel("b")));
+    story.ask(again, join("b"));
     assert_eq!(story.take(lane), ["join b", r#"e-2 {"channel":"b"}"#]);
 }
 
@@ -135,7 +135,7 @@ fn whoever_has_heard_nothing_before_a_restart_gets_what_came_since_as_well() {
     story.push(to("chat"), NONE());
     let (seat, lane) = story.open();
     story.resume(seat, "of another time", None);
-    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, join("chat"));
     assert_eq!(
         story.take(lane),
         ["resumed c0 false 0", "join chat", r#"e-1 {"channel":"chat"}"#]
@@ -147,7 +147,7 @@ fn what_was_heard_before_resuming_is_not_told_again() {
     let mut story = Story::with_log(100);
     story.push(vec![Target::Everybody], NONE());
     let (seat, lane) = story.open();
-    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, join("chat"));
     story.push(vec![Target::Everybody], NONE());
     story.push(to("chat"), NONE());
     story.take(lane);
@@ -162,7 +162,7 @@ fn the_time_before_a_gap_is_remembered_only_as_long_as_the_log_is() {
     let (seat, lane) = story.open();
     story.resume(seat, "of another time", Some("old-7"));
     story.now += Duration::from_secs(121);
-    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, join("chat"));
     assert_eq!(story.take(lane), ["resumed c0 false 0", "join chat"]);
 }
 
@@ -170,12 +170,12 @@ fn the_time_before_a_gap_is_remembered_only_as_long_as_the_log_is() {
 fn what_was_granted_before_resuming_stays_and_the_id_of_the_new_wire_ends() {
     let mut story = Story::with_log(100);
     let (old, _) = story.open();
-    story.ask(old, Request::Join(channel("a")));
-    story.ask(old, Request::Join(channel("b")));
+    story.ask(old, join("a"));
+    story.ask(old, join("b"));
     story.ask(old, Request::Gone(Ending::Vanished));
     let (new, lane) = story.open();
-    story.ask(new, Request::Join(channel("c")));
-    story.ask(new, Request::Ident(user("eve")));
+    story.ask(new, join("c"));
+    story.ask(new, ident("eve"));
     story.take(lane);
     story.resume(new, "t0", None);
     for name in ["a", "b", "c"] {
@@ -188,7 +188,7 @@ fn what_was_granted_before_resuming_stays_and_the_id_of_the_new_wire_ends() {
     // Three are allowed: with a fourth it would have too many, and the earlier connection waits on.
     story.ask(new, Request::Gone(Ending::Vanished));
     let (third, lane) = story.open();
-    story.ask(third, Request::Join(channel("d")));
+    story.ask(third, join("d"));
     story.resume(third, "t0", None);
     assert_eq!(story.take(lane), ["join d", "rejected too_many_channels"]);
     let (fourth, lane) = story.open();
@@ -215,7 +215,7 @@ fn whoever_hears_nothing_for_long_learns_a_newer_place_where_the_wire_has_a_word
     let (seat, lane) = story.open_with(1);
     let (other, silent) = story.open();
     for seat in [seat, other] {
-        story.ask(seat, Request::Join(channel("chat")));
+        story.ask(seat, join("chat"));
     }
     story.push(to("chat"), NONE());
     story.push(to("news"), NONE());

@@ -102,12 +102,12 @@ impl Model {
             }
             Step::Push(users, channels, all, exclude) => self.push(story, &users, &channels, all, exclude),
             Step::Ident(who, name) => self.with(story, who, |story, client| {
-                story.ask(client.seat, Request::Ident(user(&name.to_string())));
+                story.ask(client.seat, ident(&name.to_string()));
                 client.user = Some(name);
                 client.proven = client.heard.len();
             }),
             Step::Join(who, name) => self.with(story, who, |story, client| {
-                story.ask(client.seat, Request::Join(channel(&name.to_string())));
+                story.ask(client.seat, join(&name.to_string()));
                 client.channels.insert(name);
                 client.proven = client.heard.len();
             }),

@@ -1,0 +1,84 @@
+//! What one backend, or one connector, may tell whom.
+//!
+//! In: lists of patterns for channels and users. Out: whether all targets of a dispatch are within them. One that is
+//! not, and nothing is dispatched.
+
+use crate::may::{Claims, Pattern};
+use crate::target::Target;
+
+/// The bounds of a backend or a connector. One without bounds has no scope.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scope {
+    /// Channels that it may tell.
+    pub channels: Vec<Pattern>,
+    /// Users that it may tell.
+    pub users: Vec<Pattern>,
+    /// Whether it may tell everybody.
+    pub everybody: bool,
+    /// What it may do with the server API.
+    pub api: Api,
+}
+
+/// What somebody may do with the server API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Api {
+    /// Nothing.
+    #[default]
+    None,
+    /// Look.
+    Read,
+    /// Look and change.
+    All,
+}
+
+impl Scope {
+    /// The first of these targets that is out of bounds.
+    #[must_use]
+    pub fn breach<'a>(&self, targets: &'a [Target]) -> Option<&'a Target> {
+        targets.iter().find(|target| !self.allows(target))
+    }
+
+    fn allows(&self, target: &Target) -> bool {
+        let none = Claims::default();
+        let any = |patterns: &[Pattern], name: &str| patterns.iter().any(|one| one.matches(name, None, &none));
+        match target {
+            Target::User(name) => any(&self.users, name.as_str()),
+            Target::Channel(name) => any(&self.channels, name.as_str()),
+            Target::Everybody => self.everybody,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use crate::name::{ChannelName, UserName};
+
+    #[test]
+    fn one_target_out_of_bounds_is_found() {
+        let limits = Limits::default();
+        let channel = |name: &str| Target::Channel(ChannelName::parse(name, &limits).unwrap());
+        let user = |name: &str| Target::User(UserName::parse(name, &limits).unwrap());
+        let scope = Scope {
+            channels: vec![Pattern::parse("shop.**").unwrap()],
+            users: vec![Pattern::parse("*").unwrap()],
+            ..Scope::default()
+        };
+        assert_eq!(scope.breach(&[channel("shop.a.b"), user("adam")]), None);
+        let other = channel("other");
+        assert_eq!(scope.breach(&[channel("shop.a"), other.clone()]), Some(&other));
+        assert_eq!(scope.breach(&[Target::Everybody]), Some(&Target::Everybody));
+        assert_eq!(
+            scope.breach(&[user("a.b")]),
+            Some(&user("a.b")),
+            "* ends at a separator"
+        );
+        let open = Scope {
+            everybody: true,
+            ..Scope::default()
+        };
+        assert_eq!(open.breach(&[Target::Everybody]), None);
+        assert!(Api::None < Api::Read && Api::Read < Api::All);
+    }
+}

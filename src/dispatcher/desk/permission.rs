@@ -1,0 +1,263 @@
+//! Who a connection is, and what it may: the one gate for every way in.
+//!
+//! In: identities that were confirmed, and wishes. Out: memberships and words that rules grant, or a refusal that client
+//! and operator hear; where the user's backend is to be asked, the question. It does not ask anybody itself.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use turted_core::may::{Verb, Verdict};
+use turted_core::{
+    ChannelName, Dispatch, Exclude, Identity, Note, Notice, Publication, Rejection, Sender, Tag, Target,
+};
+
+use super::super::messages::{LaneKey, Parcel, Permit, Question, SeatKey, Vouched};
+use super::Desk;
+
+/// What rules make of a wish.
+pub(super) enum Judgement {
+    /// Granted; with it, whether those who hear it learn who it was.
+    Granted(bool),
+    /// Not granted.
+    Refused(Rejection),
+    /// Somebody else is to be asked.
+    Asks(Question),
+}
+
+impl Desk {
+    /// Judges a wish of the connection that sits here.
+    pub(super) fn judge(&self, key: SeatKey, verb: Verb, name: &str, permit: Permit) -> Judgement {
+        let Some(standing) = self.membership.get(key).map(|seat| &seat.standing) else {
+            return Judgement::Refused(Rejection::BadMessage("the connection has ended".into()));
+        };
+        let identity = standing.identity();
+        match self.settings.permissions.judge(verb, name, &identity) {
+            Verdict::Yes(because) => Judgement::Granted(because.tells_from()),
+            Verdict::Ask if permit == Permit::Granted => Judgement::Granted(true),
+            Verdict::Ask => Judgement::Asks(Question {
+                verb,
+                name: name.into(),
+                identity,
+            }),
+            Verdict::No => Judgement::Refused(self.deny(key, verb, name, &identity)),
+        }
+    }
+
+    /// A refusal by the rules, told to the operator as well.
+    fn deny(&self, key: SeatKey, verb: Verb, name: &str, identity: &Identity) -> Rejection {
+        let permissions = &self.settings.permissions;
+        let why = self
+            .settings
+            .tells_why
+            .then(|| permissions.explain(verb, name, identity).into());
+        let rejection = Rejection::Denied {
+            verb,
+            name: name.into(),
+            why,
+        };
+        let user = identity.user.as_ref().map_or("", |user| user.as_str());
+        self.refuse(key, verb.word(), rejection.code(), &|| {
+            let why = permissions.explain(verb, name, identity);
+            format!("{user:?} may not {verb} {name:?}: {why}")
+        });
+        rejection
+    }
+
+    pub(super) fn refuse(&self, key: SeatKey, what: &'static str, why: &'static str, tell: &dyn Fn() -> String) {
+        let address = self.membership.get(key).map(|seat| seat.standing.address);
+        self.settings.refusals.refused(what, why, address, tell);
+    }
+
+    /// Makes a connection somebody, judges its channels again, and lets it join what the identity brings along.
+    pub(super) fn ident(&mut self, key: SeatKey, vouched: Vouched, since: u64, now: Instant) -> Notice {
+        let user = vouched.identity.user.clone();
+        if let Some(rejection) = self.turned_away(key, &vouched, now) {
+            return Notice::Rejected(rejection);
+        }
+        let joins = vouched.identity.joins.clone();
+        self.identify(key, vouched, since);
+        let may_join = |channel: &ChannelName| {
+            matches!(
+                self.judge(key, Verb::Join, channel.as_str(), Permit::None),
+                Judgement::Granted(_)
+            )
+        };
+        let joins: Vec<ChannelName> = joins.into_iter().filter(may_join).collect();
+        let room = |desk: &Self| desk.membership.get(key).map_or(0, |seat| seat.standing.channels.len());
+        for channel in &joins {
+            if room(self) < self.settings.channels {
+                self.enter(key, channel.clone(), since);
+            }
+        }
+        Notice::Identified(user, joins)
+    }
+
+    /// Why this identity may not come in although it was confirmed: it was thrown out, or it has ended meanwhile.
+    pub(super) fn turned_away(&self, key: SeatKey, vouched: &Vouched, now: Instant) -> Option<Rejection> {
+        let user = vouched.identity.user.as_ref().map_or("", |user| user.as_str());
+        if vouched.expires.is_some_and(|end| end <= now) {
+            self.refuse(key, "ident", "expired", &|| {
+                format!("the identity of {user:?} has ended")
+            });
+            return Some(Rejection::Expired);
+        }
+        if self.revoked.has(vouched, now) {
+            self.refuse(key, "ident", "revoked", &|| {
+                format!("{user:?} was thrown out, or its token revoked")
+            });
+            return Some(Rejection::IdentDenied(None));
+        }
+        None
+    }
+
+    /// Makes a connection somebody.
+    pub(super) fn identify(&mut self, key: SeatKey, vouched: Vouched, since: u64) {
+        let user = vouched.identity.user.clone();
+        let former = self.membership.get(key).and_then(|seat| seat.standing.user.clone());
+        let is_same = former.map(|(former, _)| former) == user;
+        match user.clone() {
+            Some(user) => self.membership.identify(key, user, since),
+            None => self
+                .membership
+                .forget_user(key, !self.settings.permissions.broadcasts()),
+        }
+        self.vouch(key, vouched);
+        if let Some(user) = user {
+            self.note_of(key, |connection| Note::Identified {
+                connection,
+                user: user.clone(),
+            });
+        }
+        self.judge_again(key, is_same);
+    }
+
+    /// Takes a connection out of the channels that it may not hear any more. What the user's backend granted stays for
+    /// the same user only.
+    pub fn judge_again(&mut self, key: SeatKey, keeps_granted: bool) {
+        let Some(seat) = self.membership.get(key) else {
+            return;
+        };
+        let standing = &seat.standing;
+        let identity = standing.identity();
+        let stays =
+            |channel: &ChannelName| match self.settings.permissions.judge(Verb::Join, channel.as_str(), &identity) {
+                Verdict::Yes(_) => true,
+                Verdict::Ask => keeps_granted && standing.asked.contains(channel),
+                Verdict::No => false,
+            };
+        let channels = standing.channels.iter().map(|(channel, _)| channel);
+        let lost: Vec<ChannelName> = channels.filter(|channel| !stays(channel)).cloned().collect();
+        for channel in lost {
+            self.membership.leave(key, &channel);
+            self.note_of(key, |connection| Note::Left {
+                connection,
+                channel: channel.clone(),
+            });
+            let notice = Notice::Removed {
+                channel,
+                reason: "denied",
+            };
+            self.tell_behind(key, notice);
+        }
+    }
+
+    /// Tells a connection something behind the answer to what caused it.
+    pub(super) fn tell_behind(&mut self, key: SeatKey, notice: Notice) {
+        if let Some(LaneKey { courier, lane }) = self.membership.get(key).map(|seat| seat.lane) {
+            let tag = None;
+            self.behind.push((courier, Parcel::Tell { lane, notice, tag }));
+        }
+    }
+
+    pub(super) fn join(
+        &mut self,
+        key: SeatKey,
+        channel: ChannelName,
+        permit: Permit,
+        since: u64,
+    ) -> Result<Notice, Question> {
+        let joined = self.membership.get(key).map_or(&[][..], |seat| &seat.standing.channels);
+        if joined.iter().any(|(name, _)| *name == channel) {
+            return Ok(Notice::Joined(channel));
+        }
+        let is_full = joined.len() >= self.settings.channels;
+        match self.judge(key, Verb::Join, channel.as_str(), permit) {
+            Judgement::Refused(rejection) => return Ok(Notice::Rejected(rejection)),
+            Judgement::Asks(_) | Judgement::Granted(_) if is_full => {
+                return Ok(Notice::Rejected(self.too_many_channels(key)));
+            }
+            Judgement::Asks(question) => return Err(question),
+            Judgement::Granted(_) => {}
+        }
+        self.admit(key, channel.clone(), permit, since);
+        Ok(Notice::Joined(channel))
+    }
+
+    pub(super) fn too_many_channels(&self, key: SeatKey) -> Rejection {
+        let rejection = Rejection::TooManyChannels(self.settings.channels);
+        self.refuse(key, "join", rejection.code(), &|| {
+            "a connection may be in limits.channels_per_connection channels".to_owned()
+        });
+        rejection
+    }
+
+    /// Puts a connection into a channel that it may hear.
+    pub(super) fn admit(&mut self, key: SeatKey, channel: ChannelName, permit: Permit, since: u64) {
+        if let (Permit::Granted, Some(seat)) = (permit, self.membership.get_mut(key)) {
+            seat.standing.asked.push(channel.clone());
+        }
+        self.enter(key, channel, since);
+    }
+
+    /// Answers that the server cannot do it now.
+    pub fn put_off(&mut self, key: SeatKey, tag: Tag, after: Duration) {
+        if let Some(LaneKey { courier, lane }) = self.membership.get(key).map(|seat| seat.lane) {
+            let notice = Notice::Rejected(Rejection::Unavailable { after });
+            self.refuse(key, "publish", "overloaded", &|| {
+                "connections are behind; see limits".to_owned()
+            });
+            self.parcel(courier, Parcel::Tell { lane, notice, tag });
+        }
+    }
+
+    /// Says what a client says to a channel.
+    pub(super) fn say(
+        &mut self,
+        key: SeatKey,
+        publication: Publication,
+        permit: Permit,
+        now: Instant,
+    ) -> Result<Notice, Question> {
+        let Publication {
+            channel,
+            event,
+            payload,
+            echo,
+        } = publication;
+        let tells_from = match self.judge(key, Verb::Publish, channel.as_str(), permit) {
+            Judgement::Refused(rejection) => return Ok(Notice::Rejected(rejection)),
+            Judgement::Asks(question) => return Err(question),
+            Judgement::Granted(tells_from) => tells_from,
+        };
+        let Some(standing) = self.membership.get(key).map(|seat| &seat.standing) else {
+            return Ok(Notice::Rejected(Rejection::BadMessage(
+                "the connection has ended".into(),
+            )));
+        };
+        let connection = Arc::clone(&standing.connection);
+        let mut dispatch = Dispatch::new(event, vec![Target::Channel(channel)], payload);
+        dispatch.from = tells_from.then(|| {
+            Arc::new(Sender {
+                user: standing.user.as_ref().map(|(user, _)| user.clone()),
+                connection: Arc::clone(&connection),
+            })
+        });
+        if !echo {
+            dispatch.exclude = Exclude {
+                connections: vec![connection],
+                users: Vec::new(),
+            };
+        }
+        Ok(Notice::Published(self.publish(dispatch, now)))
+    }
+}
