@@ -293,7 +293,7 @@ async fn a_fragmented_message_is_put_together() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_page_is_kept_out_at_both_doors() {
-    let server = Server::with("server.origins = [\"https://app.example\"]");
+    let server = Server::public("server.origins = [\"https://app.example\"]");
     let upgrade = |origin: &str| Request::upgrade("/ws").header("Origin", origin);
     for origin in [
         "https://evil.example",

@@ -2,6 +2,7 @@
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::harness::server::OPEN;
 use crate::harness::{Request, Server, Stream, json, to_all, within};
 
 /// A request for a host that is not where the test connects to.
@@ -69,7 +70,7 @@ async fn on_loopback_a_name_that_anybody_can_point_here_is_not_believed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_on_the_same_machine_may_pass_a_listed_host_on() {
-    let server = Server::with("server.origins = [\"https://push.example.com\", \"https://*.example.org\"]");
+    let server = Server::public("server.origins = [\"https://push.example.com\", \"https://*.example.org\"]");
     for (host, status) in [
         ("push.example.com", 200),
         ("push.example.com:443", 200),
@@ -89,14 +90,14 @@ async fn a_proxy_on_the_same_machine_may_pass_a_listed_host_on() {
     assert_eq!(for_host(&server, page, "push.example.com").await, 200);
     let page = Request::upgrade("/ws").header("Origin", "https://push.example.com");
     assert_eq!(for_host(&server, page, "push.example.com").await, 101);
-    let everybody = Server::with("server.origins = [\"*\"]");
+    let everybody = Server::public("server.origins = [\"*\"]");
     assert_eq!(for_host(&everybody, Request::new("GET", "/"), "any.example").await, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_more_than_this_machine_connects_any_host_may_be_named() {
-    let settings = "auth.backends = { type = \"password\", password = \"x\" }";
-    let server = Server::with_env(settings, &[("TURTED_SERVER__LISTEN", "0.0.0.0:0")]);
+    let settings = format!("{OPEN}auth.backends = {{ type = \"password\", password = \"x\" }}");
+    let server = Server::with_env(&settings, &[("TURTED_SERVER__LISTEN", "0.0.0.0:0")]);
     let root = Request::new("GET", "/");
     assert_eq!(for_host(&server, root, "push.example.com").await, 200);
 }
@@ -106,8 +107,8 @@ async fn pages_without_a_host_can_be_let_in() {
     let listed =
         "server.origins = [\"null\", \"file://\", \"capacitor://localhost\", \"app://-\", \"moz-extension://0a-b\"]";
     let (open, closed) = (
-        Server::with(listed),
-        Server::with("server.origins = [\"https://null\"]"),
+        Server::public(listed),
+        Server::public("server.origins = [\"https://null\"]"),
     );
     for origin in [
         "null",

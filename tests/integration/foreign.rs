@@ -63,7 +63,7 @@ fn doors(connection: &str, secret: &str, session: &str) -> Vec<Request> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_page_is_kept_out_at_every_door() {
-    let server = Server::with(&format!("server.origins = [\"{OWN}\"]"));
+    let server = Server::public(&format!("server.origins = [\"{OWN}\"]"));
     let opened = server.ask(Request::post("/poll", "")).await.value();
     let (connection, secret) = (
         opened["connection"].as_str().unwrap(),
@@ -93,7 +93,7 @@ async fn a_foreign_page_is_kept_out_at_every_door() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_and_frames_of_foreign_pages_are_kept_out_by_their_referer() {
-    let server = Server::with(&format!("server.origins = [\"{OWN}\"]"));
+    let server = Server::public(&format!("server.origins = [\"{OWN}\"]"));
     let (engine, _) = Engine::join(&server, "EIO=3&j=1").await;
     let doors = [
         "/turted/0/a/htmlfile?c=f".to_owned(),

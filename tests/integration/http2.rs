@@ -7,7 +7,7 @@ use crate::harness::{Request, Secure, json, to_all, within};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_the_server_itself_may_call_whichever_http_it_speaks() {
     // Browsers say `:authority` and no `Host`: their own pages were foreign to the server (403).
-    let secure = Secure::with(&format!("server.origins = [\"http://{NAME}\"]"));
+    let secure = Secure::public(&format!("server.origins = [\"http://{NAME}\"]"));
     let mut browser = secure.connect().await;
     let origin = browser.base.clone();
     let own = [("origin", origin.as_str()), ("referer", origin.as_str())];
@@ -46,7 +46,7 @@ async fn a_page_of_the_server_itself_may_call_whichever_http_it_speaks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_connection_has_a_bounded_number_of_requests_under_way() {
     // One connection without credentials held 210 MiB of bodies that never ended.
-    let secure = Secure::with(&format!(
+    let secure = Secure::public(&format!(
         "limits.requests_per_connection = 3\nserver.origins = [\"https://{NAME}\"]"
     ));
     let mut peer = secure.connect().await;

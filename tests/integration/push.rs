@@ -90,7 +90,7 @@ async fn any_content_type_is_taken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preflight_names_methods_headers_and_an_allowed_origin() {
-    let server = Server::with("server.origins = [\"https://app.example\"]");
+    let server = Server::public("server.origins = [\"https://app.example\"]");
     let preflight = |origin: &str| {
         Request::new("OPTIONS", "/push/")
             .header("Origin", origin)

@@ -40,6 +40,11 @@ impl Secure {
         }
     }
 
+    /// As [`with`](Self::with), one that is public and open to everybody all the same.
+    pub fn public(settings: &str) -> Self {
+        Self::with(&format!("{OPEN}{settings}"))
+    }
+
     /// A TLS connection on which one of these protocols was agreed.
     pub async fn wire(&self, protocols: &[&str]) -> TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();

@@ -23,6 +23,9 @@ pub const TURTED: &str = env!("CARGO_BIN_EXE_turted");
 /// What every server here is started with; tests add to it.
 const BASE: &str = "server.listen = \"127.0.0.1:0\"\nserver.workers = 2\nconnectors.rest.type = \"rest\"\n";
 
+/// What makes a public server one that everybody may enter, and where everybody may join everything.
+pub const OPEN: &str = "may.anyone.join = [\"**\"]\nauth.clients = { type = \"accept_all\", anywhere = true }\n";
+
 /// A running server.
 pub struct Server {
     child: Child,
@@ -43,6 +46,11 @@ impl Server {
     /// Starts one with further settings, lines such as `limits.ping = "1s"`.
     pub fn with(settings: &str) -> Self {
         Self::within_folder(tempfile::tempdir().unwrap(), settings)
+    }
+
+    /// As [`with`](Self::with), one that is public and open to everybody all the same.
+    pub fn public(settings: &str) -> Self {
+        Self::with(&format!("{OPEN}{settings}"))
     }
 
     /// Starts one with an open standard input.
