@@ -54,6 +54,7 @@
   /** The same about an end for good, by close code. */
   const ENDINGS = {
     1002: 'Something between this page and the server breaks the WebSocket protocol, such as a proxy.',
+    1007: 'A text did not come as UTF-8: something between this page and the server changes it.',
     1008: 'The server does not let this page in. If it is served from elsewhere, its origin has to stand in server.origins of the server.',
     1009: 'A message was larger than limits.message_bytes.',
     4000: 'The server could not read what it got: something between may change it, or the versions of client and server differ.',

@@ -15,6 +15,8 @@ pub enum Ending {
     GoingAway,
     /// The client broke the rules of its transport (RFC 6455 section 7.4.1).
     BrokenFraming,
+    /// A text of the client's was not UTF-8 (RFC 6455 section 8.1).
+    NotUtf8,
     /// A policy refuses the client.
     Refused,
     /// A message was larger than allowed.
@@ -41,11 +43,12 @@ pub enum Ending {
 
 impl Ending {
     /// Every reason of ours, for tests, metrics and documentation.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Normal,
         Self::Left,
         Self::GoingAway,
         Self::BrokenFraming,
+        Self::NotUtf8,
         Self::Refused,
         Self::TooBig,
         Self::Internal,
@@ -66,6 +69,7 @@ impl Ending {
             Self::Left | Self::GoingAway => 1001,
             Self::BrokenFraming => 1002,
             Self::Vanished => 1006,
+            Self::NotUtf8 => 1007,
             Self::Refused => 1008,
             Self::TooBig => 1009,
             Self::Internal => 1011,
@@ -87,6 +91,7 @@ impl Ending {
             Self::Left => "left",
             Self::GoingAway => "going away",
             Self::BrokenFraming => "protocol error",
+            Self::NotUtf8 => "not UTF-8",
             Self::Refused => "refused",
             Self::TooBig => "message too big",
             Self::Internal => "internal error",

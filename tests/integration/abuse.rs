@@ -4,7 +4,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{Request, Server, Value, json, to_all, to_channel, within};
+use crate::harness::{Engine, Request, Server, Value, json, to_all, to_channel, within};
 
 /// A WebSocket whose frames are written by hand; the WELCOME has been read.
 async fn raw_websocket(server: &Server) -> TcpStream {
@@ -224,6 +224,104 @@ async fn a_broken_frame_ends_only_its_own_connection() {
     }
     // Together, because the server grants each of them a moment to answer its goodbye.
     futures_util::future::join_all(wires.iter_mut().map(rest)).await;
+    server.still_serves().await;
+}
+
+/// The code with which the server closes a WebSocket at this path that says these frames.
+async fn close_code(server: &Server, path: &str, frames: &[u8]) -> u16 {
+    let mut wire = server.wire().await;
+    let upgrade = Request::upgrade(path).bytes(&server.address);
+    wire.write_all(&[&upgrade, frames].concat()).await.unwrap();
+    let mut seen = Vec::new();
+    loop {
+        let read = within("a close frame", wire.read_buf(&mut seen)).await.unwrap();
+        assert!(read > 0, "{path}: no close frame: {}", String::from_utf8_lossy(&seen));
+        let Some(head) = seen.windows(4).position(|window| window == b"\r\n\r\n") else {
+            continue;
+        };
+        let mut rest = &seen[head + 4..];
+        while let [first, length, payload @ ..] = rest {
+            assert!(*length < 127, "no frame here is that long");
+            let (length, payload) = match (*length, payload) {
+                (126, [high, low, payload @ ..]) => (usize::from(u16::from_be_bytes([*high, *low])), payload),
+                (length, payload) => (length.into(), payload),
+            };
+            match payload.get(..length) {
+                None => break,
+                Some([high, low, ..]) if *first == 0x88 => return u16::from_be_bytes([*high, *low]),
+                Some(_) => rest = &payload[length..],
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_breaks_the_rules_of_the_websocket_is_told_which_kind() {
+    let server = Server::start();
+    let masked = |head: u8, payload: &[u8]| {
+        let length = 0x80 | u8::try_from(payload.len()).unwrap();
+        [&[head, length, 0, 0, 0, 0], payload].concat()
+    };
+    let cut = [masked(0x01, b"caf\xc3"), masked(0x80, b"\xa9\xc3")].concat();
+    let between = [
+        masked(0x01, b"\xf0\x9f"),
+        masked(0x89, b"?"),
+        masked(0x00, b"x"),
+        masked(0x80, b""),
+    ]
+    .concat();
+    // 80,000 bytes, which is more than a message may have.
+    let long = |head: u8, mask: u8| [&[head, mask | 127][..], &80_000_u64.to_be_bytes(), &[0; 4]].concat();
+    for (what, frames, code) in [
+        ("a text that is not UTF-8", masked(0x81, b"\xff\xfe"), 1007),
+        ("half a surrogate pair", masked(0x81, b"\xed\xa0\x80"), 1007),
+        ("a text that ends within a character", masked(0x81, b"caf\xc3"), 1007),
+        ("the same in fragments", cut, 1007),
+        ("fragments with a ping between them", between, 1007),
+        ("a reserved bit", masked(0xc1, b"{}"), 1002),
+        ("reserved bits of a control frame", masked(0xf9, b""), 1002),
+        ("a reserved opcode", masked(0x83, b""), 1002),
+        ("a reserved control opcode", masked(0x8b, b""), 1002),
+        ("an unmasked text", vec![0x81, 2, b'{', b'}'], 1002),
+        ("a ping in fragments", masked(0x09, b""), 1002),
+        (
+            "a ping that is too long",
+            [&[0x89, 0xfe, 0, 126][..], &[0; 4 + 126]].concat(),
+            1002,
+        ),
+        ("a continuation of nothing", masked(0x80, b""), 1002),
+        (
+            "a text within another",
+            [masked(0x01, b"{"), masked(0x81, b"}")].concat(),
+            1002,
+        ),
+        ("a close frame of one byte", masked(0x88, b"x"), 1002),
+        (
+            "a close code that nobody may send",
+            masked(0x88, &1005_u16.to_be_bytes()),
+            1002,
+        ),
+        ("a text that is too large", long(0x81, 0x80), 1009),
+        ("a compressed one", long(0xc1, 0x80), 1002),
+        ("an unmasked one", long(0x81, 0), 1002),
+        ("a ping of that size", long(0x89, 0x80), 1002),
+    ] {
+        for path in [
+            "/ws",
+            "/turted/websocket",
+            "/turted/000/a/websocket",
+            "/socket.io/?EIO=4&transport=websocket",
+            "/socket.io/?EIO=3&transport=websocket",
+        ] {
+            // A session of SockJS says itself that a message was too large, and then closes normally.
+            let is_said = code == 1009 && path.ends_with("a/websocket");
+            let expected = if is_said { 1000 } else { code };
+            assert_eq!(close_code(&server, path, &frames).await, expected, "{what} at {path}");
+        }
+        let session = Engine::open(&server, "EIO=4").await;
+        let trial = close_code(&server, &session.socket_path(), &frames).await;
+        assert_eq!(trial, code, "{what} of a socket on trial");
+    }
     server.still_serves().await;
 }
 

@@ -11,6 +11,7 @@ use actix::Addr;
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use turted_core::Ending;
 
 use super::packet::Eio;
 use super::packets;
@@ -59,34 +60,42 @@ impl Socket {
     async fn run(self, mut incoming: Incoming) {
         // A session that has its socket already takes no other.
         let may = self.connection.send(Trial::Offer).await.unwrap_or(false);
-        if may && timeout(TRIAL, self.probe(&mut incoming)).await.unwrap_or(false) {
-            return self.take_over(incoming).await;
-        }
+        let probed = match may {
+            true => timeout(TRIAL, self.probe(&mut incoming))
+                .await
+                .unwrap_or(Err(Ending::Normal)),
+            false => Err(Ending::Normal),
+        };
+        let ending = match probed {
+            Ok(()) => return self.take_over(incoming).await,
+            Err(ending) => ending,
+        };
         // Whoever hears nothing of either may be gone already.
         if may {
             let _ = self.connection.send(Trial::Abandon).await;
         }
-        self.close();
+        self.close(ending);
     }
 
-    /// Whether the client wants to go over to this socket.
-    async fn probe(&self, incoming: &mut Incoming) -> bool {
+    /// Whether the client wants to go over to this socket, or how the trial ends.
+    async fn probe(&self, incoming: &mut Incoming) -> Result<(), Ending> {
         while let Some(message) = incoming.next().await {
             match translate(message) {
                 Inbound::Text(text) if text == "2probe" => {
                     // Before polls that wait are answered, which is what makes the client look at this socket.
                     self.voice.control(frame::text(b"3probe"));
                     if !self.connection.send(Trial::Probe).await.unwrap_or(false) {
-                        return false;
+                        break;
                     }
                 }
-                Inbound::Text(text) => return text == "5",
+                Inbound::Text(text) if text == "5" => return Ok(()),
                 Inbound::Ping(pong) => self.voice.control(pong),
                 Inbound::Pong => {}
-                _ => return false,
+                Inbound::Broken(ending) => return Err(ending),
+                _ => break,
             }
         }
-        false
+        Err(Ending::Normal)
     }
 
     async fn take_over(self, incoming: Incoming) {
@@ -106,13 +115,16 @@ impl Socket {
             _ => {
                 self.worker.voices.retire(lane.lane);
                 self.voice.release();
-                self.close();
+                self.close(Ending::Normal);
             }
         }
     }
 
-    fn close(&self) {
-        self.voice.control(frame::close(1000, ""));
+    fn close(&self, ending: Ending) {
+        self.voice.control(match ending {
+            Ending::Normal | Ending::Vanished => frame::close(Ending::Normal.code(), ""),
+            _ => frame::close(ending.code(), ending.reason()),
+        });
         self.voice.finish();
     }
 }

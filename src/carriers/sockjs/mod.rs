@@ -108,9 +108,11 @@ impl Framing for SockJsFraming {
     }
 
     fn close(&self, ending: Ending) -> Option<Bytes> {
-        if ending == Ending::BrokenFraming {
-            // Whoever does not speak in frames is not answered with one.
-            return Some(socket_frame::close(ending.code(), "Broken framing."));
+        // Whoever does not speak in frames is not answered with one.
+        match ending {
+            Ending::BrokenFraming => return Some(socket_frame::close(ending.code(), "Broken framing.")),
+            Ending::NotUtf8 => return Some(socket_frame::close(ending.code(), ending.reason())),
+            _ => {}
         }
         let last = socket_frame::text(goodbye(ending).as_bytes());
         Some([last, socket_frame::close(Ending::Normal.code(), "")].concat().into())
@@ -193,6 +195,7 @@ mod tests {
                 b"\x81\x20c[1002,\"Connection interrupted\"]\x88\x02\x03\xe8",
             ),
             (Ending::BrokenFraming, b"\x88\x11\x03\xeaBroken framing."),
+            (Ending::NotUtf8, b"\x88\x0b\x03\xefnot UTF-8"),
         ] {
             assert_eq!(&SockJsFraming.close(ending).unwrap()[..], expected, "{ending:?}");
         }

@@ -1,8 +1,8 @@
 //! Refuses a frame by its length before it is collected.
 //!
-//! In: the bytes that a client sends after the handshake. Out: the same bytes, or an overflow as soon as a header
-//! claims more than is allowed. The parser behind it looks at the length only when the whole frame is in memory
-//! (CWE-770).
+//! In: the bytes that a client sends after the handshake. Out: the same bytes, or as soon as a header claims more than
+//! is allowed an overflow, or a broken rule if the frame is none at any length. The parser behind it looks at the
+//! length only when the whole frame is in memory (CWE-770).
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -35,7 +35,7 @@ impl<S> Guard<S> {
         }
     }
 
-    fn allows(&mut self, mut chunk: &[u8]) -> bool {
+    fn check(&mut self, mut chunk: &[u8]) -> Result<(), PayloadError> {
         while !chunk.is_empty() {
             if self.skip > 0 {
                 let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(chunk.len());
@@ -51,11 +51,20 @@ impl<S> Guard<S> {
             }
             let payload = self.payload_length();
             if payload > self.max {
-                return false;
+                return Err(if self.is_frame() {
+                    PayloadError::Overflow
+                } else {
+                    PayloadError::EncodingCorrupted
+                });
             }
             (self.known, self.skip) = (0, payload);
         }
-        true
+        Ok(())
+    }
+
+    /// Whether a client may send a large frame with this header: no reserved bits, data, and masked.
+    fn is_frame(&self) -> bool {
+        self.header[0] & 0x70 == 0 && self.header[0] & 0x0F <= 2 && self.header[1] & 0x80 != 0
     }
 
     fn header_length(&self) -> usize {
@@ -84,7 +93,7 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Stream for Guard<S> 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = self.inner.poll_next_unpin(cx);
         next.map(|item| match item {
-            Some(Ok(chunk)) if !self.allows(&chunk) => Some(Err(PayloadError::Overflow)),
+            Some(Ok(chunk)) => Some(self.check(&chunk).map(|()| chunk)),
             item => item,
         })
     }
@@ -121,10 +130,14 @@ mod tests {
             let mut rest = &stream[..];
             while !rest.is_empty() {
                 let (chunk, later) = rest.split_at(random.usize(1..=rest.len()));
-                assert!(guard.allows(chunk));
+                assert!(guard.check(chunk).is_ok());
                 rest = later;
             }
-            assert!(!guard.allows(&frame(65_536)[..14]), "its payload has not even come");
+            let refused = guard.check(&frame(65_536)[..14]);
+            assert!(
+                matches!(refused, Err(PayloadError::Overflow)),
+                "its payload has not even come"
+            );
         }
     }
 }

@@ -4,7 +4,9 @@
 //! and the words of the inbound half are `actix-ws`; everything outbound comes from the voice, so that answers and
 //! events keep their order.
 
+use std::io::ErrorKind;
 use std::rc::Rc;
+use std::str::Utf8Error;
 use std::sync::Arc;
 
 use actix_web::body::BoxBody;
@@ -141,12 +143,18 @@ pub fn translate(message: Result<AggregatedMessage, ProtocolError>) -> Inbound {
     }
 }
 
-/// What a failure below the frames means: too large, not UTF-8, or a socket that is gone.
+/// What a failure means for which the codec has no word: a text that is not UTF-8, reserved bits, what the guard has
+/// found, or a socket that is gone.
 fn broken(error: &std::io::Error) -> Ending {
-    let overflow = error.get_ref().and_then(|inner| inner.downcast_ref::<PayloadError>());
-    match overflow {
-        Some(PayloadError::Overflow) => Ending::TooBig,
-        _ if error.kind() == std::io::ErrorKind::InvalidData => Ending::BrokenFraming,
+    let inner = error.get_ref();
+    match inner.and_then(|inner| inner.downcast_ref::<PayloadError>()) {
+        Some(PayloadError::Overflow) => return Ending::TooBig,
+        Some(PayloadError::EncodingCorrupted) => return Ending::BrokenFraming,
+        _ => {}
+    }
+    match error.kind() {
+        ErrorKind::InvalidData if inner.is_some_and(|inner| inner.is::<Utf8Error>()) => Ending::NotUtf8,
+        ErrorKind::InvalidData => Ending::BrokenFraming,
         _ => Ending::Vanished,
     }
 }

@@ -162,7 +162,7 @@ impl<A: Application> Conversation for Session<A> {
 
     fn farewell(&mut self, ending: Ending, out: &mut Vec<Reaction>) {
         // Told so, a client stays away; from a wire that just ends it comes back.
-        if ending.reconnect() || matches!(ending, Ending::Normal | Ending::BrokenFraming) {
+        if ending.reconnect() || matches!(ending, Ending::Normal | Ending::BrokenFraming | Ending::NotUtf8) {
             return;
         }
         let version = self.terms.version;
