@@ -2,7 +2,6 @@
 //!
 //! In: chunks from the voice. Out: bytes to the socket.
 
-use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -14,36 +13,7 @@ use actix_web::http::Version;
 use bytes::Bytes;
 
 use crate::client::Voice;
-
-thread_local! {
-    /// About the connection whose future is being polled on this thread; between two polls each keeps its own.
-    static IS_OVER: Cell<bool> = const { Cell::new(false) };
-}
-
-/// The word that nothing more is wanted of the client of a socket. It goes from the body of a response down to the
-/// socket within one poll of the connection, so that no connection holds anything for it but a bit.
-pub struct Hangup;
-
-impl Hangup {
-    /// Says it about the connection that is being polled.
-    pub fn want() {
-        IS_OVER.set(true);
-    }
-
-    /// Whether it was said about the connection that is being polled.
-    #[must_use]
-    pub fn is_wanted() -> bool {
-        IS_OVER.get()
-    }
-
-    /// Polls a connection; `own` is what was said about it.
-    pub fn about<T>(own: &mut bool, poll: impl FnOnce() -> T) -> T {
-        IS_OVER.set(*own);
-        let polled = poll();
-        *own = IS_OVER.take();
-        polled
-    }
-}
+use crate::gate::socket;
 
 /// What is written to one socket.
 pub struct Wire<H> {
@@ -100,7 +70,7 @@ impl<H> MessageBody for Wire<H> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let chunk = self.voice.poll_chunk(cx);
         if self.is_all && matches!(chunk, Poll::Ready(None)) {
-            Hangup::want();
+            socket::hang_up();
         }
         chunk.map(|chunk| chunk.map(Ok))
     }

@@ -18,6 +18,7 @@ use super::Shared;
 use super::entrance::Refused;
 use super::refusals::{note, path};
 use super::request::text;
+use super::socket::Answering;
 
 /// How long a body may take.
 const TIME: Duration = Duration::from_secs(30);
@@ -99,11 +100,12 @@ impl Drop for Room {
     }
 }
 
-/// A whole body. It counts as long as it lives.
+/// A whole body. It counts as long as it lives, and as long its request is taken for one that is being answered.
 #[derive(Debug)]
 pub struct Body {
     bytes: Bytes,
     _room: Room,
+    _answering: Answering,
 }
 
 impl Deref for Body {
@@ -150,6 +152,7 @@ async fn collect(mut payload: web::Payload, max: usize, mut room: Room) -> Resul
     Ok(Body {
         bytes: body.freeze(),
         _room: room,
+        _answering: Answering::begin(),
     })
 }
 

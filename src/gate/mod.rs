@@ -21,6 +21,7 @@ pub mod origin;
 pub mod passage;
 pub mod refusals;
 pub mod request;
+pub mod socket;
 pub mod unread;
 
 use admission::Admission;

@@ -12,6 +12,7 @@ use turted_core::{ConnectorState, Report};
 
 use crate::gate::Shared;
 use crate::gate::backend::{ask, is_backend};
+use crate::gate::socket::Answering;
 use crate::observe::{Bus, Metrics};
 
 /// What there is to look at.
@@ -72,6 +73,7 @@ fn connector(report: &Report) -> Value {
 
 /// The numbers, behind the backends' authenticator if so configured.
 pub async fn metrics(request: HttpRequest, shared: web::Data<Shared>, watched: web::Data<Watched>) -> HttpResponse {
+    let _answering = Answering::begin();
     if watched.metrics_auth && !is_backend(&request, &shared).await {
         return ask(&request, "metrics");
     }

@@ -13,16 +13,18 @@ use std::time::Duration;
 use actix::prelude::SendError;
 use actix::{Actor, Addr};
 use actix_http::body::BoxBody;
-use actix_http::{HttpServiceBuilder, Request, Response, TlsAcceptorConfig};
+use actix_http::{HttpServiceBuilder, Protocol, Request, Response};
 use actix_server::{Server, ServerHandle};
 use actix_service::boxed::{self, BoxService, BoxServiceFactory};
 use actix_service::{Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config};
+use actix_tls::accept::TlsError;
+use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 use actix_web::App;
 use actix_web::dev::AppConfig;
 use actix_web::rt::net::TcpStream;
 use futures_util::future::{LocalBoxFuture, ready};
 use log::{error, warn};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
 use turted_core::Shutdown;
 
 use super::ServeError;
@@ -47,6 +49,9 @@ const LINGER: Duration = Duration::from_secs(3);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client's wish may be in work before it gets another answer.
 const WISH: Duration = Duration::from_secs(5);
+/// What is offered behind TLS (RFC 7301), the best first.
+const ALPN: [&[u8]; 2] = [HTTP_2, b"http/1.1"];
+const HTTP_2: &[u8] = b"h2";
 /// Handshakes that may wait for a worker.
 const ACCEPT_BACKLOG: i32 = 4096;
 
@@ -192,7 +197,7 @@ pub fn listen(config: &Config, workshop: Workshop, doorstep: Doorstep) -> Result
             let plain = move || {
                 let line = fn_service(|io: TcpStream| {
                     let peer = io.peer_addr().ok();
-                    ready(Ok((Line(io), peer)))
+                    ready(Ok((Line::new(io), peer)))
                 });
                 let http = line.and_then(http(patience, &stopping, &shared).h1(app()));
                 followed(
@@ -202,11 +207,22 @@ pub fn listen(config: &Config, workshop: Workshop, doorstep: Doorstep) -> Result
             };
             (server.listen("http", socket, plain), "http")
         }
-        Some(tls) => {
+        Some(mut tls) => {
+            tls.alpn_protocols = ALPN.map(<[u8]>::to_vec).into();
             let secure = move || {
-                let handshake = TlsAcceptorConfig::default().handshake_timeout(patience);
+                let mut acceptor = Acceptor::new(tls.clone());
+                acceptor.set_handshake_timeout(patience);
+                let line = acceptor.map_err(TlsError::into_service_error).map(|io: Secret| {
+                    let (socket, tls) = io.get_ref();
+                    let protocol = match tls.alpn_protocol() {
+                        Some(HTTP_2) => Protocol::Http2,
+                        _ => Protocol::Http1,
+                    };
+                    let peer = socket.peer_addr().ok();
+                    (Line::new(io), protocol, peer)
+                });
                 let http = http(patience, &stopping, &shared).finish(app());
-                let http = http.rustls_0_23_with_config(tls.clone(), handshake);
+                let http = line.and_then(http.map_err(TlsError::Service));
                 followed(
                     boxed::factory(apply_fn_factory(http, sockets(&shared, false))),
                     Arc::clone(&here),
@@ -235,6 +251,9 @@ pub fn listen(config: &Config, workshop: Workshop, doorstep: Doorstep) -> Result
         wires,
     })
 }
+
+/// A socket below TLS.
+type Secret = TlsStream<TcpStream>;
 
 /// Serves as `service` does, and notes who is here.
 fn followed<E: 'static, I: 'static>(
@@ -272,7 +291,7 @@ where
         .h1_allow_half_closed(false)
         .on_connect_ext(|io: &IO, data| {
             guard(io);
-            if under_tls(io).is_some_and(|(_, tls)| tls.alpn_protocol() == Some(b"h2")) {
+            if under_tls(io).is_some_and(|(_, tls)| tls.alpn_protocol() == Some(HTTP_2)) {
                 data.insert(UnderWay::default());
             }
         })
@@ -285,7 +304,7 @@ where
 
 /// A listening socket. The standard library's would have a shorter queue.
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     // Elsewhere it would let others take the address over.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
@@ -296,7 +315,7 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 /// Gives an accepted socket its time-out, below TLS if there is any.
 fn guard(io: &dyn Any) {
-    let plain = io.downcast_ref::<Line<TcpStream>>().map(|line| &line.0);
+    let plain = io.downcast_ref::<Line<TcpStream>>().map(Line::get_ref);
     let Some(socket) = plain.or_else(|| under_tls(io).map(|(socket, _)| socket)) else {
         return;
     };
@@ -310,8 +329,8 @@ fn guard(io: &dyn Any) {
 }
 
 fn under_tls(io: &dyn Any) -> Option<(&TcpStream, &rustls::ServerConnection)> {
-    let stream = io.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>()?;
-    Some(stream.get_ref())
+    let line = io.downcast_ref::<Line<Secret>>()?;
+    Some(line.get_ref().get_ref())
 }
 
 /// What is asked before a body that its sender announced.

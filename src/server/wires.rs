@@ -15,7 +15,7 @@ use slab::Slab;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::carriers::body::Hangup;
+use crate::gate::socket::Said;
 
 /// How often a stop looks for connections that stand still, and how many looks in a row must have found it so.
 const LOOKS: (Duration, u8) = (Duration::from_millis(200), 5);
@@ -46,7 +46,7 @@ impl Wires {
         };
         Wire {
             moved,
-            is_over: false,
+            said: Said::NOTHING,
             serving: Abortable::new(serving, registration),
             _place: Place {
                 key: self.open().insert(open),
@@ -99,7 +99,7 @@ pub struct Wire<F> {
     // Dropped before the place: who hears that the last connection has ended finds its socket closed.
     serving: Abortable<F>,
     moved: Arc<AtomicBool>,
-    is_over: bool,
+    said: Said,
     _place: Place,
 }
 
@@ -109,7 +109,10 @@ impl<F: Future<Output = Result<(), E>> + Unpin, E> Future for Wire<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         this.moved.store(true, Ordering::Relaxed);
-        let polled = Hangup::about(&mut this.is_over, || Pin::new(&mut this.serving).poll(cx));
+        let (polled, is_due) = this.said.about(|| Pin::new(&mut this.serving).poll(cx));
+        if is_due {
+            cx.waker().wake_by_ref();
+        }
         // One that was ended from outside has ended well: nobody is to be told.
         polled.map(|ended| ended.unwrap_or(Ok(())))
     }

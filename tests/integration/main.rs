@@ -17,6 +17,7 @@ mod doors;
 mod engineio;
 mod file;
 mod foreign;
+mod halves;
 mod hostile;
 mod http2;
 mod limits;

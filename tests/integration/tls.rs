@@ -1,6 +1,7 @@
 //! The same doors behind TLS, with a certificate made for the test.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
@@ -61,4 +62,44 @@ async fn a_server_with_a_certificate_speaks_https() {
         "{}",
         String::from_utf8_lossy(&answer)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_behind_tls_is_over_when_both_have_said_so() {
+    let (server, roots) = secured();
+    for protocol in [Some("http/1.1"), None, Some("http/1.1")] {
+        let mut wire = connect(&server, roots.clone(), protocol).await;
+        // With a close frame behind it, masked with zeros.
+        let request = [
+            &Request::upgrade("/ws").bytes("localhost")[..],
+            b"\x88\x82\0\0\0\0\x03\xe8",
+        ]
+        .concat();
+        wire.write_all(&request).await.unwrap();
+        let (begun, mut heard) = (Instant::now(), Vec::new());
+        // RFC 6455, section 7.1.1: the server closes at once. Without `close_notify` this would be an error.
+        within("the end", wire.read_to_end(&mut heard)).await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        assert!(
+            heard.starts_with(b"HTTP/1.1 101"),
+            "{}",
+            String::from_utf8_lossy(&heard)
+        );
+        let tcp = wire.get_ref().0;
+        let closed = async {
+            tcp.readable().await.unwrap();
+            tcp.try_read(&mut [0; 16])
+        };
+        assert_eq!(within("the end of TCP", closed).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_answer_behind_tls_is_not_lost_under_what_its_sender_still_says() {
+    let (server, roots) = secured();
+    for _ in 0..5 {
+        let wire = connect(&server, roots.clone(), None).await;
+        let large = Request::post("/push/", vec![b'x'; 4 << 20]);
+        assert_eq!(large.send(wire, "localhost").await.status, 413);
+    }
 }

@@ -21,6 +21,7 @@ use crate::dispatcher::messages::Forget;
 use crate::gate::entrance::{Refused, check_origin};
 use crate::gate::refusals::{note, quoted};
 use crate::gate::request::{Query, answer, bad_request, refuse, token, worker};
+use crate::gate::socket::Answering;
 use crate::gate::{Shared, body};
 
 /// The header that carries the secret of a connection.
@@ -112,6 +113,7 @@ pub async fn goodbye(
     id: web::Path<String>,
     query: Query,
 ) -> HttpResponse {
+    let _answering = Answering::begin();
     let left = async {
         check_origin(&request, &shared)?;
         let secret = token(&query, "secret");

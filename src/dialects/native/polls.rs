@@ -25,6 +25,7 @@ use crate::gate::entrance::{Refused, admit, check_origin};
 use crate::gate::identity::arrival;
 use crate::gate::methods::{is_head, only, spellings};
 use crate::gate::request::{HEADERS, Query, answer, first, refuse, token, worker};
+use crate::gate::socket::Answering;
 use crate::gate::{Shared, cors};
 
 /// How long a poll waits for something to say.
@@ -91,6 +92,7 @@ async fn preflight(request: HttpRequest, shared: web::Data<Shared>) -> HttpRespo
 }
 
 async fn open(request: HttpRequest, shared: web::Data<Shared>, mount: web::Data<Mount>, query: Query) -> HttpResponse {
+    let _answering = Answering::begin();
     let opened = async {
         check_origin(&request, &shared)?;
         let worker = worker(&request)?;

@@ -71,6 +71,11 @@ impl Request {
         self
     }
 
+    /// Where it goes.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The request as it goes over the wire.
     pub fn bytes(&self, host: &str) -> Vec<u8> {
         let (method, path, connection) = (&self.method, &self.path, self.connection);
