@@ -23,6 +23,7 @@ pub mod refusals;
 pub mod request;
 pub mod socket;
 pub mod unread;
+mod withdrawn;
 
 use admission::Admission;
 use body::Bodies;

@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{RequestHead, Service, ServiceRequest, ServiceResponse};
+use actix_web::error::PayloadError;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{Error, HttpMessage, web};
 use bytes::Bytes;
@@ -23,6 +24,7 @@ use super::entrance::Refused;
 use super::methods::{Head, sentence};
 use super::refusals::{path, quoted};
 use super::request::host;
+use super::withdrawn::Wanted;
 
 /// The requests that one HTTP/2 connection has under way, among the data of that connection. One of HTTP/1 has one.
 #[derive(Debug, Clone, Default)]
@@ -64,24 +66,35 @@ where
     let mut counted = None;
     let answered = match checked {
         Ok(place) => {
-            counted = place;
+            counted = place.map(|place| (place, Wanted::new(&mut request)));
             Either::Left(next.call(request))
         }
         Err(Refused { status, why, .. }) => Either::Right(ready(Ok(request.into_response(sentence(status, &why))))),
     };
     async move {
-        let response = answered.await?;
+        let response = match &mut counted {
+            // Nobody gets this answer.
+            Some((_, wanted)) => wanted
+                .answer(answered)
+                .await
+                .unwrap_or(Err(PayloadError::Incomplete(None).into()))?,
+            None => answered.await?,
+        };
         Ok(match (is_head, counted) {
             (true, _) => response.map_body(|_, body| BoxBody::new(Untold(body.size()))),
-            (false, Some(_counted)) => response.map_body(|_, body| BoxBody::new(Answer { body, _counted })),
+            (false, Some((_counted, wanted))) => response.map_body(|_, body| {
+                let answer = Answer { body, wanted, _counted };
+                BoxBody::new(answer)
+            }),
             (false, None) => response,
         })
     }
 }
 
-/// A body that counts as long as it is written.
+/// A body that counts as long as it is written, which is as long as somebody wants it.
 struct Answer {
     body: BoxBody,
+    wanted: Wanted,
     _counted: Counted,
 }
 
@@ -93,7 +106,11 @@ impl MessageBody for Answer {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(cx)
+        if let Poll::Ready(chunk) = Pin::new(&mut self.body).poll_next(cx) {
+            return Poll::Ready(chunk);
+        }
+        // Whoever writes finds out with it that there is nowhere to write to, and drops the body.
+        self.wanted.poll_withdrawn(cx).map(|()| Some(Ok(Bytes::new())))
     }
 }
 

@@ -10,6 +10,7 @@ use h2::client::{ResponseFuture, SendRequest};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -71,12 +72,13 @@ impl Secure {
             .handshake(self.wire(&["h2"]).await);
         let (sender, connection) = within("the HTTP/2 handshake", handshake).await.unwrap();
         // It ends with the server or with the test.
-        tokio::spawn(async move {
+        let connection = tokio::spawn(async move {
             let _ = connection.await;
         });
         Http2 {
             base: format!("https://{NAME}:{}", self.port()),
             sender,
+            connection,
         }
     }
 }
@@ -86,6 +88,7 @@ pub struct Http2 {
     /// The origin of the server's own pages.
     pub base: String,
     sender: SendRequest<Bytes>,
+    connection: JoinHandle<()>,
 }
 
 /// What was answered.
@@ -120,6 +123,12 @@ impl Http2 {
             stream.send_data(Bytes::copy_from_slice(body), true).unwrap();
         }
         (answer, stream)
+    }
+
+    /// Breaks the connection off, with all that is under way on it.
+    pub async fn cut(self) {
+        self.connection.abort();
+        let _ = self.connection.await;
     }
 
     /// The answer to a whole request.
