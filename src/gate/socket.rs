@@ -17,6 +17,7 @@ pub struct Said {
     is_over: bool,
     is_answering: bool,
     is_held_back: bool,
+    is_in_use: bool,
 }
 
 impl Said {
@@ -25,6 +26,7 @@ impl Said {
         is_over: false,
         is_answering: false,
         is_held_back: false,
+        is_in_use: false,
     };
 
     /// Polls the connection. Says also whether an end that was held back is due now: then it is to be polled again.
@@ -37,11 +39,21 @@ impl Said {
         (polled, is_due)
     }
 
+    /// Whether the socket was read or written since this was asked the last time.
+    pub fn take_use(&mut self) -> bool {
+        std::mem::take(&mut self.is_in_use)
+    }
+
     fn change(change: impl FnOnce(&mut Self)) {
         let mut said = SAID.get();
         change(&mut said);
         SAID.set(said);
     }
+}
+
+/// The socket of the connection that is being polled is read or written.
+pub fn used() {
+    Said::change(|said| said.is_in_use = true);
 }
 
 /// Nothing more is wanted of the client of the connection that is being polled.

@@ -40,6 +40,7 @@ impl<IO> Line<IO> {
 
 impl<IO: AsyncRead + Unpin> AsyncRead for Line<IO> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        socket::used();
         if socket::is_over() {
             return Poll::Ready(Ok(()));
         }
@@ -70,6 +71,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Line<IO> {
 
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Line<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        socket::used();
         Pin::new(&mut self.io).poll_write(cx, buf)
     }
 
@@ -78,6 +80,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Line<IO> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        socket::used();
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
@@ -86,6 +89,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Line<IO> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        socket::used();
         Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
     }
 

@@ -7,11 +7,12 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::{AbortHandle, Abortable};
 use slab::Slab;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -19,6 +20,9 @@ use crate::gate::socket::Said;
 
 /// How often a stop looks for connections that stand still, and how many looks in a row must have found it so.
 const LOOKS: (Duration, u8) = (Duration::from_millis(200), 5);
+
+/// How often in a row a connection may be polled without a look at its socket, and the pauses that it makes then.
+const PAUSES: (u8, Duration) = (32, Duration::from_millis(5));
 
 /// All open connections of all workers.
 #[derive(Default)]
@@ -47,6 +51,7 @@ impl Wires {
         Wire {
             moved,
             said: Said::NOTHING,
+            idle: None,
             serving: Abortable::new(serving, registration),
             _place: Place {
                 key: self.open().insert(open),
@@ -100,7 +105,29 @@ pub struct Wire<F> {
     serving: Abortable<F>,
     moved: Arc<AtomicBool>,
     said: Said,
+    idle: Option<Box<Idle>>,
     _place: Place,
+}
+
+/// How often a connection was polled without a look at its socket, and until when it pauses therefore. actix-http is
+/// polled again and again while a client has sent more requests than it keeps, behind one that waits (CWE-400).
+struct Idle {
+    polls: u8,
+    pause: Pin<Box<Sleep>>,
+}
+
+impl Idle {
+    fn note(idle: &mut Option<Box<Self>>) {
+        let now = Instant::now();
+        let idle = idle.get_or_insert_with(|| {
+            let pause = Box::pin(sleep_until(now));
+            Box::new(Self { polls: 0, pause })
+        });
+        idle.polls = idle.polls.saturating_add(1);
+        if idle.polls > PAUSES.0 {
+            idle.pause.as_mut().reset(now + PAUSES.1);
+        }
+    }
 }
 
 impl<F: Future<Output = Result<(), E>> + Unpin, E> Future for Wire<F> {
@@ -108,10 +135,18 @@ impl<F: Future<Output = Result<(), E>> + Unpin, E> Future for Wire<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        if let Some(idle) = &mut this.idle {
+            ready!(idle.pause.as_mut().poll(cx));
+        }
         this.moved.store(true, Ordering::Relaxed);
         let (polled, is_due) = this.said.about(|| Pin::new(&mut this.serving).poll(cx));
         if is_due {
             cx.waker().wake_by_ref();
+        }
+        if this.said.take_use() {
+            this.idle = None;
+        } else {
+            Idle::note(&mut this.idle);
         }
         // One that was ended from outside has ended well: nobody is to be told.
         polled.map(|ended| ended.unwrap_or(Ok(())))

@@ -44,6 +44,7 @@ async fn so_does_one_behind_tls_and_every_other_request_that_waits_for_nothing()
             Request::new("GET", "/health/ready"),
             Request::new("GET", "/metrics"),
             Request::new("GET", "/turted.js"),
+            Request::new("GET", "/socket.io/?EIO=4&transport=polling"),
         ] {
             let (path, host) = (request.path().to_owned(), "127.0.0.1");
             let request = request.kept().bytes(host);

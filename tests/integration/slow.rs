@@ -1,5 +1,8 @@
 //! Clients that do not read: each is ended at the bound of its outbox and told so, and the others hear everything.
 
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::harness::{Client, Engine, Heard, Page, Request, Server, Socket, Stream, json, to_channel, within};
@@ -121,4 +124,36 @@ async fn a_reader_that_stops_for_good_loses_its_place_although_its_socket_stays(
     within("the readers to be ended", flood).await;
     // Their sockets are open and full; it is a matter of the kernel now, and takes nothing from the others.
     server.still_serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_come_behind_one_that_waits_cost_nothing() {
+    // More of them than actix-http keeps: it was busy with each such connection, even after its end.
+    let server = Server::start();
+    let mut witness = server.member(&["chat"]).await;
+    let mut wires = Vec::new();
+    for first in ["/events?channel=chat", "/observe", "/sse"] {
+        let mut wire = server.wire().await;
+        let one = |path: &str| Request::new("GET", path).kept().bytes(&server.address);
+        wire.write_all(&one(first)).await.unwrap();
+        let more = one("/health/live").repeat(5000);
+        // As much as there is room for.
+        let _ = tokio::time::timeout(Duration::from_millis(500), wire.write_all(&more)).await;
+        wires.push(wire);
+    }
+    let (before, begun) = (server.cpu(), Instant::now());
+    let mut pace = tokio::time::interval(Duration::from_millis(40));
+    for number in 0..50 {
+        // The pace is the story: this much time passes while little is to be done.
+        pace.tick().await;
+        server.receipt(&to_channel("chat", "E", json!(number))).await;
+        witness.event().await;
+    }
+    let (cost, time) = (server.cpu() - before, begun.elapsed());
+    assert!(cost < time / 4, "{cost:?} of {time:?}");
+    // And each of them hears what it has asked for.
+    let mut heard = Vec::new();
+    while !String::from_utf8_lossy(&heard).contains("event: E\n") {
+        assert_ne!(within("the stream", wires[0].read_buf(&mut heard)).await.unwrap(), 0);
+    }
 }

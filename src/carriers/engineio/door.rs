@@ -32,6 +32,7 @@ use crate::gate::body::{self, Unread};
 use crate::gate::entrance::{Refused, admit, check_origin, check_referer, secret};
 use crate::gate::methods::is_head;
 use crate::gate::request::{Query, first, worker};
+use crate::gate::socket::Answering;
 use crate::gate::{Shared, cors};
 
 /// An Engine.IO service for clients of protocol 4 and, perhaps, 3.
@@ -206,6 +207,8 @@ impl EngineIoRequest<'_> {
         speaker: Speaker,
         script: Option<Index>,
     ) -> Result<HttpResponse, Failure> {
+        // There is something to say at once.
+        let _answering = Answering::begin();
         let (newcomer, ticket) = admit(self.request, self.shared)?;
         if is_head(self.request) {
             return Ok(HttpResponse::Ok().content_type(Format::Text.content_type()).finish());
