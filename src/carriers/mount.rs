@@ -167,8 +167,10 @@ pub struct Mount {
 
 impl Mount {
     /// A voice for this conversation.
-    pub(super) fn voice(&self, conversation: Box<dyn Conversation>) -> Rc<Voice> {
-        Rc::new(Voice::new(conversation, self.framing, self.outbox, self.when_full))
+    pub(super) fn voice(&self, worker: &Worker, conversation: Box<dyn Conversation>) -> Rc<Voice> {
+        let queued = &worker.relief.queued;
+        let voice = Voice::new(conversation, self.framing, self.outbox, self.when_full, queued);
+        Rc::new(voice)
     }
 
     /// Starts the connection of a newcomer whose messages come from `inbound`; gives its voice and its actor.
@@ -178,7 +180,7 @@ impl Mount {
         mut newcomer: Newcomer,
         inbound: impl Stream<Item = Inbound> + 'static,
     ) -> (Rc<Voice>, Addr<Connection>) {
-        let voice = self.voice(self.protocol.open());
+        let voice = self.voice(worker, self.protocol.open());
         if !self.protocol.resumes() {
             // A dialect without resumption has nothing to wait for.
             newcomer.first.get_or_insert(Intent::Ready);

@@ -123,6 +123,7 @@ impl Connection {
 
     /// Takes what the client said, whatever wire it came by. Signs of life do not wait for their turn.
     pub(in crate::client) fn hear(&mut self, inbound: Inbound, reply: Reply, cx: &mut Context<Self>) {
+        self.worker.relief.look();
         match inbound {
             Inbound::Ping(pong) => self.voice.control(pong),
             Inbound::Pong => {}

@@ -13,7 +13,9 @@ use actix::{Actor, Context, Handler, Message};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use slab::Slab;
+use turted_core::Ending;
 
+use super::relief::{Relief, Shed, Weigh, Weight};
 use super::voice::Voice;
 use crate::dispatcher::{Carry, Parcel};
 
@@ -35,6 +37,23 @@ impl Voices {
     /// Frees a number that the Dispatcher does not use (any more).
     pub fn retire(&self, lane: u32) {
         self.0.borrow_mut().try_remove(lane as usize);
+    }
+
+    fn weigh(&self) -> Weight {
+        let slab = self.0.borrow();
+        let weights = slab.iter().map(|(_, voice)| voice.weight());
+        weights.fold(Weight::default(), |all, weight| Weight {
+            heaviest: all.heaviest.max(weight),
+            sum: all.sum + weight,
+        })
+    }
+
+    fn at_least(&self, weight: usize) -> Vec<Rc<Voice>> {
+        let slab = self.0.borrow();
+        let voices = slab.iter().map(|(_, voice)| voice);
+        let mut heavy: Vec<_> = voices.filter(|voice| voice.weight() >= weight).cloned().collect();
+        heavy.sort_by_key(|voice| std::cmp::Reverse(voice.weight()));
+        heavy
     }
 
     /// Appends a frame to each lane; gives back how many dropped it.
@@ -59,6 +78,7 @@ pub struct Courier {
     voices: Rc<Voices>,
     backlog: Arc<AtomicUsize>,
     meters: Meters,
+    relief: Arc<Relief>,
     _held: Box<dyn Any>,
 }
 
@@ -66,11 +86,18 @@ impl Courier {
     /// A courier for these voices; it counts `backlog` down for each message that it has carried out. `held` lives as
     /// long as it does.
     #[must_use]
-    pub fn new(voices: Rc<Voices>, backlog: Arc<AtomicUsize>, meters: Meters, held: impl Any) -> Self {
+    pub fn new(
+        voices: Rc<Voices>,
+        backlog: Arc<AtomicUsize>,
+        meters: Meters,
+        relief: Arc<Relief>,
+        held: impl Any,
+    ) -> Self {
         Self {
             voices,
             backlog,
             meters,
+            relief,
             _held: Box::new(held),
         }
     }
@@ -111,6 +138,7 @@ impl Handler<Carry> for Courier {
         if let Some(at) = carry.at {
             self.meters.latency.observe(at.elapsed().as_secs_f64());
         }
+        self.relief.look();
     }
 }
 
@@ -125,13 +153,32 @@ impl Handler<Fence> for Courier {
     fn handle(&mut self, _: Fence, _: &mut Self::Context) {}
 }
 
+impl Handler<Weigh> for Courier {
+    type Result = Weight;
+
+    fn handle(&mut self, _: Weigh, _: &mut Self::Context) -> Weight {
+        self.voices.weigh()
+    }
+}
+
+impl Handler<Shed> for Courier {
+    type Result = usize;
+
+    fn handle(&mut self, Shed(weight): Shed, _: &mut Self::Context) -> usize {
+        let heavy = self.voices.at_least(weight).into_iter();
+        let ended = heavy.take_while(|_| self.relief.queued.is_exceeded());
+        ended.map(|voice| voice.end(Ending::Slow)).count()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::voice::{Framing, WhenFull};
     use super::super::{OutboxBounds, quiet::Quiet};
     use super::*;
+    use crate::dispatcher::Queued;
     use bytes::Bytes;
-    use turted_core::{Conversation, Ending, Notice, Reaction, Rejection, Welcome};
+    use turted_core::{Conversation, Notice, Reaction, Rejection, Welcome};
 
     /// Says every notice.
     struct Talkative;
@@ -166,7 +213,8 @@ mod tests {
             bytes: 1000,
             frames: 10,
         };
-        Rc::new(Voice::new(conversation, &Broken, bounds, WhenFull::Close))
+        let queued = Queued::new(usize::MAX);
+        Rc::new(Voice::new(conversation, &Broken, bounds, WhenFull::Close, &queued))
     }
 
     #[actix_web::test]
@@ -178,7 +226,8 @@ mod tests {
             latency: Histogram::new([1.0]),
             dropped: Counter::default(),
         };
-        let courier = Courier::new(Rc::clone(&voices), Arc::clone(&backlog), meters, ()).start();
+        let relief = Relief::new(Queued::new(usize::MAX));
+        let courier = Courier::new(Rc::clone(&voices), Arc::clone(&backlog), meters, relief, ()).start();
         let notice = Notice::Missed { since: "e-1".into() };
         let frame = Bytes::from_static(b"an event");
         for parcels in [

@@ -12,6 +12,7 @@ pub mod outbox;
 pub mod pace;
 mod pump;
 pub mod quiet;
+pub mod relief;
 pub mod requests;
 pub mod turns;
 pub mod voice;

@@ -16,6 +16,7 @@ use turted_core::{Adviser, Authenticator, Brought, Ending, Intent, Refusals, Wan
 use super::courier::{Courier, Voices};
 use super::heartbeat::Heart;
 use super::pace::Pace;
+use super::relief::Relief;
 use super::requests::register::{Listing, Register};
 use super::requests::rules::Rules;
 use super::turns::Turns;
@@ -67,6 +68,8 @@ pub struct Worker {
     pub voices: Rc<Voices>,
     /// Who can be found by an id, whichever worker the request comes to.
     pub register: Arc<Register>,
+    /// What sees to the bound of all outboxes together.
+    pub relief: Arc<Relief>,
     /// Messages per second, and burst.
     pub pace: (u32, u32),
     /// How long a wish may be in work.

@@ -4,9 +4,12 @@
 //! so, and its owner decides. It holds shared frames, so that an event for many costs each only a pointer.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
+
+use crate::dispatcher::Queued;
 
 /// Frames are joined up to this size; a larger frame goes alone and uncopied.
 const CHUNK: usize = 64 * 1024;
@@ -34,22 +37,24 @@ pub struct Outbox {
     bytes: usize,
     reader: Option<Waker>,
     finished: bool,
+    queued: Arc<Queued>,
 }
 
 impl Outbox {
-    /// An empty outbox.
+    /// An empty outbox, one of all that are counted there.
     #[must_use]
-    pub fn new(bounds: OutboxBounds) -> Self {
+    pub fn new(bounds: OutboxBounds, queued: &Arc<Queued>) -> Self {
         Self {
             bounds,
             frames: VecDeque::new(),
             bytes: 0,
             reader: None,
             finished: false,
+            queued: Arc::clone(queued),
         }
     }
 
-    /// Appends a frame.
+    /// Appends a frame that is counted already.
     ///
     /// # Errors
     /// [`Full`] when it does not fit; the frame is not taken.
@@ -63,6 +68,15 @@ impl Outbox {
         Ok(())
     }
 
+    /// Appends a frame that nobody else has.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push).
+    pub fn push_own(&mut self, frame: Bytes) -> Result<(), Full> {
+        let frame = self.queued.hold(frame);
+        self.push(frame)
+    }
+
     /// Appends the last words, which always fit.
     pub fn push_last(&mut self, frame: Bytes) {
         self.append(frame);
@@ -72,7 +86,9 @@ impl Outbox {
     pub fn put_back(&mut self, chunk: Bytes) {
         if !chunk.is_empty() {
             self.bytes += chunk.len();
+            let before = self.places();
             self.frames.push_front(chunk);
+            self.queued.grow(self.places() - before);
             self.wake();
         }
     }
@@ -80,7 +96,7 @@ impl Outbox {
     /// Takes what waits, in order.
     pub fn take_all(&mut self) -> Vec<Bytes> {
         self.bytes = 0;
-        std::mem::take(&mut self.frames).into()
+        self.let_go().into()
     }
 
     /// Whether nothing waits.
@@ -91,7 +107,7 @@ impl Outbox {
 
     /// Forgets what waits.
     pub fn clear(&mut self) {
-        self.frames = VecDeque::new();
+        self.let_go();
         self.bytes = 0;
     }
 
@@ -122,7 +138,13 @@ impl Outbox {
 
     fn append(&mut self, frame: Bytes) {
         self.bytes += frame.len();
+        let before = self.places();
         self.frames.push_back(frame);
+        let grown = self.places() - before;
+        // Rarely: a queue that grows doubles.
+        if grown > 0 {
+            self.queued.grow(grown);
+        }
         // The reader takes everything at once: it needs to be woken only for the first frame.
         if self.frames.len() == 1 {
             self.wake();
@@ -149,7 +171,7 @@ impl Outbox {
         };
         self.bytes -= chunk.len();
         if self.frames.is_empty() && self.frames.capacity() > KEEP {
-            self.frames = VecDeque::new();
+            self.let_go();
         }
         Some(chunk)
     }
@@ -164,7 +186,32 @@ impl Outbox {
             chunk.extend_from_slice(next);
             self.frames.pop_front();
         }
-        chunk.freeze()
+        self.queued.hold(chunk.freeze())
+    }
+
+    /// The bytes that wait, whoever shares them, and the places of a long queue.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.bytes + self.places()
+    }
+
+    fn places(&self) -> usize {
+        match self.frames.capacity() {
+            // Part of what every connection takes.
+            few if few <= KEEP => 0,
+            many => many * size_of::<Bytes>(),
+        }
+    }
+
+    fn let_go(&mut self) -> VecDeque<Bytes> {
+        self.queued.shrink(self.places());
+        std::mem::take(&mut self.frames)
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.let_go();
     }
 }
 
@@ -173,10 +220,11 @@ mod tests {
     use super::*;
 
     fn outbox() -> Outbox {
-        Outbox::new(OutboxBounds {
+        let bounds = OutboxBounds {
             bytes: 200_000,
             frames: 4,
-        })
+        };
+        Outbox::new(bounds, &Queued::new(usize::MAX))
     }
 
     fn poll(outbox: &mut Outbox) -> Poll<Option<Bytes>> {
@@ -211,6 +259,37 @@ mod tests {
         outbox.push(vec![0; 150_000].into()).unwrap();
         assert_eq!(outbox.push(vec![0; 50_001].into()), Err(Full));
         outbox.push(vec![0; 50_000].into()).unwrap();
+    }
+
+    #[test]
+    fn all_that_waits_is_counted_and_nothing_else() {
+        let queued = Queued::new(usize::MAX);
+        let bounds = OutboxBounds {
+            bytes: 200_000,
+            frames: 1000,
+        };
+        let mut outbox = Outbox::new(bounds, &queued);
+        for _ in 0..100 {
+            outbox.push_own(Bytes::from_static(b"x")).unwrap();
+        }
+        assert!(queued.bytes() >= 100 * (1 + size_of::<Bytes>()), "{}", queued.bytes());
+        assert_eq!(queued.bytes(), outbox.weight());
+        let chunk = poll(&mut outbox);
+        assert_eq!(queued.bytes(), 100, "the chunk, and no places");
+        let Poll::Ready(Some(chunk)) = chunk else {
+            panic!("nothing came");
+        };
+        outbox.put_back(chunk);
+        for _ in 0..100 {
+            outbox.push_own(Bytes::from_static(b"x")).unwrap();
+        }
+        drop(outbox.take_all());
+        assert_eq!(queued.bytes(), 0);
+        for _ in 0..100 {
+            outbox.push_own(Bytes::from_static(b"x")).unwrap();
+        }
+        drop(outbox);
+        assert_eq!(queued.bytes(), 0);
     }
 
     #[test]

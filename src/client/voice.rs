@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use turted_core::{Conversation, Ending, Intent, Notice, Reaction, Rejection, Tag
 use super::actor::{Connection, Poke};
 use super::outbox::{Outbox, OutboxBounds};
 use super::quiet::Quiet;
+use crate::dispatcher::Queued;
 
 /// How a transport wraps what a conversation says.
 pub trait Framing: Sync {
@@ -98,9 +100,10 @@ impl Voice {
         framing: &'static dyn Framing,
         bounds: OutboxBounds,
         when_full: WhenFull,
+        queued: &Arc<Queued>,
     ) -> Self {
         Self {
-            outbox: RefCell::new(Outbox::new(bounds)),
+            outbox: RefCell::new(Outbox::new(bounds, queued)),
             conversation: RefCell::new(conversation),
             framing,
             when_full,
@@ -134,7 +137,7 @@ impl Voice {
 
     /// A frame of the transport's own, e.g. a pong.
     pub fn control(&self, frame: Bytes) {
-        if self.ended.get().is_none() && self.outbox.borrow_mut().push(frame).is_err() {
+        if self.ended.get().is_none() && self.outbox.borrow_mut().push_own(frame).is_err() {
             self.end(Ending::Slow);
         }
     }
@@ -170,6 +173,14 @@ impl Voice {
     /// The first words.
     pub fn welcome(&self, welcome: &Welcome) -> Uttered {
         self.converse(|conversation, out| conversation.welcome(welcome, out))
+    }
+
+    /// What it holds that would be free if it ended now.
+    pub fn weight(&self) -> usize {
+        match self.ended.get() {
+            None => self.outbox.borrow().weight(),
+            Some(_) => 0,
+        }
     }
 
     /// Something the server has to tell this client. What the conversation wants then is kept for the client's actor.

@@ -199,6 +199,11 @@ fn limits(limits: &sections::Limits, report: &mut Report<'_>) {
         let message = format!("must be at least limits.push_bytes ({push}), or the largest event would not fit");
         report.refuse("limits.outbox_bytes", message);
     }
+    if limits.outbox_total < limits.outbox_bytes {
+        let one = format_size(limits.outbox_bytes);
+        let message = format!("must be at least limits.outbox_bytes ({one}), which one client may have");
+        report.refuse("limits.outbox_total", message);
+    }
     let hour = Duration::from_secs(3600);
     report.lasting(
         "limits.header_timeout",

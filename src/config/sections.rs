@@ -103,6 +103,10 @@ pub struct Limits {
     pub outbox_frames: usize,
     /// What happens when one of these two is reached. Default `close`.
     pub slow: Slow,
+    /// Bytes that may wait for all clients together, a shared event counted once; beyond it the heaviest end as slow,
+    /// whatever `slow` says. Default 512 MiB.
+    #[serde(with = "size")]
+    pub outbox_total: usize,
     /// Bytes of ids and names that are kept of connections which lost their wire and may come back. Default 64 MiB.
     #[serde(with = "size")]
     pub parked_bytes: usize,
@@ -138,6 +142,7 @@ impl Default for Limits {
             outbox_frames: 4096,
             parked_bytes: 64 * MIB,
             slow: Slow::Close,
+            outbox_total: 512 * MIB,
             connections: 100_000,
             connections_per_address: 1_000,
             bodies_total: 64 * MIB,

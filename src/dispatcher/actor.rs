@@ -249,6 +249,7 @@ mod tests {
             replay_frames: 1,
             replay_bytes: 1,
             encoders: Vec::new(),
+            queued: crate::dispatcher::Queued::new(1 << 10),
             observer: Arc::new(Deaf),
             permissions: Arc::default(),
             tells_why: false,

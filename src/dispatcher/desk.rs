@@ -23,6 +23,7 @@ use super::log::{Log, LogBounds};
 use super::membership::{Membership, Standing};
 use super::messages::{CourierId, EncoderId, LaneKey, Open, Parcel, Question, Request, SeatKey};
 use super::parked::{Parking, ParkingBounds};
+use super::queued::Queued;
 use super::revoked::Revoked;
 
 /// What a desk needs to know.
@@ -41,6 +42,8 @@ pub struct DeskSettings {
     pub replay_bytes: usize,
     /// How events are encoded, by [`EncoderId`](super::messages::EncoderId).
     pub encoders: Vec<Arc<dyn EncodeEvent>>,
+    /// Where frames are counted as long as they wait.
+    pub queued: Arc<Queued>,
     /// Who hears what happens.
     pub observer: Arc<dyn Observer>,
     /// Who may do what.
@@ -334,7 +337,7 @@ impl Desk {
                 delivery.id
             );
         }
-        encoded.ok()
+        encoded.ok().map(|frame| self.settings.queued.hold(frame))
     }
 
     /// Whoever cannot be told an event must not believe that there was none.

@@ -12,9 +12,11 @@ pub mod log;
 pub mod membership;
 pub mod messages;
 pub mod parked;
+pub mod queued;
 pub mod revoked;
 
 pub use actor::{Dispatcher, DispatcherInbox};
 pub use census::Census;
 pub use desk::{Desk, DeskSettings};
 pub use messages::{Ask, Carry, Enlist, LaneKey, Open, Parcel, Permit, Question, Request, SeatKey, Vouched};
+pub use queued::Queued;

@@ -10,6 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 use turted_core::{ConnectorState, Report};
 
+use crate::dispatcher::Queued;
 use crate::gate::Shared;
 use crate::gate::backend::{ask, is_backend};
 use crate::gate::socket::Answering;
@@ -27,6 +28,8 @@ pub struct Watched {
     pub metrics_auth: bool,
     /// Whether `/observe` exists.
     pub stream: bool,
+    /// What waits for all clients together.
+    pub queued: Arc<Queued>,
     /// Where notes come from.
     pub bus: Arc<Bus>,
 }
@@ -87,6 +90,11 @@ pub async fn metrics(request: HttpRequest, shared: web::Data<Shared>, watched: w
             shared.sockets.count(),
         ),
         ("body_bytes", "Bytes of request bodies under way", shared.bodies.taken()),
+        (
+            "outbox_bytes",
+            "Bytes that wait for all clients together, a shared frame once",
+            watched.queued.bytes(),
+        ),
         ("viewers", "Who watches /observe", shared.viewers.count()),
     ];
     HttpResponse::Ok()

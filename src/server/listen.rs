@@ -32,6 +32,7 @@ use super::line::Line;
 use super::vital::Vitals;
 use super::wires::Wires;
 use crate::client::courier::Meters;
+use crate::client::relief::Relief;
 use crate::client::{Courier, Register, Voices};
 use crate::client::{Policy, Worker};
 use crate::config::Config;
@@ -63,6 +64,7 @@ pub struct Workshop {
     dispatcher: Addr<Dispatcher>,
     policy: Arc<Policy>,
     meters: Meters,
+    relief: Arc<Relief>,
     pace: (u32, u32),
     vitals: Arc<Vitals>,
     couriers: Arc<AtomicUsize>,
@@ -77,6 +79,7 @@ impl Workshop {
         dispatcher: Addr<Dispatcher>,
         policy: Arc<Policy>,
         meters: Meters,
+        relief: Arc<Relief>,
         vitals: Arc<Vitals>,
     ) -> Self {
         Self {
@@ -85,6 +88,7 @@ impl Workshop {
             dispatcher,
             policy,
             meters,
+            relief,
             pace: (config.limits.messages_per_second, config.limits.messages_burst),
             vitals,
             couriers: Arc::default(),
@@ -99,9 +103,11 @@ impl Workshop {
             Rc::clone(&voices),
             Arc::clone(&backlog),
             self.meters.clone(),
+            Arc::clone(&self.relief),
             self.vitals.guard("the courier of a worker"),
         )
         .start();
+        self.relief.enlist(courier.clone());
         let id = self.couriers.fetch_add(1, Ordering::Relaxed);
         let mut enlist = Enlist {
             id,
@@ -127,6 +133,7 @@ impl Workshop {
             carrier: courier,
             voices,
             register: Arc::clone(&self.register),
+            relief: Arc::clone(&self.relief),
             pace: self.pace,
             patience: WISH,
         })

@@ -15,10 +15,11 @@ use turted_core::{
 
 use crate::carriers::{Mounts, Offer};
 use crate::client::Policy;
+use crate::client::relief::Relief;
 use crate::config::{Config, ConfigError, May, Problem, Registries, Sources};
 use crate::dialects::kinds;
 use crate::dispatcher::{
-    Census, Desk, DeskSettings, Dispatcher, DispatcherInbox, log::LogBounds, parked::ParkingBounds,
+    Census, Desk, DeskSettings, Dispatcher, DispatcherInbox, Queued, log::LogBounds, parked::ParkingBounds,
 };
 use crate::gate::Shared;
 use crate::gate::admission::Admission;
@@ -224,10 +225,11 @@ impl Server {
         let observer = Arc::clone(&self.bus) as Arc<dyn Observer>;
         let refusals = Arc::new(Refusals::new(self.metrics.refused()));
         let permissions = Arc::new(config.may.as_ref().map(May::permissions).unwrap_or_default());
+        let queued = Queued::new(config.limits.outbox_total);
         let desk = Desk::new(DeskSettings {
             permissions: Arc::clone(&permissions),
             refusals: Arc::clone(&refusals) as Arc<dyn turted_core::Refusals>,
-            ..desk_settings(&config, encoders, observer)?
+            ..desk_settings(&config, encoders, Arc::clone(&queued), observer)?
         });
         let census = Arc::clone(&self.census);
         let vitals = Arc::new(Vitals::new(shutdown.clone()));
@@ -292,6 +294,7 @@ impl Server {
                 metrics_auth: config.observe.metrics_auth,
                 stream: config.observe.stream,
                 bus: Arc::clone(&self.bus),
+                queued: Arc::clone(&queued),
             }),
             pages: match (&config.server.static_dir, config.server.demo) {
                 (Some(folder), _) => Pages::Folder(folder.clone()),
@@ -316,6 +319,7 @@ impl Server {
             dispatcher.clone(),
             policy,
             self.metrics.meters(),
+            Relief::new(Arc::clone(&queued)),
             Arc::clone(&vitals),
         );
         let listening = listen::listen(&config, workshop, doorstep)?;
@@ -361,6 +365,7 @@ pub fn core_limits(config: &Config) -> turted_core::Limits {
 fn desk_settings(
     config: &Config,
     encoders: Vec<Arc<dyn EncodeEvent>>,
+    queued: Arc<Queued>,
     observer: Arc<dyn Observer>,
 ) -> Result<DeskSettings, ServeError> {
     let epoch = getrandom::u32().map_err(|_| ServeError::Random)?;
@@ -383,6 +388,7 @@ fn desk_settings(
         replay_frames: config.limits.outbox_frames / 2,
         replay_bytes: config.limits.outbox_bytes / 2,
         encoders,
+        queued,
         observer,
         permissions: Arc::default(),
         tells_why: !config.is_public(),

@@ -1,4 +1,5 @@
-//! Clients that do not read: each is ended at the bound of its outbox and told so, and the others hear everything.
+//! Clients that do not read: each is ended at the bound of its outbox, or when it is one of the heaviest at the bound of
+//! all, and told so, and the others hear everything.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ async fn narrow(server: &Server) -> TcpStream {
 
 /// An event stream that is open and will not be read.
 async fn stream(server: &Server, query: &str) -> Stream {
-    let request = Request::new("GET", &format!("/events?channel=chat{query}"));
+    let request = Request::new("GET", &format!("/events?channel={query}"));
     let mut stream = Stream::over(narrow(server).await, &server.address, request)
         .await
         .unwrap();
@@ -65,7 +66,10 @@ async fn flood(server: &Server, witness: &mut Client) -> u64 {
 async fn whoever_does_not_read_is_ended_and_told_and_the_others_hear_everything() {
     let server = Server::with(SMALL);
     let mut witness = server.member(&["chat"]).await;
-    let (named, native) = (stream(&server, "").await, stream(&server, "&format=native").await);
+    let (named, native) = (
+        stream(&server, "chat").await,
+        stream(&server, "chat&format=native").await,
+    );
     let join = r#"42["JOIN",{"channel":"chat"}]"#;
     let mut socketio = socket(&server, "/socket.io/?EIO=4&transport=websocket", &["40", join], 3).await;
     let join = r#"["{\"type\":\"join\",\"data\":{\"channel\":\"chat\"}}"]"#;
@@ -118,11 +122,62 @@ async fn whoever_does_not_come_for_what_waits_is_ended_and_told_when_it_comes() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_stops_for_good_loses_its_place_although_its_socket_stays() {
     let server = Server::with(SMALL);
-    let _stalled = [stream(&server, "").await, stream(&server, "").await];
+    let _stalled = [stream(&server, "chat").await, stream(&server, "chat").await];
     let payload = "x".repeat(200_000);
     let flood = async { while server.receipt(&to_channel("chat", "E", json!(payload))).await["recipients"] != 0 {} };
     within("the readers to be ended", flood).await;
     // Their sockets are open and full; it is a matter of the kernel now, and takes nothing from the others.
+    server.still_serves().await;
+}
+
+/// The bytes that wait for all clients.
+async fn waiting(server: &Server) -> usize {
+    let numbers = server.get("/metrics").await.text();
+    let line = numbers
+        .lines()
+        .find_map(|line| line.strip_prefix("turted_outbox_bytes "));
+    line.expect("the number is there").parse().unwrap()
+}
+
+// CWE-400: the bound of each times the number of clients was all there was.
+#[tokio::test(flavor = "multi_thread")]
+async fn beyond_the_bound_of_all_the_heaviest_are_ended_and_whoever_reads_or_holds_little_stays() {
+    let most = 1 << 20;
+    let bounds = "limits.push_bytes = \"256 KiB\"\nlimits.outbox_bytes = \"1 MiB\"\nlimits.outbox_total = \"1 MiB\"";
+    let server = Server::with(&format!("{bounds}\nlimits.slow = \"drop\"\nhistory.bytes = \"1 MiB\""));
+    let (mut witness, payload) = (server.member(&["read"]).await, "x".repeat(200_000));
+    let (_light, mut heavy) = (stream(&server, "light").await, Vec::new());
+    let fill = async {
+        while waiting(&server).await < payload.len() {
+            server.receipt(&to_channel("light", "E", json!(payload))).await;
+        }
+    };
+    within("something to wait for the light one", fill).await;
+    for channel in ["heavy-0", "heavy-1", "heavy-2"] {
+        heavy.push((channel, stream(&server, channel).await));
+    }
+    let (mut left, mut pushed) = (heavy.iter().map(|(channel, _)| *channel).collect::<Vec<_>>(), 0);
+    let flood = async {
+        while !left.is_empty() {
+            let mut here = Vec::new();
+            for channel in left {
+                let receipt = server.receipt(&to_channel(channel, "E", json!(payload))).await;
+                here.extend((receipt["recipients"] == 1).then_some(channel));
+                server.receipt(&to_channel("read", "E", json!([pushed, payload]))).await;
+                assert_eq!(witness.event().await["data"]["payload"][0], pushed);
+                pushed += 1;
+                within("the total to fall", async { while waiting(&server).await > most {} }).await;
+            }
+            left = here;
+        }
+    };
+    within("the heavy ones to be ended", flood).await;
+    for (channel, stream) in heavy {
+        assert!(stream.rest().await.contains("\"code\":4008"), "{channel} is told");
+    }
+    let receipt = server.receipt(&to_channel("light", "E", json!(1))).await;
+    assert_eq!(receipt["recipients"], 1, "what holds little is not ended");
+    assert!(server.log().contains("limits.outbox_total"), "nothing in silence");
     server.still_serves().await;
 }
 

@@ -36,7 +36,7 @@ pub fn start(
     connection: Addr<Connection>,
 ) -> Rc<Voice> {
     // Until the connection comes there is nobody to speak with.
-    let voice = mount.voice(Box::new(Quiet));
+    let voice = mount.voice(worker, Box::new(Quiet));
     let socket = Socket {
         voice: Rc::clone(&voice),
         rules: Arc::clone(&mount.rules),

@@ -82,6 +82,7 @@ impl Story {
             replay_frames: 1000,
             replay_bytes: 1 << 20,
             encoders: vec![Arc::new(Plain), Arc::new(WithPlaces)],
+            queued: Queued::new(1 << 20),
             observer: Arc::clone(&heard) as Arc<dyn Observer>,
             permissions: Arc::default(),
             tells_why: false,
