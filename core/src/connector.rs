@@ -185,14 +185,19 @@ pub fn say(name: &str, report: &Report, what: &str, why: &Refusal, key: &str) {
         0 => String::new(),
         more => format!(" ({more} more of these since the last line)"),
     };
-    let key = match why.code {
+    warn!("connector {name} {what}: {why}{before}; {}", decides(why.code, key));
+}
+
+/// What decides about inputs that are refused with this code: `key`, unless the code knows better.
+#[must_use]
+pub fn decides<'a>(code: &str, key: &'a str) -> &'a str {
+    match code {
         "denied" => "see [auth.backends], which says who may push",
         "too_large" => "see limits.push_bytes, and max_line or the like of the connector",
         "too_deep" => "see limits.json_depth",
         "shutting_down" | "overloaded" => "it may be sent again",
         _ => key,
-    };
-    warn!("connector {name} {what}: {why}{before}; {key}");
+    }
 }
 
 /// Which key of a section has an impossible value, and what is allowed; perhaps more such keys.

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
+use crate::envelope::Refusal;
+
 /// Where a connector listens on the server's port.
 #[derive(Clone)]
 pub struct Endpoint {
@@ -28,11 +30,16 @@ pub struct Endpoint {
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
+/// What a door did not take of a request, in the extensions of its response; each says also which key decides. The server
+/// counts each and writes it to the log, now and again for each code and address, so that the door need not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusals(pub Vec<Refusal>);
+
 /// Answers requests. OPTIONS never arrives here: the server answers it.
 pub trait Door: Send + Sync {
     /// Answers one request. The body is complete and within [`Endpoint::max_body`].
     fn answer(&self, request: http::Request<Bytes>) -> BoxFuture<'_, http::Response<Bytes>>;
 
-    /// The answer to a request whose body was larger than [`Endpoint::max_body`].
+    /// The answer to a request whose body was larger than [`Endpoint::max_body`], which the server has counted and told.
     fn too_large(&self, request: &http::request::Parts) -> http::Response<Bytes>;
 }

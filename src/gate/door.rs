@@ -8,7 +8,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use turted_core::Endpoint;
-use turted_core::endpoint::Peer;
+use turted_core::endpoint::{Peer, Refusals};
 
 use super::body::{self, Unread};
 use super::entrance::{Refused, check_origin};
@@ -72,10 +72,15 @@ async fn pass_on(endpoint: &Endpoint, request: &HttpRequest, shared: &Shared, pa
             endpoint.door.answer(whole).await
         }
     };
-    if matches!(
+    if let Some(Refusals(refusals)) = response.extensions().get() {
+        for refusal in refusals {
+            note(request, "push", refusal.code, || refusal.message.clone());
+        }
+    } else if matches!(
         response.status(),
         http::StatusCode::UNAUTHORIZED | http::StatusCode::FORBIDDEN
     ) {
+        // A door that says no more than that.
         note(request, "push", "denied", || {
             format!(
                 "one to {} brought no credentials, or others than [auth.backends] accepts",

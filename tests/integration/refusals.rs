@@ -160,3 +160,30 @@ async fn what_is_refused_again_and_again_is_counted_and_told_once() {
     let host = format!("is not this host \"{}\": does the proxy pass Host on?", server.address);
     assert!(log.contains(&host), "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_push_is_counted_once_and_told_in_one_line() {
+    let server = Server::with(GUARDED);
+    let mut denied = to_all("E", json!(1));
+    denied["auth"] = json!("almost-s3cret");
+    for (body, what, why) in [
+        (denied.to_string().into_bytes(), "push", "denied"),
+        (b"{".to_vec(), "push", "not_json"),
+        (vec![b' '; 2 << 20], "body", "too_large"),
+    ] {
+        server.ask(Request::post("/push/", body)).await;
+        assert_eq!(count(&server, what, why).await, 1, "{what} {why}");
+        line(&server, &format!("refused {what} ({why}) from 127.0.0.1")).await;
+    }
+    let numbers = Request::new("GET", "/metrics").header("Authorization", "Bearer s3cret");
+    let numbers = server.ask(numbers).await.text();
+    let counts = numbers.lines().filter(|line| line.starts_with("turted_refused_total{"));
+    assert_eq!(counts.count(), 3, "{numbers}");
+    // The next kind is told behind all that was told before.
+    let other = Request::new("GET", "/").send(server.wire().await, "evil.example").await;
+    assert_eq!(other.status, 403);
+    line(&server, "refused host (bad_host)").await;
+    let log = server.log();
+    let warned: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
+    assert_eq!(warned.len(), 4, "{warned:#?}");
+}

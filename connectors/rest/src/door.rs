@@ -13,7 +13,7 @@ use http::{HeaderMap, Method, Request, Response, request};
 use serde_json::Value;
 use turted_core::Report;
 use turted_core::connector;
-use turted_core::endpoint::Peer;
+use turted_core::endpoint::{Peer, Refusals};
 use turted_core::envelope::{self, Body, Push, Refusal};
 use turted_core::json::{JsonError, without_mark};
 use turted_core::mapping::own_key;
@@ -203,8 +203,8 @@ impl RestDoor {
         dispatch
     }
 
-    /// Counts what was taken and what was not, and says the latter in the log now and again, with where it came from.
-    fn count(&self, outcome: &Result<Outcome, Failure>, headers: &HeaderMap, from: &str) {
+    /// Counts what was taken and what was not; gives the latter for the server to tell.
+    fn count(&self, outcome: &Result<Outcome, Failure>, headers: &HeaderMap) -> Refusals {
         let refused = |failure: &Failure| {
             self.report.refused(failure.code());
             let why = match failure.code() {
@@ -214,17 +214,19 @@ impl RestDoor {
                 "denied" => "there is no Authorization: Bearer, and the credentials in it are wrong or missing".into(),
                 _ => failure.message().to_owned(),
             };
-            let why = Refusal::new(failure.code(), why);
-            connector::say(&self.name, &self.report, &format!("refused a push{from}"), &why, FORM);
+            let key = connector::decides(failure.code(), FORM);
+            Refusal::new(failure.code(), format!("connector {}: {why}; {key}", self.name))
         };
+        let mut refusals = Vec::new();
         match outcome {
             Ok(Outcome::One(_)) => self.report.accepted(),
             Ok(Outcome::List(list)) => list.iter().for_each(|push| match push {
                 Ok(_) => self.report.accepted(),
-                Err(failure) => refused(failure),
+                Err(failure) => refusals.push(refused(failure)),
             }),
-            Err(failure) => refused(failure),
+            Err(failure) => refusals.push(refused(failure)),
         }
+        Refusals(refusals)
     }
 }
 
@@ -257,23 +259,27 @@ impl Door for RestDoor {
                 warning: None,
             };
             let outcome = self.outcome(&request, &mut asked).await;
-            let from = from(request.extensions().get());
-            self.count(&outcome, request.headers(), &from);
+            let refusals = self.count(&outcome, request.headers());
             let warning = asked.warning.filter(|_| outcome.is_ok());
             if let Some(doubt) = &warning {
                 self.report.doubted(doubt.code);
+                let from = from(request.extensions().get());
                 let what = format!("took a push{from} that is probably not meant so");
                 connector::say(&self.name, &self.report, &what, doubt, FORM);
             }
-            asked
-                .form
-                .answer(&outcome, warning.as_ref().map(|doubt| doubt.message.as_str()))
+            let warning = warning.as_ref().map(|doubt| doubt.message.as_str());
+            let mut response = asked.form.answer(&outcome, warning);
+            if !refusals.0.is_empty() {
+                response.extensions_mut().insert(refusals);
+            }
+            response
         })
     }
 
     fn too_large(&self, request: &request::Parts) -> Response<Bytes> {
         let outcome = Err(Failure::too_large(self.limits.push_bytes));
-        self.count(&outcome, &request.headers, &from(request.extensions.get()));
+        // The server has told it.
+        let Refusals(_) = self.count(&outcome, &request.headers);
         Form::wanted(&request.headers, self.answers).answer(&outcome, None)
     }
 }

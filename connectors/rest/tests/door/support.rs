@@ -12,6 +12,7 @@ use futures_util::future::{BoxFuture, ready};
 use http::{Request, Response};
 use serde_json::json;
 use turted_core::Report;
+use turted_core::endpoint::Refusals;
 use turted_core::shutdown::Trigger;
 use turted_core::{
     Authenticator, ConnectorConfig, ConnectorContext, Dispatch, Door, Endpoint, Epoch, Identity, Inbox, Intake, Limits,
@@ -70,6 +71,7 @@ pub struct House {
     list: Arc<List>,
     guard: Arc<Guard>,
     warning: Mutex<Option<String>>,
+    refused: Mutex<Vec<String>>,
 }
 
 /// A context around the given rooms, and the trigger of its shutdown.
@@ -120,12 +122,18 @@ impl House {
             list,
             guard,
             warning: Mutex::default(),
+            refused: Mutex::default(),
         }
     }
 
     /// What the last answer warned of, beside its words.
     pub fn warning(&self) -> Option<String> {
         self.warning.lock().unwrap().clone()
+    }
+
+    /// What the last answer left to the server to count and to tell.
+    pub fn refused(&self) -> Vec<String> {
+        self.refused.lock().unwrap().clone()
     }
 
     /// The next dispatches meet these fates; `None` is a receipt.
@@ -139,6 +147,8 @@ impl House {
         let response = self.door().answer(request).now_or_never().unwrap();
         let warning = response.headers().get("turted-warning");
         *self.warning.lock().unwrap() = warning.map(|value| value.to_str().unwrap().to_owned());
+        let Refusals(refused) = response.extensions().get().cloned().unwrap_or(Refusals(Vec::new()));
+        *self.refused.lock().unwrap() = refused.iter().map(ToString::to_string).collect();
         line(&response)
     }
 
