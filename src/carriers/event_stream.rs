@@ -56,6 +56,10 @@ pub fn to_return(request: &HttpRequest, said: &Bytes) -> HttpResponse {
 /// Answers with a stream, as soon as the connection has what it asks for before anybody speaks: whoever reads the first
 /// words is there for everybody. `held` lives as long as the socket.
 pub async fn open(mount: &Mount, worker: &Rc<Worker>, newcomer: Newcomer, held: impl Sized + 'static) -> HttpResponse {
+    let newcomer = Newcomer {
+        transport: "server-sent events",
+        ..newcomer
+    };
     let (alive, gone) = oneshot::channel::<()>();
     let inbound = stream::once(async move {
         // Nothing is ever sent: it resolves when the body is dropped with its socket.

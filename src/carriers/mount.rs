@@ -12,11 +12,13 @@ use std::time::Duration;
 use actix::Addr;
 use actix_web::web::ServiceConfig;
 use futures_util::Stream;
+use log::debug;
 use serde::de::DeserializeOwned;
 use turted_core::{Conversation, EncodeEvent, Intent, Limits, Protocol, SettingError};
 
 use crate::client::voice::WhenFull;
 use crate::client::{Connection, Framing, Inbound, Newcomer, OutboxBounds, Rules, Voice, Worker};
+use crate::dispatcher::life::LIFE;
 
 /// Puts routes into place. Called once per worker.
 pub type Routes = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
@@ -180,6 +182,10 @@ impl Mount {
         mut newcomer: Newcomer,
         inbound: impl Stream<Item = Inbound> + 'static,
     ) -> (Rc<Voice>, Addr<Connection>) {
+        if let Some(came) = newcomer.came.take() {
+            let (id, dialect) = (&newcomer.welcome.connection, self.protocol.name());
+            debug!(target: LIFE, "{id} opened: {dialect} over {} {came}", newcomer.transport);
+        }
         let voice = self.voice(worker, self.protocol.open());
         if !self.protocol.resumes() {
             // A dialect without resumption has nothing to wait for.

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use actix::prelude::SendError;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Running, SpawnHandle};
 use futures_util::Stream;
-use log::debug;
 use turted_core::{Ending, Intent};
 
 use super::heartbeat::Beat;
@@ -61,7 +60,6 @@ impl Connection {
             lane: worker.voices.insert(Rc::clone(voice)),
         };
         let mut connection = Self::on(worker, voice, rules, Client::new(newcomer, worker, rules));
-        debug!("{} opens", welcome.connection);
         Self::create(|cx| {
             connection.listen(inbound, cx);
             let uttered = connection.voice.welcome(&welcome);
@@ -307,7 +305,6 @@ impl Connection {
     /// Gives the seat up and leaves the client a moment to answer the goodbye.
     pub(in crate::client) fn depart(&mut self, ending: Ending, cx: &mut Context<Self>) {
         if let Some(seat) = self.client.seat.take() {
-            debug!("{} ends: {} {}", self.client.id, ending.code(), ending.reason());
             self.give_up(seat, ending);
             // Nobody will ask for the last words of a client that shows no life.
             if ending == Ending::Lifeless && self.client.listing.is_some() && !self.readers.is_attached() {

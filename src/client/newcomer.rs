@@ -82,6 +82,10 @@ pub struct Newcomer {
     pub welcome: Welcome,
     /// Where it comes from.
     pub address: IpAddr,
+    /// How its messages travel, for the log.
+    pub transport: &'static str,
+    /// From where and with what it comes, if the log wants to know.
+    pub came: Option<Box<str>>,
     /// What its request says about who it is.
     pub brought: Option<Arc<Brought>>,
     /// What it wants before anybody speaks.
@@ -99,6 +103,8 @@ impl Newcomer {
         Self {
             welcome,
             address,
+            transport: "requests",
+            came: None,
             brought: (!brought.is_empty()).then(|| Arc::new(brought)),
             first: None,
             listing: None,

@@ -19,6 +19,7 @@ use turted_core::{
 
 use super::census::Counts;
 use super::keys::Keys;
+use super::life;
 use super::log::{Log, LogBounds};
 use super::membership::{Membership, Standing};
 use super::messages::{CourierId, EncoderId, LaneKey, Open, Parcel, Question, Request, SeatKey};
@@ -356,6 +357,7 @@ impl Desk {
     }
 
     fn note(&self, note: &Note) {
+        life::tell(note);
         self.settings.observer.note(note);
     }
 

@@ -8,6 +8,7 @@ pub mod actor;
 pub mod census;
 pub mod desk;
 pub mod keys;
+pub mod life;
 pub mod log;
 pub mod membership;
 pub mod messages;

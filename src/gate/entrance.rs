@@ -3,10 +3,12 @@
 //! In: a request. Out: what a connection needs, or a refusal with a sentence: 403 for foreign pages, 429 and 503 when
 //! there is no room. How the refusal looks is the caller's: as text for sockets, as JSON for requests.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::http::{StatusCode, header};
+use log::{Level, log_enabled};
 use turted_core::Welcome;
 
 use super::Shared;
@@ -15,6 +17,7 @@ use super::identity::bring;
 use super::refusals::{note, quoted};
 use super::request::{host, text};
 use crate::client::Newcomer;
+use crate::dispatcher::life::LIFE;
 
 /// Why a client is not let in.
 pub struct Refused {
@@ -104,7 +107,26 @@ pub fn admit(request: &HttpRequest, shared: &Shared) -> Result<(Newcomer, Ticket
         window: shared.window,
         ping: shared.ping.as_secs().max(1),
     };
-    Ok((Newcomer::new(welcome, peer.ip(), bring(request)?), ticket))
+    let newcomer = Newcomer {
+        came: log_enabled!(target: LIFE, Level::Debug).then(|| came(request, peer).into()),
+        ..Newcomer::new(welcome, peer.ip(), bring(request)?)
+    };
+    Ok((newcomer, ticket))
+}
+
+/// From where and with what a client comes. Of its path only what the configuration says of it: the rest may hold the id
+/// of a session, which is a credential, as the query may (CWE-532).
+fn came(request: &HttpRequest, peer: SocketAddr) -> String {
+    let head = request.head();
+    let (origin, agent) = (text(head, header::ORIGIN), text(head, header::USER_AGENT));
+    let path = request.match_pattern().unwrap_or_default();
+    let path = path.split('{').next().unwrap_or_default();
+    format!(
+        "at {path} ({:?}) from {peer}, origin {}, agent {}",
+        request.version(),
+        quoted(origin),
+        quoted(agent)
+    )
 }
 
 fn tell(request: &HttpRequest, full: Full) {

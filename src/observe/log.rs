@@ -1,4 +1,4 @@
-//! Notes as log lines, at level `debug`: one per dispatch and per step of a connection.
+//! Dispatches as log lines, at level `debug`. The steps of connections are there anyway (`dispatcher/life.rs`).
 //!
 //! In: notes. Out: log records under the target `turted::events`. Payloads only at `trace`.
 
@@ -25,19 +25,7 @@ impl Observer for LogObserver {
                 );
                 trace!(target: TARGET, "{} {:?} {:?}", receipt.id, dispatch.targets, dispatch.payload);
             }
-            Note::Opened { connection } => debug!(target: TARGET, "{connection} opened"),
-            Note::Identified { connection, user } => debug!(target: TARGET, "{connection} is user {user:?}"),
-            Note::Joined { connection, channel } => debug!(target: TARGET, "{connection} joined {channel:?}"),
-            Note::Left { connection, channel } => debug!(target: TARGET, "{connection} left {channel:?}"),
-            Note::Resumed { connection, replayed } => {
-                debug!(target: TARGET, "{connection} resumed, {replayed} events replayed");
-            }
-            Note::Ended {
-                connection,
-                code,
-                reason,
-            } => debug!(target: TARGET, "{connection} ended: {code} {reason}"),
-            other => debug!(target: TARGET, "{other:?}"),
+            _ => {}
         }
     }
 }

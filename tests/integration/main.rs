@@ -20,6 +20,7 @@ mod foreign;
 mod halves;
 mod hostile;
 mod http2;
+mod life;
 mod limits;
 mod observe;
 mod packets;

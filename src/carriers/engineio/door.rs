@@ -192,6 +192,7 @@ impl EngineIoRequest<'_> {
     ) -> Result<HttpResponse, Failure> {
         let (newcomer, ticket) = admit(self.request, self.shared)?;
         let newcomer = Newcomer {
+            transport: "Engine.IO WebSocket",
             opening: Some(self.service.options.open(&session_id()?, false)),
             ..newcomer
         };
@@ -219,6 +220,10 @@ impl EngineIoRequest<'_> {
             return Err(Error::BadRequest.into());
         };
         let newcomer = Newcomer {
+            transport: match script {
+                None => "Engine.IO polling",
+                Some(_) => "Engine.IO JSONP polling",
+            },
             listing: Some(listing),
             opening: Some(self.service.options.open(&session, true)),
             ..newcomer

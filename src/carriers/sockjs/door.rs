@@ -163,6 +163,10 @@ impl SockJsRequest<'_> {
         }
         let (newcomer, ticket) = admit(self.request, self.shared)?;
         let newcomer = Newcomer {
+            transport: match is_framed {
+                true => "SockJS WebSocket",
+                false => "SockJS raw WebSocket",
+            },
             opening: is_framed.then(super::opening),
             ..newcomer
         };
@@ -191,6 +195,13 @@ impl SockJsRequest<'_> {
             let invalid = |why| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "bad_callback", why);
             pages::callback(name).map(str::to_owned).map_err(invalid)
         };
+        let transport = match action {
+            Action::XhrStreaming => "SockJS xhr_streaming",
+            Action::EventSource => "SockJS eventsource",
+            Action::HtmlFile => "SockJS htmlfile",
+            Action::Jsonp => "SockJS jsonp",
+            _ => "SockJS xhr",
+        };
         let form = match action {
             Action::XhrStreaming => Form::XhrStreaming,
             Action::EventSource => Form::EventSource,
@@ -204,7 +215,7 @@ impl SockJsRequest<'_> {
         let worker = worker(self.request)?;
         let (connection, is_new) = match worker.register.reserve(&self.name(session), None) {
             Place::Taken(connection) => (connection, false),
-            Place::Free(listing) => (self.open(listing)?, true),
+            Place::Free(listing) => (self.open(listing, transport)?, true),
             Place::Reserved => {
                 let why = "another request is opening this session";
                 return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "busy", why));
@@ -221,9 +232,10 @@ impl SockJsRequest<'_> {
     }
 
     /// Begins a session.
-    fn open(&self, listing: Listing) -> Result<Addr<Connection>, Refused> {
+    fn open(&self, listing: Listing, transport: &'static str) -> Result<Addr<Connection>, Refused> {
         let (newcomer, ticket) = admit(self.request, self.shared)?;
         let newcomer = Newcomer {
+            transport,
             listing: Some(listing),
             ..newcomer
         };

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use actix::{ActorContext, Addr, Context, Handler, Message};
 use futures_util::Stream;
+use log::debug;
 use tokio::sync::oneshot;
 use turted_core::Ending;
 
@@ -18,6 +19,7 @@ use crate::client::actor::Connection;
 use crate::client::newcomer::{Client, Inbound, Worker};
 use crate::client::turns::Turn;
 use crate::client::voice::{Speech, Voice};
+use crate::dispatcher::life::LIFE;
 use crate::dispatcher::{Ask, LaneKey, Request};
 
 /// Leave for this lane. Without an answer nothing has been moved, and the lane is the caller's.
@@ -89,6 +91,7 @@ impl Connection {
         moving: Moving,
         inbound: impl Stream<Item = Inbound> + 'static,
     ) -> Addr<Self> {
+        debug!(target: LIFE, "{} goes on over a WebSocket", moving.client.id);
         voice.adopt(moving.speech);
         Self::go_on(worker, voice, rules, moving.client, inbound)
     }

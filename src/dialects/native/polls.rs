@@ -108,6 +108,7 @@ async fn open(request: HttpRequest, shared: web::Data<Shared>, mount: web::Data<
             "server": SERVER,
         });
         let newcomer = Newcomer {
+            transport: "long-polling",
             // A client that says nothing here says RESUME itself, perhaps.
             first: (arrival != Arrival::default()).then_some(Intent::Arrive(arrival)),
             listing: commands::listing(welcome, worker),

@@ -15,6 +15,7 @@ use turted_core::{Protocol, SettingError};
 use super::{Native, SUBPROTOCOL};
 use crate::carriers::websocket::{self, Handshake};
 use crate::carriers::{Bounds, Mount, Mounts, Offer, OfferConfig, Routes};
+use crate::client::Newcomer;
 use crate::gate::Shared;
 use crate::gate::entrance::{Refused, admit, check_origin};
 use crate::gate::methods::{only, spellings};
@@ -72,6 +73,10 @@ async fn accept(
         return Err(Refused::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", why));
     }
     let (newcomer, ticket) = admit(request, shared)?;
+    let newcomer = Newcomer {
+        transport: "WebSocket",
+        ..newcomer
+    };
     let handshake = Handshake {
         request,
         payload,

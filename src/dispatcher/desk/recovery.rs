@@ -6,8 +6,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use log::debug;
 use turted_core::{Arrival, ChannelName, Delivery, Dispatch, Ending, Identity, Note, Notice, Rejection, Target};
 
+use super::super::life::LIFE;
 use super::super::membership::{Seat, Standing};
 use super::super::messages::{LaneKey, Parcel, Permit, Question, SeatKey, Vouched};
 use super::{Desk, Said};
@@ -141,6 +143,7 @@ impl Desk {
 
     /// What was granted on the new wire before stays: an OK is never taken back. The wire's own id ends here.
     fn merge(&self, standing: &mut Standing, own: Standing) {
+        debug!(target: LIFE, "{} goes on as {}", own.connection, standing.connection);
         standing.tokens.extend(own.tokens);
         while standing.tokens.len() > TOKENS {
             standing.tokens.remove(1);
