@@ -4,8 +4,8 @@
 
 use std::process::ExitCode;
 
-/// Gives back what a burst took, also while nothing happens. That of glibc keeps what lies below any small thing that lives
-/// longer, and each burst makes that more: docs/performance.md has the numbers.
+/// Gives back what a burst took, also while nothing happens. That of glibc keeps what lies below any small thing that
+/// lives longer, and each burst makes that more: docs/performance.md has the numbers.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -30,8 +30,8 @@ pub struct Endpoint {
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
-/// What a door did not take of a request, in the extensions of its response; each says also which key decides. The server
-/// counts each and writes it to the log, now and again for each code and address, so that the door need not.
+/// What a door did not take of a request, in the extensions of its response; each says also which key decides. The
+/// server counts each and writes it to the log, now and again for each code and address, so that the door need not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusals(pub Vec<Refusal>);
 
@@ -40,6 +40,7 @@ pub trait Door: Send + Sync {
     /// Answers one request. The body is complete and within [`Endpoint::max_body`].
     fn answer(&self, request: http::Request<Bytes>) -> BoxFuture<'_, http::Response<Bytes>>;
 
-    /// The answer to a request whose body was larger than [`Endpoint::max_body`], which the server has counted and told.
+    /// The answer to a request whose body was larger than [`Endpoint::max_body`], which the server has counted and
+    /// told.
     fn too_large(&self, request: &http::request::Parts) -> http::Response<Bytes>;
 }

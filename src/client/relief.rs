@@ -1,8 +1,8 @@
 //! What happens when all outboxes together hold more than they may.
 //!
 //! In: a look from whoever made one grow, which costs the reading of one number. Out, only beyond the bound: the
-//! heaviest clients of all workers end as slow, until it is kept again. It asks the couriers, since only they know their
-//! voices; a client that is ended hears why and may come back for what it missed.
+//! heaviest clients of all workers end as slow, until it is kept again. It asks the couriers, since only they know
+//! their voices; a client that is ended hears why and may come back for what it missed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -89,8 +89,8 @@ impl Relief {
             let weights = join_all(couriers.iter().map(|courier| courier.send(Weigh))).await;
             let weights = || weights.iter().flatten();
             let heaviest = weights().map(|weight| weight.heaviest).max().unwrap_or(0);
-            // Who is ended frees at most what it holds. When all of them hold little, it is others that hold much: it is
-            // on its way, and nobody is to be ended in vain.
+            // Who is ended frees at most what it holds. When all of them hold little, it is others that hold much: it
+            // is on its way, and nobody is to be ended in vain.
             let is_elsewhere = weights().map(|weight| weight.sum).sum::<usize>() < self.queued.bytes() / 2;
             if heaviest == 0 || is_elsewhere {
                 break;

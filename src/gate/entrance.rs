@@ -114,8 +114,8 @@ pub fn admit(request: &HttpRequest, shared: &Shared) -> Result<(Newcomer, Ticket
     Ok((newcomer, ticket))
 }
 
-/// From where and with what a client comes. Of its path only what the configuration says of it: the rest may hold the id
-/// of a session, which is a credential, as the query may (CWE-532).
+/// From where and with what a client comes. Of its path only what the configuration says of it: the rest may hold the
+/// id of a session, which is a credential, as the query may (CWE-532).
 fn came(request: &HttpRequest, peer: SocketAddr) -> String {
     let head = request.head();
     let (origin, agent) = (text(head, header::ORIGIN), text(head, header::USER_AGENT));

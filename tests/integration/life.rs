@@ -1,5 +1,6 @@
-//! The life of each connection as `debug` tells it: from where and with what it came, who it was, what it joined and left,
-//! that it ended and why; for each family of transports. No credential and no payload is ever part of it (CWE-532).
+//! The life of each connection as `debug` tells it: from where and with what it came, who it was, what it joined and
+//! left, that it ended and why; for each family of transports. No credential and no payload is ever part of it
+//! (CWE-532).
 
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;

@@ -1,5 +1,5 @@
-//! Clients that do not read: each is ended at the bound of its outbox, or when it is one of the heaviest at the bound of
-//! all, and told so, and the others hear everything.
+//! Clients that do not read: each is ended at the bound of its outbox, or when it is one of the heaviest at the bound
+//! of all, and told so, and the others hear everything.
 
 use std::time::{Duration, Instant};
 

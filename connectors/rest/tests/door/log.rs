@@ -48,8 +48,8 @@ fn said(house: &House, address: &str, requests: &[http::Request<bytes::Bytes>]) 
     warned.iter().filter(|line| line.contains(address)).cloned().collect()
 }
 
-// The server counts a refusal and writes its line; a second line of the connector's own, about the same push, said nothing
-// more.
+// The server counts a refusal and writes its line; a second line of the connector's own, about the same push, said
+// nothing more.
 #[test]
 fn a_refused_push_is_left_to_the_server_to_tell_with_the_key_that_decides() {
     let house = House::new();
