@@ -78,8 +78,7 @@ impl Workshop {
         site: Arc<Site>,
         dispatcher: Addr<Dispatcher>,
         policy: Arc<Policy>,
-        meters: Meters,
-        relief: Arc<Relief>,
+        (meters, relief): (Meters, Arc<Relief>),
         vitals: Arc<Vitals>,
     ) -> Self {
         Self {

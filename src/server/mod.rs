@@ -318,8 +318,7 @@ impl Server {
             site,
             dispatcher.clone(),
             policy,
-            self.metrics.meters(),
-            Relief::new(Arc::clone(&queued)),
+            (self.metrics.meters(), Relief::new(Arc::clone(&queued))),
             Arc::clone(&vitals),
         );
         let listening = listen::listen(&config, workshop, doorstep)?;
