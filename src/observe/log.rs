@@ -13,19 +13,16 @@ const TARGET: &str = "turted::events";
 
 impl Observer for LogObserver {
     fn note(&self, note: &Note) {
-        match note {
-            Note::Dispatched { dispatch, receipt } => {
-                debug!(
-                    target: TARGET,
-                    "{} {:?} to {} targets reached {}",
-                    receipt.id,
-                    dispatch.event,
-                    dispatch.targets.len(),
-                    receipt.recipients
-                );
-                trace!(target: TARGET, "{} {:?} {:?}", receipt.id, dispatch.targets, dispatch.payload);
-            }
-            _ => {}
+        if let Note::Dispatched { dispatch, receipt } = note {
+            debug!(
+                target: TARGET,
+                "{} {:?} to {} targets reached {}",
+                receipt.id,
+                dispatch.event,
+                dispatch.targets.len(),
+                receipt.recipients
+            );
+            trace!(target: TARGET, "{} {:?} {:?}", receipt.id, dispatch.targets, dispatch.payload);
         }
     }
 }
