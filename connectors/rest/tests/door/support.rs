@@ -16,7 +16,7 @@ use turted_core::endpoint::Refusals;
 use turted_core::shutdown::Trigger;
 use turted_core::{
     Authenticator, ConnectorConfig, ConnectorContext, Dispatch, Door, Endpoint, Epoch, Identity, Inbox, Intake, Limits,
-    PushConnector, PushError, Receipt, Shutdown,
+    PushConnector, PushError, Receipt, Refusal, Shutdown, Visitor,
 };
 use turted_rest::{Answers, RestConfig};
 
