@@ -101,6 +101,7 @@ impl Desk {
             vouched: None,
             is_deaf: !self.settings.permissions.broadcasts(),
             behind: None,
+            late: Vec::new(),
             left: None,
             address: open.address,
         };
@@ -146,11 +147,15 @@ impl Desk {
                 return None;
             }
             Request::Ident(vouched) => {
+                let identity = &vouched.identity;
+                let user = identity.user.iter().cloned().map(Target::User);
+                let targets = user.chain(identity.joins.iter().cloned().map(Target::Channel)).collect();
                 let ident = |desk: &mut Self, since| Ok(desk.ident(seat, vouched, since, now));
-                self.catching_up(seat, now, ident).unwrap_or_default()
+                self.catching_up(seat, now, targets, ident).unwrap_or_default()
             }
             Request::Join(channel, permit) => {
-                match self.catching_up(seat, now, |desk, since| desk.join(seat, channel, permit, since)) {
+                let targets = vec![Target::Channel(channel.clone())];
+                match self.catching_up(seat, now, targets, |desk, since| desk.join(seat, channel, permit, since)) {
                     Ok(said) => said,
                     Err(question) => return Some(question),
                 }
@@ -162,7 +167,7 @@ impl Desk {
             Request::Leave(channel) => self.leave(seat, channel).into(),
             Request::Resume { token, last } => self.resume(seat, fresh, &token, last, now),
             Request::Arrive(arrival, vouched) => self.arrive(seat, arrival, vouched, now),
-            Request::Since(last) => self.since(seat, last).map_or(Said::default(), Said::from),
+            Request::Since(last) => self.since(seat, last, now),
         };
         if let Some(notice) = said.notice {
             let LaneKey { courier, lane } = lane;

@@ -15,6 +15,20 @@ use turted_core::{ChannelName, Dispatch, Exclude, Identity, Target, UserName};
 
 use super::messages::{CourierId, EncoderId, LaneKey, SeatKey, Vouched};
 
+/// A membership whose earlier dispatches came when it began, behind newer ones of other memberships.
+#[derive(Debug, Clone)]
+pub struct Late {
+    /// Which.
+    pub target: Target,
+    /// It brought what came after this number …
+    pub since: u64,
+    /// … up to this one, the newest when it began.
+    pub at: u64,
+}
+
+/// The order in which a connection is given dispatches: their numbers, but where a membership came [`Late`].
+pub type Order = (u64, usize, u64);
+
 /// What outlives the wire of a connection: who it is and since which dispatch.
 #[derive(Debug, Clone)]
 pub struct Standing {
@@ -36,6 +50,8 @@ pub struct Standing {
     pub is_deaf: bool,
     /// What its client brought from before a gap: until that time, each of its memberships begins after this number.
     pub behind: Option<(u64, Instant)>,
+    /// Memberships that brought something from before they began, in the order in which they did.
+    pub late: Vec<Late>,
     /// Without a wire: the last dispatch that was meant for it, and the newest of all when the wire was lost.
     pub left: Option<(u64, u64)>,
     /// Where it came from.
@@ -49,7 +65,46 @@ impl Standing {
         if self.is_excluded(&dispatch.exclude) {
             return None;
         }
-        dispatch.targets.iter().find(|target| match target {
+        dispatch.targets.iter().find(|target| self.hears(sequence, target))
+    }
+
+    /// When this connection is given what it hears: at once, or with the first of its memberships that came late.
+    #[must_use]
+    pub fn order(&self, sequence: u64, dispatch: &Dispatch) -> Order {
+        let of = |target: &Target| {
+            let late = self.late.iter().enumerate();
+            late.filter(|(_, late)| late.target == *target && sequence <= late.at)
+                .map(|(place, late)| (late.at, place + 1, sequence))
+                .next()
+                .unwrap_or((sequence, 0, sequence))
+        };
+        let heard = dispatch.targets.iter().filter(|target| self.hears(sequence, target));
+        heard.map(of).min().unwrap_or((sequence, 0, sequence))
+    }
+
+    /// Notes that a membership brought something from before it began.
+    pub fn came_late(&mut self, late: Late) {
+        let is_kept = |target: &Target| match target {
+            Target::User(name) => self.user.as_ref().is_some_and(|(user, _)| user == name),
+            Target::Channel(name) => self.channels.iter().any(|(channel, _)| channel == name),
+            Target::Everybody => true,
+        };
+        let mut kept = std::mem::take(&mut self.late);
+        kept.retain(|one| one.target != late.target && is_kept(&one.target));
+        kept.push(late);
+        self.late = kept;
+    }
+
+    /// The number after which something that came late, and is not forgotten, may stand behind what its client `saw`.
+    #[must_use]
+    pub fn late_after(&self, saw: u64, forgotten: u64) -> Option<u64> {
+        let late = self.late.iter();
+        let late = late.filter(|late| saw <= late.at && forgotten < late.at);
+        late.map(|late| late.since.max(forgotten)).min()
+    }
+
+    fn hears(&self, sequence: u64, target: &Target) -> bool {
+        match target {
             Target::User(name) => self
                 .user
                 .as_ref()
@@ -59,7 +114,7 @@ impl Standing {
                 .iter()
                 .any(|(channel, since)| channel == name && *since < sequence),
             Target::Everybody => !self.is_deaf && self.opened < sequence,
-        })
+        }
     }
 
     /// Who it is: without a user, nobody in particular.
@@ -91,10 +146,21 @@ pub struct Seat {
     pub is_complete: bool,
     /// The newest id that its client knows to have nothing missing before it, other than by an event.
     pub told: u64,
-    /// The poll that was told of a gap: the id that it named, and what had been meant for the connection by then.
-    pub gap: Option<(Arc<str>, u64)>,
+    /// The last poll that could not be given more than it got.
+    pub poll: Option<Polled>,
     /// When to look at it again, since its identity ends.
     pub due: Option<Instant>,
+}
+
+/// A poll that has had everything, or was told of a gap.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Polled {
+    /// The id that it named.
+    pub last: Arc<str>,
+    /// What had been meant for the connection by then.
+    pub newest: u64,
+    /// Whether it missed something.
+    pub is_gap: bool,
 }
 
 /// The part of a seat that a fan-out reads and writes.
@@ -155,7 +221,7 @@ impl Membership {
             standing,
             is_complete: true,
             told: 0,
-            gap: None,
+            poll: None,
             due: None,
         });
         // 2^32 sockets do not fit into one machine.

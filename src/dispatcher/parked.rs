@@ -183,7 +183,8 @@ fn weigh(standing: &Standing) -> usize {
     let channels = standing.channels.iter().map(|(name, _)| 64 + name.as_str().len());
     let tokens = standing.tokens.iter().map(|token| 96 + token.len());
     let user = standing.user.as_ref().map_or(0, |(name, _)| name.as_str().len());
-    512 + user + channels.sum::<usize>() + tokens.sum::<usize>()
+    let late = standing.late.len() * size_of::<super::membership::Late>();
+    512 + late + user + channels.sum::<usize>() + tokens.sum::<usize>()
 }
 
 /// One customer of a provider has as many IPv6 addresses as it likes, within one /64.
@@ -211,6 +212,7 @@ mod tests {
             vouched: None,
             is_deaf: false,
             behind: None,
+            late: Vec::new(),
             left: None,
             address: address.into(),
         }

@@ -10,7 +10,7 @@ use log::debug;
 use turted_core::{Arrival, ChannelName, Delivery, Dispatch, Ending, Identity, Note, Notice, Rejection, Target};
 
 use super::super::life::LIFE;
-use super::super::membership::{Seat, Standing};
+use super::super::membership::{Late, Polled, Seat, Standing};
 use super::super::messages::{LaneKey, Parcel, Permit, Question, SeatKey, Vouched};
 use super::{Desk, Said};
 
@@ -80,7 +80,9 @@ impl Desk {
         // Nothing was meant for it between what it saw and the loss of its wire, whatever the log still knows of that
         // time.
         let left = standing.left.take().map_or(self.log.newest(), |(_, newest)| newest);
-        let seen = seen.map(|seen| if meant <= seen { seen.max(left) } else { seen });
+        let floor = self.log.floor();
+        let is_all = |seen: u64| meant <= seen && standing.late_after(seen, floor).is_none();
+        let seen = seen.map(|seen| if is_all(seen) { seen.max(left) } else { seen });
         let connection = Arc::clone(&standing.connection);
         let brings_user = own.user.is_some();
         let is_same =
@@ -138,6 +140,7 @@ impl Desk {
         standing.vouched = None;
         standing.channels.clear();
         standing.asked.clear();
+        standing.late.clear();
         true
     }
 
@@ -149,6 +152,7 @@ impl Desk {
             standing.tokens.remove(1);
         }
         standing.behind = standing.behind.or(own.behind);
+        standing.late.extend(own.late);
         if own.user.is_some() {
             standing.user = own.user;
             standing.vouched = own.vouched;
@@ -180,6 +184,10 @@ impl Desk {
         let before = has_heard.then(|| seat.standing.clone());
         seat.standing.behind = Some((behind, until));
         seat.standing.opened = seat.standing.opened.min(behind);
+        if !has_heard {
+            // All that there is comes now, by its numbers.
+            seat.standing.late.clear();
+        }
         self.membership.ready(key);
         self.recent(key, behind, before.as_ref())
     }
@@ -189,6 +197,7 @@ impl Desk {
         &mut self,
         key: SeatKey,
         now: Instant,
+        targets: Vec<Target>,
         grant: impl FnOnce(&mut Self, u64) -> Result<Notice, Question>,
     ) -> Result<Said, Question> {
         let newest = self.log.newest();
@@ -201,10 +210,21 @@ impl Desk {
             return grant(self, newest).map(Said::from);
         };
         let before = self.membership.get(key).map(|seat| seat.standing.clone());
-        let notice = grant(self, behind.max(self.log.floor()))?;
+        let since = behind.max(self.log.floor());
+        let notice = grant(self, since)?;
+        let then = self.recent(key, behind, before.as_ref());
+        if let Some(seat) = self.membership.get_mut(key)
+            && !then.is_empty()
+        {
+            let at = newest;
+            for target in targets {
+                seat.standing.came_late(Late { target, since, at });
+            }
+            seat.poll = None;
+        }
         Ok(Said {
             notice: Some(notice),
-            then: self.recent(key, behind, before.as_ref()),
+            then,
         })
     }
 
@@ -245,18 +265,29 @@ impl Desk {
     /// What this connection should have heard after `seen`; `None` when that cannot be told any more, or does not fit.
     fn missed(&self, key: SeatKey, seen: u64) -> Option<Vec<Missed>> {
         let standing = &self.membership.get(key)?.standing;
+        let _ = self.log.after(seen)?;
+        // What came late has lower numbers than what came before it. It lies behind what the client saw, if that was
+        // not a part of it.
+        let saw = self.log.back_to(seen.saturating_sub(1)).last();
+        let saw = saw.filter(|logged| logged.sequence == seen);
+        let saw = saw.map_or((seen, 0, seen), |logged| standing.order(seen, &logged.dispatch));
+        let late = standing.late_after(saw.0, self.log.floor());
+        let from = late.map_or(seen, |late| late.min(seen));
         let (mut missed, mut bytes) = (Vec::new(), 0);
-        for logged in self.log.after(seen)? {
-            let Some(via) = standing.via(logged.sequence, &logged.dispatch) else {
+        for logged in self.log.after(from)? {
+            let order = standing.order(logged.sequence, &logged.dispatch);
+            let via = standing.via(logged.sequence, &logged.dispatch);
+            let Some(via) = via.filter(|_| saw < order) else {
                 continue;
             };
             bytes += logged.dispatch.payload.as_bytes().len();
             if missed.len() >= self.settings.replay_frames || bytes > self.settings.replay_bytes {
                 return None;
             }
-            missed.push((logged.sequence, Arc::clone(&logged.dispatch), via.clone()));
+            missed.push((order, (logged.sequence, Arc::clone(&logged.dispatch), via.clone())));
         }
-        Some(missed)
+        missed.sort_unstable_by_key(|(order, _)| *order);
+        Some(missed.into_iter().map(|(_, missed)| missed).collect())
     }
 
     /// The newest of what it should hear after `since`, as much as fits, without what it hears as `before` anyhow.
@@ -285,8 +316,8 @@ impl Desk {
             return 0;
         };
         let count = missed.len();
-        if let Some((newest, ..)) = missed.last() {
-            self.membership.mark(key, *newest);
+        if let Some(newest) = missed.iter().map(|(sequence, ..)| *sequence).max() {
+            self.membership.mark(key, newest);
         }
         for (sequence, dispatch, via) in missed {
             let delivery = Delivery {
@@ -378,40 +409,72 @@ impl Desk {
     }
 
     /// Puts what came after `last` into an outbox that is emptied first: what was handed out before may have been lost.
-    pub(super) fn since(&mut self, key: SeatKey, last: Arc<str>) -> Option<Notice> {
-        let LaneKey { courier, lane } = self.membership.get(key)?.lane;
+    /// An id that cannot tell what came after it gets the word about the gap, and behind it all that there is.
+    pub(super) fn since(&mut self, key: SeatKey, last: Arc<str>, now: Instant) -> Said {
+        let nothing = Said::default();
+        let Some(LaneKey { courier, lane }) = self.membership.get(key).map(|seat| seat.lane) else {
+            return nothing;
+        };
         self.membership.ready(key);
+        let newest = self.membership.newest(key);
+        let Some(seat) = self.membership.get_mut(key) else {
+            return nothing;
+        };
         let seen = match &*last {
-            "" => self.membership.get(key).map(|seat| seat.standing.opened),
+            "" => Some(seat.standing.opened),
             last => self.settings.epoch.sequence_of(last),
         };
         // Nothing was meant for it since then, whatever the log still knows.
-        let newest = self.membership.newest(key);
-        if seen.is_some_and(|seen| newest <= seen) {
-            return None;
+        let floor = self.log.floor();
+        if seen.is_some_and(|seen| newest <= seen && seat.standing.late_after(seen, floor).is_none()) {
+            return nothing;
         }
-        let seat = self.membership.get_mut(key)?;
-        // A client knows no newer id than this until the next event: it is told once, and then waits.
-        if seat
-            .gap
+        let before = seat
+            .poll
             .as_ref()
-            .is_some_and(|(told, then)| *told == last && *then == newest)
-        {
-            return None;
+            .filter(|poll| poll.last == last && poll.newest == newest);
+        if before.is_some_and(|poll| !poll.is_gap) {
+            return nothing;
         }
-        seat.gap = None;
-        match seen.and_then(|seen| self.missed(key, seen)) {
-            Some(missed) => {
+        let is_told = before.is_some();
+        let missed = seen.and_then(|seen| self.missed(key, seen));
+        if let Some(seat) = self.membership.get_mut(key)
+            && missed.as_ref().is_none_or(Vec::is_empty)
+        {
+            let (last, is_gap) = (Arc::clone(&last), missed.is_none());
+            seat.poll = Some(Polled { last, newest, is_gap });
+        }
+        if let Some(missed) = missed {
+            if !missed.is_empty() {
                 self.parcel(courier, Parcel::Clear { lane });
                 self.replay(key, missed);
-                None
             }
+            return nothing;
+        }
+        let then = match seen {
+            Some(_) => self.recent(key, self.log.floor(), None),
             None => {
-                if let Some(seat) = self.membership.get_mut(key) {
-                    seat.gap = Some((Arc::clone(&last), newest));
-                }
-                Some(Notice::Missed { since: last })
+                self.begin_again(key);
+                self.remember(key, false, Some(&last), now)
             }
+        };
+        // A client knows no newer id than this until the next event: it is told once, and then waits.
+        if is_told && then.is_empty() {
+            return nothing;
+        }
+        self.parcel(courier, Parcel::Clear { lane });
+        let notice = Some(Notice::Missed { since: last });
+        Said { notice, then }
+    }
+
+    /// A client that names another time has seen nothing of this one, whatever it was granted before it said so.
+    fn begin_again(&mut self, key: SeatKey) {
+        let floor = self.log.floor();
+        if let Some(seat) = self.membership.get_mut(key) {
+            let Standing { user, channels, .. } = &mut seat.standing;
+            let memberships = user.iter_mut().map(|(_, since)| since);
+            let memberships = memberships.chain(channels.iter_mut().map(|(_, since)| since));
+            memberships.for_each(|since| *since = floor.min(*since));
         }
     }
 

@@ -129,6 +129,122 @@ fn a_wire_that_is_lost_while_its_client_catches_up_loses_nothing() {
     assert_eq!(story.take(lane), ["join b", r#"e-2 {"channel":"b"}"#]);
 }
 
+fn since(story: &mut Story, seat: SeatKey, last: &str) {
+    story.ask(seat, Request::Since(last.into()));
+}
+
+/// It got the word about the gap, and nothing of what had been dispatched before it came back.
+#[test]
+fn a_poll_from_an_earlier_time_gets_everything_since_the_start_until_its_client_has_seen_some_of_it() {
+    let mut story = Story::with_log(100);
+    story.push(to("chat"), NONE());
+    story.push(to("news"), NONE());
+    let (seat, lane) = story.open();
+    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, Request::Ident(user("adam")));
+    story.push(to("chat"), NONE());
+    let all = ["missed old-7", r#"e-1 {"channel":"chat"}"#, r#"e-3 {"channel":"chat"}"#];
+    // Its answers may be lost: it knows no newer id until it gets one.
+    for _ in 0..3 {
+        since(&mut story, seat, "old-7");
+        assert_eq!(story.take(lane), all);
+    }
+    since(&mut story, seat, "e-1");
+    assert_eq!(story.take(lane), [all[2]]);
+    since(&mut story, seat, "e-3");
+    assert_eq!(story.take(lane), [""; 0]);
+    // One that joins behind the word about the gap.
+    let (seat, lane) = story.open();
+    since(&mut story, seat, "old-7");
+    assert_eq!(story.take(lane), ["missed old-7"]);
+    since(&mut story, seat, "old-7");
+    assert_eq!(story.take(lane), [""; 0], "told once, it waits");
+    story.ask(seat, Request::Join(channel("chat")));
+    story.take(lane);
+    for _ in 0..2 {
+        since(&mut story, seat, "old-7");
+        assert_eq!(story.take(lane), all);
+    }
+}
+
+/// The log had lost something that was meant for it: the same, but only since its memberships began.
+#[test]
+fn a_poll_that_missed_something_gets_what_there_is_of_its_memberships() {
+    let mut story = Story::with_log(3);
+    let (seat, lane) = story.open();
+    story.push(vec![Target::Everybody], NONE());
+    for name in ["late", "chat", "late", "chat"] {
+        story.ask(seat, Request::Join(channel("chat")));
+        if story.desk.log.newest() == 3 {
+            story.ask(seat, Request::Join(channel("late")));
+        }
+        story.push(to(name), NONE());
+    }
+    story.take(lane);
+    since(&mut story, seat, "e-1");
+    let (chat, late) = (r#" {"channel":"chat"}"#, r#" {"channel":"late"}"#);
+    let all = [format!("e-3{chat}"), format!("e-4{late}"), format!("e-5{chat}")];
+    assert_eq!(
+        story.take(lane),
+        ["missed e-1".to_owned()].into_iter().chain(all).collect::<Vec<_>>()
+    );
+}
+
+/// What a membership brought from before it began has lower numbers than what came before: a poll that named one of
+/// those emptied the outbox, and the client never got the others.
+#[test]
+fn what_came_late_is_neither_lost_nor_told_twice_whichever_answer_was_lost() {
+    for is_poll in [true, false] {
+        let mut story = Story::with_log(100);
+        for name in ["a", "b", "a", "b", "c", "a"] {
+            story.push(to(name), NONE());
+        }
+        let (mut seat, mut lane) = story.open();
+        match is_poll {
+            true => since(&mut story, seat, "old-7"),
+            false => story.resume(seat, "of another time", Some("old-7")),
+        }
+        story.ask(seat, Request::Join(channel("a")));
+        story.ask(seat, Request::Join(channel("b")));
+        story.push(to("b"), NONE());
+        story.ask(seat, Request::Join(channel("c")));
+        story.push(
+            vec![Target::Channel(channel("c")), Target::Channel(channel("a"))],
+            NONE(),
+        );
+        let order = [1, 3, 6, 2, 4, 7, 5, 8].map(|number| format!("e-{number}"));
+        let events = |heard: Vec<String>| -> Vec<String> {
+            let ids = heard.iter().filter_map(|text| text.split_once(" {"));
+            ids.map(|(id, _)| id.to_owned())
+                .filter(|id| id.starts_with("e-"))
+                .collect()
+        };
+        let heard = events(story.take(lane));
+        assert_eq!(heard, order);
+        for seen in (0..order.len()).chain([2, 0, 5]) {
+            if is_poll {
+                since(&mut story, seat, &order[seen]);
+            } else {
+                let token = format!("t{lane}");
+                story.ask(seat, Request::Gone(Ending::Vanished));
+                (seat, lane) = story.open();
+                story.resume(seat, &token, Some(&order[seen]));
+                let heard = &story.arrived[lane];
+                assert!(heard.last().unwrap().contains(" true "), "{heard:?}");
+            }
+            assert_eq!(events(story.take(lane)), order[seen + 1..], "after {}", order[seen]);
+        }
+        // A quiet client is told of no gap when the log has forgotten all this.
+        if is_poll {
+            since(&mut story, seat, "e-8");
+            story.wait(121);
+            story.push(to("news"), NONE());
+            since(&mut story, seat, "e-8");
+            assert_eq!(story.take(lane), [""; 0]);
+        }
+    }
+}
+
 #[test]
 fn whoever_has_heard_nothing_before_a_restart_gets_what_came_since_as_well() {
     let mut story = Story::with_log(100);
