@@ -30,6 +30,7 @@ mod push;
 mod rabbitmq;
 mod redis;
 mod refusals;
+mod restart;
 mod resume;
 mod semantics;
 mod shutdown;
