@@ -97,7 +97,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             "/engine.io",
             EngineIo {
                 v4: echo(),
-                v3: None,
+                v3: Some(echo()),
                 options: engine(None),
             },
         )
@@ -105,7 +105,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             "/socket.io",
             EngineIo {
                 v4: Arc::new(SocketIo::new(terms, Suite::new)),
-                v3: None,
+                v3: Some(Arc::new(SocketIo::new(terms.with(Version::V4), Suite::new))),
                 options: engine(Some(Duration::from_secs(1))),
             },
         )
