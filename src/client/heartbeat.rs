@@ -59,7 +59,7 @@ impl Heart {
         let now = self.due;
         let Some(every) = rules.every else {
             let end = heard + rules.patience.unwrap_or(FOREVER);
-            if end <= now {
+            if end <= now + LATENESS {
                 return Beat::Lifeless;
             }
             self.due = end;
@@ -99,6 +99,9 @@ impl Heart {
 
 /// A timer is this late only when everything stood still.
 const STANDSTILL: Duration = Duration::from_secs(1);
+
+/// A timer is this late anyhow: another one for less would only add its own lateness.
+const LATENESS: Duration = Duration::from_millis(5);
 
 /// Nothing is ever due.
 const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -163,6 +166,22 @@ mod tests {
             patience: Some(SECOND * 45),
         };
         assert_eq!(play(listening, None), (vec![], Some(45)));
+    }
+
+    /// Its first request is heard a moment after the connection began, and each timer more comes later than it should.
+    #[test]
+    fn whoever_must_speak_by_itself_is_not_given_another_timer_for_the_moment_in_which_it_came() {
+        let rules = Heartbeat {
+            every: None,
+            patience: Some(SECOND),
+        };
+        let start = Instant::now();
+        let mut heart = Heart::new(rules, start);
+        let heard = start + Duration::from_micros(700);
+        assert_eq!(heart.beat(rules, heard, start + SECOND), Beat::Lifeless);
+        let mut heart = Heart::new(rules, start);
+        let heard = start + Duration::from_millis(6);
+        assert_eq!(heart.beat(rules, heard, start + SECOND), Beat::Wait(heard + SECOND));
     }
 
     #[test]
