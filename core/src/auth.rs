@@ -165,6 +165,16 @@ impl Identity {
         }
     }
 
+    /// Bytes that it takes beside itself, about.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let joins = self
+            .joins
+            .iter()
+            .map(|name| name.as_str().len() + size_of::<ChannelName>());
+        self.claims.weight() + self.grants.weight() + joins.sum::<usize>() + size_of::<Self>()
+    }
+
     /// Which of its own patterns grants this, counted from 0.
     #[must_use]
     pub fn granted(&self, verb: Verb, name: &str) -> Option<usize> {

@@ -21,11 +21,12 @@ use super::census::Counts;
 use super::keys::Keys;
 use super::life;
 use super::log::{Log, LogBounds};
-use super::membership::{Membership, Standing};
+use super::membership::Membership;
 use super::messages::{CourierId, EncoderId, LaneKey, Open, Parcel, Question, Request, SeatKey};
 use super::parked::{Parking, ParkingBounds};
 use super::queued::Queued;
 use super::revoked::Revoked;
+use super::standing::Standing;
 
 /// What a desk needs to know.
 pub struct DeskSettings {
@@ -149,13 +150,23 @@ impl Desk {
             Request::Ident(vouched) => {
                 let identity = &vouched.identity;
                 let user = identity.user.iter().cloned().map(Target::User);
-                let targets = user.chain(identity.joins.iter().cloned().map(Target::Channel)).collect();
+                let targets = user
+                    .chain(identity.joins.iter().cloned().map(Target::Channel))
+                    .collect();
+                let issued = vouched.issued;
                 let ident = |desk: &mut Self, since| Ok(desk.ident(seat, vouched, since, now));
-                self.catching_up(seat, now, targets, ident).unwrap_or_default()
+                self.catching_up(seat, now, targets, issued, ident).unwrap_or_default()
             }
             Request::Join(channel, permit) => {
                 let targets = vec![Target::Channel(channel.clone())];
-                match self.catching_up(seat, now, targets, |desk, since| desk.join(seat, channel, permit, since)) {
+                let vouched = self
+                    .membership
+                    .get(seat)
+                    .and_then(|seat| seat.standing.vouched.as_ref());
+                let issued = vouched.and_then(|vouched| vouched.issued);
+                match self.catching_up(seat, now, targets, issued, |desk, since| {
+                    desk.join(seat, channel, permit, since)
+                }) {
                     Ok(said) => said,
                     Err(question) => return Some(question),
                 }
@@ -389,6 +400,7 @@ impl From<Notice> for Said {
     }
 }
 
+mod arriving;
 mod permission;
 mod recovery;
 mod tenure;

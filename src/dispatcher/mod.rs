@@ -15,6 +15,7 @@ pub mod messages;
 pub mod parked;
 pub mod queued;
 pub mod revoked;
+pub mod standing;
 
 pub use actor::{Dispatcher, DispatcherInbox};
 pub use census::Census;

@@ -9,7 +9,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::membership::Standing;
+use super::messages::Vouched;
+use super::standing::{Late, Standing};
 
 /// How much may wait.
 #[derive(Debug, Clone, Copy)]
@@ -183,8 +184,10 @@ fn weigh(standing: &Standing) -> usize {
     let channels = standing.channels.iter().map(|(name, _)| 64 + name.as_str().len());
     let tokens = standing.tokens.iter().map(|token| 96 + token.len());
     let user = standing.user.as_ref().map_or(0, |(name, _)| name.as_str().len());
-    let late = standing.late.len() * size_of::<super::membership::Late>();
-    512 + late + user + channels.sum::<usize>() + tokens.sum::<usize>()
+    let vouched = standing.vouched.as_deref();
+    let vouched = vouched.map_or(0, |vouched| size_of::<Vouched>() + vouched.identity.weight());
+    let late = standing.late.len() * size_of::<Late>();
+    512 + late + vouched + user + channels.sum::<usize>() + tokens.sum::<usize>()
 }
 
 /// One customer of a provider has as many IPv6 addresses as it likes, within one /64.

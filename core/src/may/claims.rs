@@ -62,6 +62,12 @@ impl Claims {
         self.0.iter().map(|(path, fact)| (&**path, fact.text()))
     }
 
+    /// Bytes that they take.
+    pub(crate) fn weight(&self) -> usize {
+        let facts = self.0.iter().map(|fact| size_of_val(fact) + fact.1.text().len());
+        facts.sum()
+    }
+
     fn facts(&self, path: &str) -> impl Iterator<Item = &Fact> {
         let is_it = move |(name, _): &&(Arc<str>, Fact)| **name == *path;
         self.0.iter().filter(is_it).map(|(_, fact)| fact)

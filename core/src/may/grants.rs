@@ -110,6 +110,11 @@ impl Grants {
         self.lines.is_empty()
     }
 
+    /// Bytes that they take.
+    pub(crate) fn weight(&self) -> usize {
+        self.lines.len()
+    }
+
     /// The patterns of a verb, as they were written.
     pub fn of(&self, verb: Verb) -> impl Iterator<Item = &str> {
         let lines = self.lines.lines().filter_map(|line| line.split_once(' '));

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use log::debug;
-use turted_core::{Arrival, ChannelName, Delivery, Dispatch, Ending, Identity, Note, Notice, Rejection, Target};
+use turted_core::{ChannelName, Delivery, Dispatch, Ending, Note, Notice, Rejection, Target};
 
 use super::super::life::LIFE;
-use super::super::membership::{Late, Polled, Seat, Standing};
-use super::super::messages::{LaneKey, Parcel, Permit, Question, SeatKey, Vouched};
+use super::super::membership::{Polled, Seat};
+use super::super::messages::{LaneKey, Parcel, Question, SeatKey, Vouched};
+use super::super::standing::{Late, Standing};
 use super::{Desk, Said};
 
 /// A dispatch that somebody should have heard, with its place and the reason.
@@ -173,7 +174,7 @@ impl Desk {
 
     /// Keeps in mind what a client of another time saw last: what came after it, or all that there is, comes with each
     /// of its memberships. Gives what comes with those that it has, without what its wire `has_heard`.
-    fn remember(&mut self, key: SeatKey, has_heard: bool, last: Option<&str>, now: Instant) -> Vec<Missed> {
+    pub(super) fn remember(&mut self, key: SeatKey, has_heard: bool, last: Option<&str>, now: Instant) -> Vec<Missed> {
         let seen = last.and_then(|last| self.settings.epoch.sequence_of(last));
         let seen = seen.filter(|seen| self.log.after(*seen).is_some());
         let behind = seen.unwrap_or_else(|| self.log.floor());
@@ -192,12 +193,13 @@ impl Desk {
         self.recent(key, behind, before.as_ref())
     }
 
-    /// A membership that begins now, or where its client was before a gap.
+    /// A membership that begins now, or where its client was before a gap; but not before its identity was `issued`.
     pub(super) fn catching_up(
         &mut self,
         key: SeatKey,
         now: Instant,
         targets: Vec<Target>,
+        issued: Option<Instant>,
         grant: impl FnOnce(&mut Self, u64) -> Result<Notice, Question>,
     ) -> Result<Said, Question> {
         let newest = self.log.newest();
@@ -210,7 +212,8 @@ impl Desk {
             return grant(self, newest).map(Said::from);
         };
         let before = self.membership.get(key).map(|seat| seat.standing.clone());
-        let since = behind.max(self.log.floor());
+        let hidden = issued.map_or(0, |issued| self.log.at(issued));
+        let since = behind.max(self.log.floor()).max(hidden);
         let notice = grant(self, since)?;
         let then = self.recent(key, behind, before.as_ref());
         if let Some(seat) = self.membership.get_mut(key)
@@ -263,7 +266,7 @@ impl Desk {
     }
 
     /// What this connection should have heard after `seen`; `None` when that cannot be told any more, or does not fit.
-    fn missed(&self, key: SeatKey, seen: u64) -> Option<Vec<Missed>> {
+    pub(super) fn missed(&self, key: SeatKey, seen: u64) -> Option<Vec<Missed>> {
         let standing = &self.membership.get(key)?.standing;
         let _ = self.log.after(seen)?;
         // What came late has lower numbers than what came before it. It lies behind what the client saw, if that was
@@ -341,73 +344,6 @@ impl Desk {
         self.parking.take(token, now).is_some()
     }
 
-    /// Gives a new connection its user and channels, as if it had had them when it saw `last`; but nothing from before its
-    /// identity was issued.
-    fn begin(&mut self, key: SeatKey, arrival: Arrival, vouched: Vouched, now: Instant) -> Said {
-        let Arrival {
-            channels,
-            granted,
-            last,
-            ..
-        } = arrival;
-        if channels.len() > self.settings.channels {
-            self.ready(key);
-            return Notice::Rejected(self.too_many_channels(key)).into();
-        }
-        let hidden = vouched.issued.map_or(0, |issued| self.log.at(issued));
-        let seen = last.as_deref().and_then(|last| self.settings.epoch.sequence_of(last));
-        let seen = seen.filter(|seen| *seen >= hidden && self.log.after(*seen).is_some());
-        let since = match (&last, seen) {
-            (None, _) => self.log.newest(),
-            (Some(_), Some(seen)) => seen,
-            // Of another time: what there is comes behind the word that something may be missing.
-            (Some(_), None) => self.log.floor().max(hidden),
-        };
-        if let (Some(_), Some(seat)) = (&last, self.membership.get_mut(key)) {
-            seat.standing.opened = since;
-        }
-        if *vouched.identity != Identity::default()
-            && let Notice::Rejected(rejection) = self.ident(key, vouched, since, now)
-        {
-            self.ready(key);
-            return Notice::Rejected(rejection).into();
-        }
-        for channel in channels {
-            let permit = match granted.contains(&channel) {
-                true => Permit::Granted,
-                false => Permit::None,
-            };
-            self.try_to_enter(key, channel, permit, since);
-        }
-        let Some(last) = last else {
-            self.ready(key);
-            return Said::default();
-        };
-        if seen.is_some()
-            && let Some(then) = self.missed(key, since)
-        {
-            self.membership.ready(key);
-            return Said { notice: None, then };
-        }
-        Said {
-            then: self.remember(key, false, Some(&last), now),
-            notice: Some(Notice::Missed { since: last }),
-        }
-    }
-
-    /// Lets a connection join a channel that its request named, if it may; otherwise it is told behind the rest.
-    fn try_to_enter(&mut self, key: SeatKey, channel: ChannelName, permit: Permit, since: u64) {
-        match self.join(key, channel, permit, since) {
-            Ok(Notice::Rejected(rejection)) => self.tell_behind(key, Notice::Rejected(rejection)),
-            // Its door has asked, and took no answer for a no.
-            Err(Question { verb, name, .. }) => {
-                let why = None;
-                self.tell_behind(key, Notice::Rejected(Rejection::Denied { verb, name, why }));
-            }
-            Ok(_) => {}
-        }
-    }
-
     /// Puts what came after `last` into an outbox that is emptied first: what was handed out before may have been lost.
     /// An id that cannot tell what came after it gets the word about the gap, and behind it all that there is.
     pub(super) fn since(&mut self, key: SeatKey, last: Arc<str>, now: Instant) -> Said {
@@ -475,37 +411,6 @@ impl Desk {
             let memberships = user.iter_mut().map(|(_, since)| since);
             let memberships = memberships.chain(channels.iter_mut().map(|(_, since)| since));
             memberships.for_each(|since| *since = floor.min(*since));
-        }
-    }
-
-    /// Lets an earlier connection go on, if the arrival names one that is waited for; otherwise begins as the arrival
-    /// says.
-    pub(super) fn arrive(&mut self, key: SeatKey, mut arrival: Arrival, vouched: Vouched, now: Instant) -> Said {
-        let Some(token) = arrival.resume.take() else {
-            return self.begin(key, arrival, vouched, now);
-        };
-        if self.membership.by_token(&token).is_some() || self.parking.knows(&token) {
-            return self.resume(key, true, &token, arrival.last, now);
-        }
-        let Some(connection) = self
-            .membership
-            .get(key)
-            .map(|seat| Arc::clone(&seat.standing.connection))
-        else {
-            return Said::default();
-        };
-        let since = arrival.last.clone();
-        let Said { notice, then } = self.begin(key, arrival, vouched, now);
-        let notice = notice.unwrap_or(Notice::Resumed {
-            connection,
-            recovered: false,
-            expired: false,
-            replayed: 0,
-            since,
-        });
-        Said {
-            notice: Some(notice),
-            then,
         }
     }
 }

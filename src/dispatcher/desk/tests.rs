@@ -13,7 +13,11 @@ struct Plain;
 impl EncodeEvent for Plain {
     fn encode(&self, delivery: &Delivery<'_>) -> bytes::Bytes {
         let via = serde_json::to_string(delivery.via).unwrap();
-        format!("{} {via}", delivery.id).into()
+        let from = delivery.from.map(|from| {
+            let user = from.user.as_ref().map_or("nobody", UserName::as_str);
+            format!(" from {user} {}", from.connection)
+        });
+        format!("{} {via}{}", delivery.id, from.unwrap_or_default()).into()
     }
 }
 
@@ -65,6 +69,11 @@ pub fn ident(name: &str) -> Request {
 
 impl Story {
     pub fn with_log(count: usize) -> Self {
+        Self::permitting(count, Permissions::default())
+    }
+
+    /// With permissions.
+    pub fn permitting(count: usize, permissions: Permissions) -> Self {
         let heard = Arc::new(Heard::default());
         let desk = Desk::new(DeskSettings {
             epoch: Epoch::new("e"),
@@ -84,7 +93,7 @@ impl Story {
             encoders: vec![Arc::new(Plain), Arc::new(WithPlaces)],
             queued: Queued::new(1 << 20),
             observer: Arc::clone(&heard) as Arc<dyn Observer>,
-            permissions: Arc::default(),
+            permissions: Arc::new(permissions),
             tells_why: false,
             refusals: Arc::new(()),
         });
@@ -175,16 +184,30 @@ impl Story {
 
 fn tell(notice: &Notice) -> String {
     match notice {
-        Notice::Identified(user, _) => format!("ident {}", user.as_ref().map_or("nobody", UserName::as_str)),
+        Notice::Identified(user, joins) => {
+            let names: Vec<&str> = joins.iter().map(ChannelName::as_str).collect();
+            let user = user.as_ref().map_or("nobody", UserName::as_str);
+            match names.as_slice() {
+                [] => format!("ident {user}"),
+                names => format!("ident {user} with {}", names.join(", ")),
+            }
+        }
+        Notice::Removed { channel, reason } => format!("left {channel} {reason}"),
+        Notice::Expiring(left) => format!("expiring {}", left.as_secs()),
+        Notice::Published(receipt) => format!("published {} to {}", receipt.id, receipt.recipients),
         Notice::Joined(channel) => format!("join {channel}"),
         Notice::Left(channel) => format!("leave {channel}"),
         Notice::Rejected(rejection) => format!("rejected {}", rejection.code()),
         Notice::Resumed {
             connection,
             recovered,
+            expired,
             replayed,
             ..
-        } => format!("resumed {connection} {recovered} {replayed}"),
+        } => format!(
+            "resumed {connection} {recovered} {replayed}{}",
+            if *expired { " expired" } else { "" }
+        ),
         Notice::Missed { since } => format!("missed {since}"),
         other => panic!("no story knows {other:?}"),
     }
@@ -443,6 +466,7 @@ fn too_many_channels_and_unknown_ones_are_rejected() {
 
 mod gaps;
 mod histories;
+mod permissions;
 
 #[test]
 fn whoever_arrives_with_an_id_hears_what_came_after_it_as_if_it_had_been_there() {

@@ -140,8 +140,8 @@ fn a_poll_from_an_earlier_time_gets_everything_since_the_start_until_its_client_
     story.push(to("chat"), NONE());
     story.push(to("news"), NONE());
     let (seat, lane) = story.open();
-    story.ask(seat, Request::Join(channel("chat")));
-    story.ask(seat, Request::Ident(user("adam")));
+    story.ask(seat, join("chat"));
+    story.ask(seat, ident("adam"));
     story.push(to("chat"), NONE());
     let all = ["missed old-7", r#"e-1 {"channel":"chat"}"#, r#"e-3 {"channel":"chat"}"#];
     // Its answers may be lost: it knows no newer id until it gets one.
@@ -159,7 +159,7 @@ fn a_poll_from_an_earlier_time_gets_everything_since_the_start_until_its_client_
     assert_eq!(story.take(lane), ["missed old-7"]);
     since(&mut story, seat, "old-7");
     assert_eq!(story.take(lane), [""; 0], "told once, it waits");
-    story.ask(seat, Request::Join(channel("chat")));
+    story.ask(seat, join("chat"));
     story.take(lane);
     for _ in 0..2 {
         since(&mut story, seat, "old-7");
@@ -174,9 +174,9 @@ fn a_poll_that_missed_something_gets_what_there_is_of_its_memberships() {
     let (seat, lane) = story.open();
     story.push(vec![Target::Everybody], NONE());
     for name in ["late", "chat", "late", "chat"] {
-        story.ask(seat, Request::Join(channel("chat")));
+        story.ask(seat, join("chat"));
         if story.desk.log.newest() == 3 {
-            story.ask(seat, Request::Join(channel("late")));
+            story.ask(seat, join("late"));
         }
         story.push(to(name), NONE());
     }
@@ -204,10 +204,10 @@ fn what_came_late_is_neither_lost_nor_told_twice_whichever_answer_was_lost() {
             true => since(&mut story, seat, "old-7"),
             false => story.resume(seat, "of another time", Some("old-7")),
         }
-        story.ask(seat, Request::Join(channel("a")));
-        story.ask(seat, Request::Join(channel("b")));
+        story.ask(seat, join("a"));
+        story.ask(seat, join("b"));
         story.push(to("b"), NONE());
-        story.ask(seat, Request::Join(channel("c")));
+        story.ask(seat, join("c"));
         story.push(
             vec![Target::Channel(channel("c")), Target::Channel(channel("a"))],
             NONE(),

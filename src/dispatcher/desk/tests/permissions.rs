@@ -1,0 +1,511 @@
+//! Stories about who may do what, how long, and who was thrown out; and random ones, in which nobody ever hears what is
+//! not its own.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use serde_json::{Map, Value};
+use turted_core::Publication;
+use turted_core::may::{Audience, Claims, Grants, Pattern, Permissions, Verb, Who};
+
+use super::super::super::messages::{Expel, Permit, Question, Vouched, Whom};
+use super::*;
+
+/// `[may.anyone]` and `[may.users]`, each a list of a verb and a pattern, and what is asked.
+fn may(anyone: &[(Verb, &str)], users: &[(Verb, &str)], asks: &[(Verb, &str)]) -> Permissions {
+    let grants = |list: &[(Verb, &str)]| {
+        let parsed: Vec<_> = list
+            .iter()
+            .map(|(verb, text)| (*verb, Pattern::parse(text).unwrap()))
+            .collect();
+        Grants::new(parsed.iter().map(|(verb, pattern)| (*verb, pattern)))
+    };
+    let audience = |name: &str, who, list| Audience {
+        name: name.into(),
+        who,
+        grants: grants(list),
+        from: true,
+    };
+    let audiences = vec![
+        audience("anyone", Who::Anyone, anyone),
+        audience("users", Who::Users, users),
+    ];
+    Permissions::new(audiences, grants(asks), true)
+}
+
+/// Users may join what is theirs, and say something in it.
+fn own() -> Permissions {
+    may(
+        &[(Verb::Join, "news.*")],
+        &[(Verb::Join, "own.{user}"), (Verb::Publish, "own.{user}")],
+        &[(Verb::Join, "doc.*")],
+    )
+}
+
+fn story(permissions: Permissions) -> Story {
+    Story::permitting(100, permissions)
+}
+
+/// An identity of this user that ends after so many seconds.
+fn until(story: &Story, name: &str, seconds: u64) -> Request {
+    Request::Ident(Vouched {
+        identity: Arc::new(Identity::of(user(name))),
+        issued: None,
+        expires: Some(story.now + Duration::from_secs(seconds)),
+        renews: None,
+    })
+}
+
+fn say(name: &str, echo: bool) -> Request {
+    let publication = Publication {
+        channel: channel(name),
+        event: EventName::unnamed(),
+        payload: Payload::empty_object(),
+        echo,
+    };
+    Request::Publish(publication, Permit::None)
+}
+
+fn expel(story: &mut Story, whom: Whom, except: &[&str], ban: Option<u64>) -> usize {
+    let except = except.iter().map(|id| Arc::from(*id)).collect();
+    let ban = ban.map(Duration::from_secs);
+    let count = story.desk.expel(Expel { whom, except, ban }, story.now);
+    story.collect();
+    count
+}
+
+#[test]
+fn what_nobody_grants_is_refused_and_what_is_said_there_is_not_heard() {
+    let mut story = story(own());
+    let (seat, lane) = story.open();
+    for (name, answer) in [
+        ("news.today", "join news.today"),
+        ("own.adam", "rejected join_denied"),
+        ("other", "rejected join_denied"),
+        ("turted:secrets", "rejected join_denied"),
+    ] {
+        story.ask(seat, join(name));
+        assert_eq!(story.take(lane), [answer], "{name}");
+    }
+    story.ask(seat, ident("adam"));
+    story.ask(seat, join("own.adam"));
+    story.ask(seat, join("own.eve"));
+    assert_eq!(
+        story.take(lane),
+        ["ident adam", "join own.adam", "rejected join_denied"]
+    );
+    story.push(to("own.eve"), Exclude::default());
+    assert!(story.take(lane).is_empty());
+}
+
+#[test]
+fn whoever_becomes_somebody_else_leaves_what_only_the_former_might_hear() {
+    let mut story = story(own());
+    let (seat, lane) = story.open();
+    for request in [
+        ident("adam"),
+        join("own.adam"),
+        join("news.today"),
+        ident("adam"),
+        ident("eve"),
+    ] {
+        story.ask(seat, request);
+    }
+    let told = [
+        "ident adam",
+        "join own.adam",
+        "join news.today",
+        "ident adam",
+        "ident eve",
+        "left own.adam denied",
+    ];
+    assert_eq!(story.take(lane), told);
+    story.push(to("own.adam"), Exclude::default());
+    story.push(to("news.today"), Exclude::default());
+    assert_eq!(story.take(lane), [r#"e-2 {"channel":"news.today"}"#]);
+}
+
+#[test]
+fn what_the_backend_is_asked_about_is_granted_by_its_answer_and_kept_by_the_same_user() {
+    let mut story = story(own());
+    let (seat, lane) = story.open();
+    story.ask(seat, ident("adam"));
+    let question = story.desk.ask(seat, None, join("doc.7"), story.now);
+    let Some(Question { verb, name, identity }) = question else {
+        panic!("the backend is to be asked");
+    };
+    assert_eq!(
+        (verb, &*name, identity.user.clone()),
+        (Verb::Join, "doc.7", Some(user("adam")))
+    );
+    story.ask(seat, Request::Join(channel("doc.7"), Permit::Granted));
+    // An answer about one thing is none about another.
+    story.ask(seat, Request::Join(channel("own.eve"), Permit::Granted));
+    story.ask(seat, ident("adam"));
+    assert_eq!(
+        story.take(lane),
+        ["ident adam", "join doc.7", "rejected join_denied", "ident adam"]
+    );
+    story.ask(seat, ident("eve"));
+    assert_eq!(story.take(lane), ["ident eve", "left doc.7 denied"]);
+}
+
+#[test]
+fn a_client_says_something_where_it_may_and_hears_itself_unless_it_does_not_want_to() {
+    let mut story = story(own());
+    let ((adam, one), (again, two), (nobody, three)) = (story.open(), story.open(), story.open());
+    for seat in [adam, again] {
+        story.ask(seat, ident("adam"));
+        story.ask(seat, join("own.adam"));
+    }
+    (story.take(one), story.take(two));
+    story.ask(adam, say("own.adam", true));
+    assert_eq!(
+        story.take(one),
+        [r#"e-1 {"channel":"own.adam"} from adam c0"#, "published e-1 to 2"]
+    );
+    story.ask(adam, say("own.adam", false));
+    assert_eq!(story.take(one), ["published e-2 to 1"]);
+    assert_eq!(story.take(two).len(), 2);
+    story.ask(adam, say("own.eve", true));
+    story.ask(nobody, say("own.adam", true));
+    assert_eq!(story.take(one), ["rejected publish_denied"]);
+    assert_eq!(story.take(three), ["rejected publish_denied"]);
+}
+
+#[test]
+fn an_identity_brings_channels_along_as_far_as_it_may_hear_them() {
+    let mut story = story(own());
+    let (seat, lane) = story.open();
+    let identity = Arc::new(Identity {
+        joins: ["own.adam", "own.eve", "room.7"].map(channel).to_vec(),
+        grants: Grants::read(&serde_json::json!({"join": ["room.*"]})).unwrap(),
+        ..Identity::of(user("adam"))
+    });
+    story.ask(seat, Request::Ident(Vouched::new(Arc::clone(&identity))));
+    assert_eq!(story.take(lane), ["ident adam with own.adam, room.7"]);
+    // Its own grants may have a bound.
+    let within = Some(Arc::from([Pattern::parse("hall.*").unwrap()]));
+    let bounded = Identity {
+        within,
+        ..Identity::clone(&identity)
+    };
+    story.ask(seat, Request::Ident(Vouched::new(Arc::new(bounded))));
+    assert_eq!(story.take(lane), ["ident adam with own.adam", "left room.7 denied"]);
+}
+
+#[test]
+fn whoever_arrives_hears_what_it_may_and_nothing_from_before_its_identity() {
+    let mut story = story(own());
+    story.push(to("news.a"), Exclude::default());
+    story.wait(10);
+    let issued = story.now;
+    story.wait(1);
+    story.push(to("news.a"), Exclude::default());
+    let identity = Arc::new(Identity::of(user("adam")));
+    let arrival = Arrival {
+        identity: Arc::clone(&identity),
+        channels: ["news.a", "own.eve", "doc.1", "doc.2"].map(channel)[..3].to_vec(),
+        granted: vec![channel("doc.1")],
+        last: Some("e-0".into()),
+        ..Arrival::default()
+    };
+    let vouched = Vouched {
+        issued: Some(issued),
+        ..Vouched::new(identity)
+    };
+    let (seat, lane) = story.open();
+    story.ask(seat, Request::Arrive(arrival, vouched));
+    let heard = story.take(lane);
+    assert_eq!(
+        heard,
+        ["missed e-0", "rejected join_denied", r#"e-2 {"channel":"news.a"}"#]
+    );
+    story.push(to("doc.1"), Exclude::default());
+    assert_eq!(story.take(lane).len(), 1);
+}
+
+#[test]
+fn an_identity_ends_unless_a_new_one_comes_in_time() {
+    let mut story = story(own());
+    let ((adam, one), (eve, two)) = (story.open(), story.open());
+    let (short, other) = (until(&story, "adam", 60), until(&story, "eve", 60));
+    story.ask(adam, short);
+    story.ask(eve, other);
+    story.ask(adam, join("own.adam"));
+    (story.take(one), story.take(two));
+    story.wait(29);
+    assert!(story.take(one).is_empty());
+    story.wait(2);
+    assert_eq!(
+        (story.take(one), story.take(two)),
+        (vec!["expiring 29".to_owned()], vec!["expiring 29".to_owned()])
+    );
+    let longer = until(&story, "eve", 600);
+    story.ask(eve, longer);
+    assert_eq!(story.take(two), ["ident eve"]);
+    story.wait(50);
+    assert!(story.take(one).is_empty(), "a little is forgiven");
+    story.wait(5);
+    assert_eq!(story.take(one), ["end 4012"]);
+    assert!(story.take(two).is_empty() && story.desk.deadlines.len() == 1);
+    // Again and again on one wire leaves one entry.
+    for _ in 0..100 {
+        let longer = until(&story, "eve", 600);
+        story.ask(eve, longer);
+    }
+    assert_eq!(story.desk.deadlines.len(), 1);
+    story.ask(eve, Request::Gone(Ending::Normal));
+    assert!(story.desk.deadlines.is_empty());
+}
+
+#[test]
+fn an_identity_that_ended_meanwhile_does_not_come_back_with_the_wire() {
+    let mut story = story(own());
+    let (seat, _) = story.open();
+    let short = until(&story, "adam", 60);
+    story.ask(seat, short);
+    story.ask(seat, join("own.adam"));
+    story.ask(seat, Request::Gone(Ending::Vanished));
+    story.wait(61);
+    story.push(to("own.adam"), Exclude::default());
+    story.push(vec![Target::User(user("adam"))], Exclude::default());
+    let (again, lane) = story.open();
+    story.resume(again, "t0", Some("e-0"));
+    assert_eq!(story.take(lane), ["resumed c0 false 0 expired"]);
+    story.push(to("own.adam"), Exclude::default());
+    assert!(story.take(lane).is_empty());
+}
+
+#[test]
+fn an_identity_that_has_ended_is_none() {
+    let mut story = story(own());
+    let (seat, lane) = story.open();
+    let over = until(&story, "adam", 0);
+    story.ask(seat, over);
+    assert_eq!(story.take(lane), ["rejected expired"]);
+}
+
+#[test]
+fn whoever_is_thrown_out_is_gone_at_once_with_all_secrets_and_stays_away_while_the_ban_holds() {
+    let mut story = story(own());
+    let ((live, one), (parked, two), (spared, three), (other, four)) =
+        (story.open(), story.open(), story.open(), story.open());
+    for seat in [live, parked, spared] {
+        story.ask(seat, ident("adam"));
+    }
+    story.ask(other, ident("eve"));
+    story.ask(parked, Request::Gone(Ending::Vanished));
+    for lane in [one, two, three, four] {
+        story.take(lane);
+    }
+    assert_eq!(expel(&mut story, Whom::User(user("adam")), &["c2"], Some(600)), 2);
+    assert_eq!(story.take(one), ["end 4010", "retired"]);
+    story.push(vec![Target::User(user("adam"))], Exclude::default());
+    assert!(story.take(one).is_empty() && story.take(two).is_empty());
+    assert_eq!(story.take(three).len(), 1, "who may stay goes on");
+    for token in ["t0", "t1"] {
+        let (again, lane) = story.open();
+        story.resume(again, token, None);
+        assert_eq!(story.take(lane), [format!("resumed c{lane} false 0")], "{token}");
+        story.ask(again, ident("adam"));
+        assert_eq!(story.take(lane), ["rejected ident_denied"]);
+    }
+    story.wait(601);
+    let (again, lane) = story.open();
+    story.ask(again, ident("adam"));
+    assert_eq!(story.take(lane), ["ident adam"]);
+    assert!(story.take(four).is_empty());
+    assert_eq!(expel(&mut story, Whom::Connection("c3".into()), &[], None), 1);
+    assert_eq!(story.take(four), ["end 4010", "retired"]);
+    assert_eq!(expel(&mut story, Whom::Connection("c3".into()), &[], None), 0);
+}
+
+#[test]
+fn without_broadcasts_for_anyone_they_reach_those_with_a_name_only_and_nothing_from_before() {
+    let silent = Permissions::new(Vec::new(), Grants::default(), false);
+    let mut story = story(silent);
+    let (seat, lane) = story.open();
+    story.ask(seat, Request::Ready);
+    story.push(vec![Target::Everybody], Exclude::default());
+    story.ask(seat, ident("adam"));
+    assert_eq!(story.take(lane), ["ident adam"]);
+    story.push(vec![Target::Everybody], Exclude::default());
+    assert_eq!(story.take(lane), [r#"e-2 {"broadcast":true}"#]);
+    // With the wire lost and found again it is the same.
+    story.ask(seat, Request::Gone(Ending::Vanished));
+    story.push(vec![Target::Everybody], Exclude::default());
+    let (again, lane) = story.open();
+    story.resume(again, "t0", Some("e-1"));
+    assert_eq!(
+        story.take(lane),
+        [
+            r#"e-2 {"broadcast":true}"#,
+            r#"e-3 {"broadcast":true}"#,
+            "resumed c0 true 2"
+        ]
+    );
+}
+
+#[test]
+fn claims_decide_whom_a_channel_is_for() {
+    let org = may(&[], &[(Verb::Join, "org.{claim.org}.**")], &[]);
+    let mut story = story(org);
+    let (seat, lane) = story.open();
+    let claims: Map<String, Value> = serde_json::from_str(r#"{"org":["acme","b.c"]}"#).unwrap();
+    let identity = Identity {
+        claims: Claims::pick(&claims, &["org".into()]),
+        ..Identity::of(user("adam"))
+    };
+    story.ask(seat, Request::Ident(Vouched::new(Arc::new(identity))));
+    for name in ["org.acme.news", "org.b.c.news", "org.acmes.news"] {
+        story.ask(seat, join(name));
+    }
+    assert_eq!(
+        story.take(lane),
+        [
+            "ident adam",
+            "join org.acme.news",
+            "rejected join_denied",
+            "rejected join_denied"
+        ]
+    );
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Open,
+    Ident(usize, u8, u64),
+    Join(usize, u8),
+    Lose(usize),
+    Resume(usize, usize),
+    Arrive(u8, u8),
+    Kick(u8, bool),
+    Push(u8),
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (who, name) = (0..8_usize, 0..3_u8);
+    prop_oneof![
+        2 => Just(Step::Open),
+        3 => (who.clone(), name.clone(), 1..200_u64).prop_map(|(who, name, ends)| Step::Ident(who, name, ends)),
+        4 => (who.clone(), name.clone()).prop_map(|(who, name)| Step::Join(who, name)),
+        2 => who.clone().prop_map(Step::Lose),
+        3 => (who.clone(), who).prop_map(|(who, whose)| Step::Resume(who, whose)),
+        1 => (name.clone(), name.clone()).prop_map(|(name, of)| Step::Arrive(name, of)),
+        1 => (name.clone(), any::<bool>()).prop_map(|(name, ban)| Step::Kick(name, ban)),
+        6 => name.prop_map(Step::Push),
+        2 => (1..60_u64).prop_map(Step::Wait),
+    ]
+}
+
+/// Who a connection is as far as its client was told, and until when.
+#[derive(Debug, Clone, Default)]
+struct Believed {
+    seat: Option<SeatKey>,
+    /// The number of its connection, which is another one after a resumption.
+    id: usize,
+    user: Option<(u8, Instant)>,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    // A plain model: a channel is its user's alone. Whoever hears it is that user, now, and was not thrown out.
+    #[test]
+    fn nobody_ever_hears_what_is_not_its_own(steps in proptest::collection::vec(step(), 1..80)) {
+        let mut story = story(own());
+        let mut all: Vec<Believed> = Vec::new();
+        // What each connection id was, for those that come back.
+        let mut known: HashMap<usize, (u8, Instant)> = HashMap::new();
+        let grace = Duration::from_secs(25 + 1);
+        for step in steps {
+            let seat_of = |who: usize, all: &[Believed]| all.get(who).and_then(|one| one.seat);
+            match step {
+                Step::Open => {
+                    let (seat, id) = story.open();
+                    all.push(Believed { seat: Some(seat), id, user: None });
+                }
+                Step::Ident(who, name, ends) => if let Some(seat) = seat_of(who, &all) {
+                    let request = until(&story, &name.to_string(), ends);
+                    story.ask(seat, request);
+                    if story.arrived[who].iter().any(|told| *told == format!("ident {name}")) {
+                        all[who].user = Some((name, story.now + Duration::from_secs(ends)));
+                    }
+                },
+                Step::Join(who, name) => if let Some(seat) = seat_of(who, &all) {
+                    story.ask(seat, join(&format!("own.{name}")));
+                },
+                Step::Lose(who) => if let Some(seat) = seat_of(who, &all) {
+                    story.ask(seat, Request::Gone(Ending::Vanished));
+                    all[who].seat = None;
+                },
+                Step::Resume(who, whose) => if let Some(seat) = seat_of(who, &all)
+                    && whose < all.len()
+                {
+                    let before = all[who].user;
+                    story.resume(seat, &format!("t{whose}"), Some("e-0"));
+                    let answer = story.arrived[who].iter().find(|told| told.starts_with("resumed c"));
+                    let told = answer.cloned().unwrap_or_default();
+                    if let Some(rest) = told.strip_prefix("resumed c") {
+                        let earlier: usize = rest.split(' ').next().unwrap().parse().unwrap();
+                        all[who].id = earlier;
+                        if before.is_none() && !told.contains("expired") {
+                            all[who].user = known.get(&earlier).copied();
+                        }
+                    }
+                },
+                Step::Arrive(name, of) => {
+                    let (seat, lane) = story.open();
+                    let identity = Arc::new(Identity::of(user(&name.to_string())));
+                    let arrival = Arrival {
+                        identity: Arc::clone(&identity),
+                        channels: vec![channel(&format!("own.{of}"))],
+                        last: Some("e-0".into()),
+                        ..Arrival::default()
+                    };
+                    story.ask(seat, Request::Arrive(arrival, Vouched::new(identity)));
+                    let is_in = !story.arrived[lane].iter().any(|told| told == "rejected ident_denied");
+                    let user = is_in.then_some((name, story.now + Duration::from_secs(1_000_000)));
+                    all.push(Believed { seat: Some(seat), id: lane, user });
+                }
+                Step::Kick(name, ban) => {
+                    expel(&mut story, Whom::User(user(&name.to_string())), &[], ban.then_some(100));
+                    for one in &mut all {
+                        if one.user.is_some_and(|(user, _)| user == name) {
+                            *one = Believed::default();
+                        }
+                    }
+                    known.retain(|_, (user, _)| *user != name);
+                }
+                Step::Push(name) => {
+                    story.push(to(&format!("own.{name}")), Exclude::default());
+                }
+                Step::Wait(seconds) => {
+                    story.wait(seconds);
+                }
+            }
+            for (lane, one) in all.iter_mut().enumerate() {
+                if let Some(user) = one.user {
+                    known.insert(one.id, user);
+                }
+                for told in story.take(lane) {
+                    // Its voice says nothing behind a goodbye.
+                    if told.starts_with("end ") {
+                        if let Some(seat) = one.seat.take() {
+                            story.ask(seat, Request::Gone(Ending::Expired));
+                        }
+                        break;
+                    }
+                    let Some((_, name)) = told.split_once("own.").filter(|_| told.starts_with("e-")) else {
+                        continue;
+                    };
+                    let owner: u8 = name[..1].parse().unwrap();
+                    let is_own = one.user.is_some_and(|(user, ends)| user == owner && story.now < ends + grace);
+                    prop_assert!(is_own, "{} heard {told} as {:?}", lane, one.user);
+                }
+            }
+        }
+    }
+}
