@@ -6,7 +6,11 @@
 mod claims;
 mod grants;
 mod pattern;
+#[cfg(test)]
+mod pattern_tests;
 mod permissions;
+#[cfg(test)]
+mod permissions_tests;
 
 pub use claims::{Claims, find};
 pub use grants::{Grants, MOST_GRANTS, Verb};
