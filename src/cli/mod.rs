@@ -4,12 +4,13 @@
 //! a wrong configuration, 130 interrupted twice. Only here and below are errors printed. Refuses to know how a server
 //! works.
 //!
-//! `serve`, `check` and `token` read the configuration; `push`, `listen` and `bench` are clients and read none.
+//! `serve`, `check`, `token` and `may` read the configuration; `push`, `listen` and `bench` are clients and read none.
 
 pub mod bench;
 mod check;
 mod line;
 mod listen;
+mod may;
 mod push;
 mod remote;
 mod serve;
@@ -82,6 +83,7 @@ enum Task {
     Push(push::PushArgs),
     Listen(listen::ListenArgs),
     Token(token::TokenArgs),
+    May(may::MayArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -103,6 +105,10 @@ impl Cli {
             Some(Task::Token(args)) => {
                 let (args, settings) = args.split();
                 token::run(&args, &self.settings.and(settings).load()?)
+            }
+            Some(Task::May(args)) => {
+                let (args, settings) = args.split();
+                may::run(&args, &self.settings.and(settings).load()?)
             }
             Some(Task::Push(args)) => as_client(push::run(args)),
             Some(Task::Listen(args)) => as_client(listen::run(args)),

@@ -211,6 +211,7 @@ fn limits(limits: &sections::Limits, report: &mut Report<'_>) {
         Duration::from_millis(100),
         hour,
     );
+    report.lasting("limits.ident", limits.ident, Duration::from_secs(1), hour);
     report.lasting("limits.ping", limits.ping, Duration::from_secs(1), hour);
 }
 

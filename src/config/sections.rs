@@ -122,6 +122,9 @@ pub struct Limits {
     /// How long a client may take to send the head of its request. Default 5 s.
     #[serde(with = "duration")]
     pub header_timeout: Duration,
+    /// How long a client may be nobody where nobody may hear or do anything. Default 10 s.
+    #[serde(with = "duration")]
+    pub ident: Duration,
     /// A sign of life is asked for this often; two without an answer end the connection. Default 25 s.
     #[serde(with = "duration")]
     pub ping: Duration,
@@ -148,6 +151,7 @@ impl Default for Limits {
             bodies_total: 64 * MIB,
             requests_per_connection: 250,
             header_timeout: Duration::from_secs(5),
+            ident: Duration::from_secs(10),
             ping: Duration::from_secs(25),
         }
     }

@@ -147,7 +147,7 @@ type = "rabbitmq"
 t.toml:3:1: server.listen: must be an IP address and a port, such as "127.0.0.1:7117", "0.0.0.0:80" or "[::]:7117"
 t.toml:4:1: server.wrokers: unknown key; allowed are listen, workers, static_dir, demo, origins, shutdown_timeout, loglevel; did you mean workers?
 t.toml:5:1: server.demo: must be true or false, not a text
-t.toml:8:1: limits.outbox_byte: unknown key; allowed are message_bytes, push_bytes, json_depth, name_bytes, channels_per_connection, messages_per_second, messages_burst, bad_messages, outbox_bytes, outbox_frames, slow, outbox_total, parked_bytes, connections, connections_per_address, bodies_total, requests_per_connection, header_timeout, ping; did you mean outbox_bytes?
+t.toml:8:1: limits.outbox_byte: unknown key; allowed are message_bytes, push_bytes, json_depth, name_bytes, channels_per_connection, messages_per_second, messages_burst, bad_messages, outbox_bytes, outbox_frames, slow, outbox_total, parked_bytes, connections, connections_per_address, bodies_total, requests_per_connection, header_timeout, ident, ping; did you mean outbox_bytes?
 t.toml:9:1: limits.ping: must be a duration with its unit, such as "120s" or "2m", not a whole number
 t.toml:10:1: limits.header_timeout: must be a duration with its unit, such as "120s" or "2m"
 t.toml:11:1: limits.slow: must be one of "close", "drop"; did you mean close?
@@ -443,7 +443,7 @@ fn mistakes_in_variables_and_flags_are_found_where_they_were_made() {
 TURTED_CONNECTORS__MQ__URL: connectors.mq.type: is missing
 TURTED_HISTORY__COUNT: history.count: must be a whole number, zero or more, not a text
 TURTED_LIMITS__PING: limits.ping: must be a duration with its unit, such as "120s" or "2m", not a whole number
-TURTED_LIMITS__PONG: limits.pong: unknown key; allowed are message_bytes, push_bytes, json_depth, name_bytes, channels_per_connection, messages_per_second, messages_burst, bad_messages, outbox_bytes, outbox_frames, slow, outbox_total, parked_bytes, connections, connections_per_address, bodies_total, requests_per_connection, header_timeout, ping; did you mean ping?
+TURTED_LIMITS__PONG: limits.pong: unknown key; allowed are message_bytes, push_bytes, json_depth, name_bytes, channels_per_connection, messages_per_second, messages_burst, bad_messages, outbox_bytes, outbox_frames, slow, outbox_total, parked_bytes, connections, connections_per_address, bodies_total, requests_per_connection, header_timeout, ident, ping; did you mean ping?
 TURTED_LIMITS____X: the name must look like TURTED_SECTION__KEY, with two underscores between the levels
 TURTED_SERVER__LISTEN__X: server.listen: must be an IP address and a port, such as "127.0.0.1:7117", "0.0.0.0:80" or "[::]:7117", not a table
 --set (number 2): must be written as section.key=value, as in --set server.listen=0.0.0.0:7117

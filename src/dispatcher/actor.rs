@@ -103,7 +103,7 @@ impl Handler<Open> for Dispatcher {
     type Result = SeatKey;
 
     fn handle(&mut self, open: Open, _: &mut Self::Context) -> SeatKey {
-        let seat = self.desk.open(open);
+        let seat = self.desk.open(open, Instant::now());
         self.carry(None);
         seat
     }
@@ -251,6 +251,7 @@ mod tests {
             encoders: Vec::new(),
             queued: crate::dispatcher::Queued::new(1 << 10),
             observer: Arc::new(Deaf),
+            ident: age,
             permissions: Arc::default(),
             tells_why: false,
             refusals: Arc::new(()),

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use log::error;
@@ -48,6 +48,8 @@ pub struct DeskSettings {
     pub queued: Arc<Queued>,
     /// Who hears what happens.
     pub observer: Arc<dyn Observer>,
+    /// How long a connection may be nobody, where nobody may do anything.
+    pub ident: Duration,
     /// Who may do what.
     pub permissions: Arc<Permissions>,
     /// Whether a client that is refused learns why: where only the developer can be there.
@@ -91,7 +93,7 @@ impl Desk {
     }
 
     /// Gives a connection its place. It hears broadcasts from here on, though it gets them only once it is ready.
-    pub fn open(&mut self, open: Open) -> SeatKey {
+    pub fn open(&mut self, open: Open, now: Instant) -> SeatKey {
         let standing = Standing {
             connection: open.connection,
             tokens: vec![open.token],
@@ -111,6 +113,9 @@ impl Desk {
         let fresh = self.settings.log.count > 0;
         let seat = self.membership.sit(open.lane, open.encoder, fresh, standing);
         self.note(&Note::Opened { connection });
+        if !self.settings.permissions.has_something_for_anyone() {
+            self.watch(seat, Some(now + self.settings.ident));
+        }
         // Whoever was accepted in the last moment is told like the others.
         if let Some(ending) = self.closing {
             let LaneKey { courier, lane } = open.lane;

@@ -389,6 +389,7 @@ fn desk_settings(
         encoders,
         queued,
         observer,
+        ident: config.limits.ident,
         permissions: Arc::default(),
         tells_why: !config.is_public(),
         refusals: Arc::new(()),

@@ -238,7 +238,7 @@ impl Because<'_> {
 impl fmt::Display for Because<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Open => f.write_str("there is no [may], so that everybody may"),
+            Self::Open => f.write_str("the absence of [may]: everybody may join everything"),
             Self::Audience(audience, verb, at) => write!(f, "[may.{}] {verb}[{at}]", audience.name),
             Self::Own(verb, at) => write!(f, "the identity's own may.{verb}[{at}]"),
         }

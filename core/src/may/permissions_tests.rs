@@ -122,7 +122,7 @@ fn without_rules_everybody_may_join_and_nothing_else() {
     let nobody = Identity::default();
     assert_eq!(
         said(open.judge(Verb::Join, "a", &nobody)),
-        "there is no [may], so that everybody may"
+        "the absence of [may]: everybody may join everything"
     );
     assert_eq!(said(open.judge(Verb::Join, "turted:a", &nobody)), "no");
     assert_eq!(said(open.judge(Verb::Publish, "a", &nobody)), "no");

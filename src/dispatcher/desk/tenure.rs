@@ -52,6 +52,11 @@ impl Desk {
             seat.due = None;
             let LaneKey { courier, lane } = seat.lane;
             let Some(vouched) = seat.standing.vouched.clone() else {
+                self.refuse(key, "connection", "nobody", &|| {
+                    "it did not say who it is within limits.ident, and [may] has nothing for anyone".to_owned()
+                });
+                let ending = Ending::Refused;
+                self.parcel(courier, Parcel::End { lane, ending });
                 continue;
             };
             if vouched.renews.is_some_and(|renews| renews <= now && renews >= due) {

@@ -93,6 +93,7 @@ impl Story {
             encoders: vec![Arc::new(Plain), Arc::new(WithPlaces)],
             queued: Queued::new(1 << 20),
             observer: Arc::clone(&heard) as Arc<dyn Observer>,
+            ident: Duration::from_secs(10),
             permissions: Arc::new(permissions),
             tells_why: false,
             refusals: Arc::new(()),
@@ -118,13 +119,16 @@ impl Story {
             courier: lane % 2,
             lane: u32::try_from(lane).unwrap(),
         };
-        let seat = self.desk.open(Open {
-            lane: key,
-            encoder,
-            connection: format!("c{lane}").into(),
-            token: format!("t{lane}").into(),
-            address: [127, 0, 0, 1].into(),
-        });
+        let seat = self.desk.open(
+            Open {
+                lane: key,
+                encoder,
+                connection: format!("c{lane}").into(),
+                token: format!("t{lane}").into(),
+                address: [127, 0, 0, 1].into(),
+            },
+            self.now,
+        );
         (seat, lane)
     }
 

@@ -348,6 +348,20 @@ fn without_broadcasts_for_anyone_they_reach_those_with_a_name_only_and_nothing_f
 }
 
 #[test]
+fn where_nobody_may_do_anything_nobody_stays_nobody() {
+    let mut story = story(Permissions::new(Vec::new(), Grants::default(), false));
+    let ((_, one), (adam, two)) = (story.open(), story.open());
+    story.ask(adam, ident("adam"));
+    story.wait(9);
+    assert!(story.take(one).is_empty());
+    story.wait(2);
+    assert_eq!(
+        (story.take(one), story.take(two)),
+        (vec!["end 1008".to_owned()], vec!["ident adam".to_owned()])
+    );
+}
+
+#[test]
 fn claims_decide_whom_a_channel_is_for() {
     let org = may(&[], &[(Verb::Join, "org.{claim.org}.**")], &[]);
     let mut story = story(org);
