@@ -85,8 +85,9 @@ impl Conversation for ClassicConversation {
 
     fn receive(&mut self, text: &str, out: &mut Vec<Reaction>) {
         match command::read(text, &self.dialect.limits).1 {
-            // A word of other dialects: whoever continues a connection here would never learn of it.
+            // Words of other dialects: whoever continues a connection here would never learn of it.
             Ok(Command::Intent(Intent::Resume { .. })) => self.strike(&unknown("RESUME".into()), out),
+            Ok(Command::Intent(Intent::Publish(_))) => self.strike(&unknown("PUBLISH".into()), out),
             Ok(command) => {
                 self.strikes = 0;
                 match command {
@@ -111,6 +112,9 @@ impl Conversation for ClassicConversation {
             Notice::Identified(user, _) => out.push(say("OK", &json!({ "username": user }))),
             Notice::Joined(channel) | Notice::Left(channel) => out.push(say("OK", &json!({ "channel": channel }))),
             Notice::Rejected(rejection) => out.push(say("ERROR", &json!(rejection.to_string()))),
+            // Events of names that nobody asked for, to the ancestor's clients.
+            Notice::Removed { channel, reason } => out.push(say("LEFT", &json!({"channel": channel, "reason": reason}))),
+            Notice::Expiring(left) => out.push(say("EXPIRING", &json!({ "in": left.as_secs() }))),
             // Nothing here asks for a past, and the dialect has no words for what is newer than it.
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! The commands that all dialects share: IDENT, JOIN, LEAVE, ECHO, PING, and RESUME.
+//! The commands that all dialects share: IDENT, JOIN, LEAVE, PUBLISH, ECHO, PING, and RESUME.
 //!
 //! In: a message `{"type":…,"data":…,"ref":…}`, or a word and its data. Out: a [`Command`] with its tag, or a rejection
 //! with the tag as far as it could be read. It decides nothing.
@@ -10,13 +10,13 @@ use bytes::Bytes;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use turted_core::json::check_depth;
-use turted_core::{ChannelName, Intent, Limits, Rejection, Tag, UserName};
+use turted_core::{ChannelName, EventName, Intent, Limits, Payload, Publication, Rejection, Tag, UserName};
 
 /// Longest `ref` in bytes of JSON text.
 const TAG_BYTES: usize = 64;
 /// Longest resume token and event id accepted.
 pub const TOKEN_BYTES: usize = 128;
-const KNOWN: &str = "IDENT, JOIN, LEAVE, ECHO, PING, RESUME";
+const KNOWN: &str = "IDENT, JOIN, LEAVE, PUBLISH, ECHO, PING, RESUME";
 
 /// A message that was understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +64,7 @@ pub fn interpret(word: &str, data: Option<&RawValue>, limits: &Limits) -> Result
         "IDENT" => ident(data, limits).map(Command::Intent),
         "JOIN" => channel(data, limits).map(|channel| Command::Intent(Intent::Join(channel))),
         "LEAVE" => channel(data, limits).map(|channel| Command::Intent(Intent::Leave(channel))),
+        "PUBLISH" => publish(data, limits).map(Command::Intent),
         "ECHO" => Ok(Command::Echo(Bytes::copy_from_slice(
             data.map_or("null", RawValue::get).as_bytes(),
         ))),
@@ -90,10 +91,34 @@ fn ident(data: Option<&RawValue>, limits: &Limits) -> Result<Intent, Rejection> 
 }
 
 fn channel(data: Option<&RawValue>, limits: &Limits) -> Result<ChannelName, Rejection> {
-    let members = data.and_then(object).ok_or(Rejection::MissingField("data"))?;
+    channel_in(&data.and_then(object).ok_or(Rejection::MissingField("data"))?, limits)
+}
+
+fn channel_in(members: &Members<'_>, limits: &Limits) -> Result<ChannelName, Rejection> {
     let name = members.get("channel").and_then(|raw| string(raw));
     let name = name.ok_or(Rejection::MissingField("data.channel"))?;
     ChannelName::parse(&name, limits).map_err(|error| Rejection::BadName(format!("the channel name {error}")))
+}
+
+/// As a push, it needs no payload; unlike one it has a name.
+fn publish(data: Option<&RawValue>, limits: &Limits) -> Result<Intent, Rejection> {
+    let members = data.and_then(object).ok_or(Rejection::MissingField("data"))?;
+    let event = members.get("event").and_then(|raw| string(raw));
+    let event = event.ok_or(Rejection::MissingField("data.event"))?;
+    let echo = match members.get("echo").map(|raw| raw.get()) {
+        None | Some("true") => true,
+        Some("false") => false,
+        Some(_) => return Err(Rejection::MissingField("data.echo")),
+    };
+    Ok(Intent::Publish(Publication {
+        channel: channel_in(&members, limits)?,
+        event: EventName::parse(&event, limits)
+            .map_err(|error| Rejection::BadName(format!("the event name {error}")))?,
+        payload: members
+            .get("payload")
+            .map_or_else(Payload::empty_object, |raw| Payload::from_raw(raw)),
+        echo,
+    }))
 }
 
 fn resume(data: Option<&RawValue>) -> Result<Intent, Rejection> {
@@ -142,6 +167,7 @@ mod tests {
             r#"{"type":"IDENT","data":{"username":"adam","token":"x"},"ref":1}"#,
             r#"{"type":"RESUME","data":{"token":"t","last":"k3f9-42"},"ref":"a"}"#,
             r#"{"type":"echo","data":[{"a":"\ud800"}]}"#,
+            r#"{"type":"PUBLISH","data":{"channel":"c","event":"E","payload":{"a":[1.0]},"echo":false},"ref":2}"#,
         ];
         let mut random = fastrand::Rng::with_seed(11);
         for round in 0..20_000 {

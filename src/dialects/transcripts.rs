@@ -6,11 +6,15 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use turted_core::envelope::{self, Body};
+use turted_core::may::Verb;
 use turted_core::{
-    ChannelName, Delivery, Dispatch, Ending, Epoch, Intent, Limits, Notice, Rejection, Target, UserName, Welcome,
+    ChannelName, Delivery, Dispatch, Ending, Epoch, Intent, Limits, Notice, Publication, Receipt, Rejection, Sender,
+    Target, UserName, Welcome,
 };
 
 use super::classic::Classic;
@@ -23,6 +27,8 @@ use turted_core::{Conversation, Protocol, Reaction};
 const BAD_MESSAGES: u32 = 20;
 /// Whoever shows another password is denied.
 const PASSWORD: &str = "secret";
+/// Nobody may hear or say anything in channels whose names begin so.
+const CLOSED: &str = "closed";
 
 /// What is spoken in each folder.
 fn dialects() -> Vec<(&'static str, Box<dyn Protocol>)> {
@@ -110,6 +116,16 @@ impl<'a> Player<'a> {
             }
             ("woken", "") => self.converse(&|conversation, out| conversation.wake(out)),
             ("push", body) => self.push(body),
+            ("left", channel) => {
+                self.standing.channels.retain(|joined| joined.as_str() != channel);
+                let channel = ChannelName::parse(channel, &Limits::default()).unwrap();
+                let reason = "denied";
+                self.tell(&Notice::Removed { channel, reason });
+            }
+            ("expiring", seconds) => {
+                let left = Duration::from_secs(seconds.parse().unwrap());
+                self.tell(&Notice::Expiring(left));
+            }
             ("end", reason) => {
                 let ending = Ending::ALL.into_iter().find(|ending| ending.reason() == reason);
                 self.end(ending.unwrap());
@@ -177,6 +193,10 @@ impl<'a> Player<'a> {
         }
     }
 
+    fn tell(&mut self, notice: &Notice) {
+        self.converse(&|conversation, out| conversation.notify(notice, &None, out));
+    }
+
     fn say(&mut self, text: &Bytes) {
         let text = std::str::from_utf8(text).unwrap();
         self.happened.push_back(format!("S: {text}"));
@@ -212,6 +232,11 @@ impl<'a> Player<'a> {
                 self.standing.user = Some(user.clone());
                 Notice::Identified(Some(user), Vec::new())
             }
+            Intent::Join(channel) if channel.as_str().starts_with(CLOSED) => denied(Verb::Join, &channel),
+            Intent::Publish(said) if said.channel.as_str().starts_with(CLOSED) => {
+                denied(Verb::Publish, &said.channel)
+            }
+            Intent::Publish(said) => Notice::Published(self.publish(said)),
             Intent::Join(channel) => {
                 self.standing.channels.push(channel.clone());
                 Notice::Joined(channel)
@@ -224,6 +249,25 @@ impl<'a> Player<'a> {
             Intent::Resume { token, last } => self.resume(&token, last.as_deref()),
             other => panic!("no story knows {other:?}"),
         })
+    }
+
+    fn publish(&mut self, said: Publication) -> Receipt {
+        let mut dispatch = Dispatch::new(said.event, vec![Target::Channel(said.channel)], said.payload);
+        dispatch.from = Some(Arc::new(Sender {
+            user: self.standing.user.clone(),
+            connection: self.standing.connection.as_str().into(),
+        }));
+        let heard = said.echo && self.standing.via(&dispatch).is_some();
+        if !said.echo {
+            dispatch.exclude.connections = vec![self.standing.connection.as_str().into()];
+        }
+        self.log.push(dispatch);
+        let sequence = self.log.len() as u64;
+        self.replay(sequence - 1);
+        Receipt {
+            id: epoch().id(sequence),
+            recipients: usize::from(heard),
+        }
     }
 
     fn resume(&mut self, token: &str, last: Option<&str>) -> Notice {
@@ -258,19 +302,25 @@ impl<'a> Player<'a> {
     fn replay(&mut self, seen: u64) -> usize {
         let before = self.happened.len();
         for (sequence, dispatch) in (1..).zip(self.log.clone()).filter(|(sequence, _)| *sequence > seen) {
-            if let Some(via) = self.standing.via(&dispatch) {
+            let is_own = dispatch.exclude.connections.iter().any(|own| **own == self.standing.connection);
+            if let Some(via) = self.standing.via(&dispatch).filter(|_| !is_own) {
                 let text = self.protocol.encode_event(&Delivery {
                     id: &epoch().id(sequence),
                     event: &dispatch.event,
                     payload: &dispatch.payload,
                     via,
-                    from: None,
+                    from: dispatch.from.as_deref(),
                 });
                 self.say(&text);
             }
         }
         self.happened.len() - before
     }
+}
+
+fn denied(verb: Verb, channel: &ChannelName) -> Notice {
+    let (name, why) = (channel.as_str().into(), None);
+    Notice::Rejected(Rejection::Denied { verb, name, why })
 }
 
 fn epoch() -> Epoch {

@@ -49,8 +49,12 @@ impl Framing for NamedForm {
         }
         match serde_json::from_slice::<Words<'_>>(text) {
             Ok(Words { kind, data }) => {
-                let name = format!("{OWN}{}", kind.to_ascii_lowercase());
-                event(None, Some(&name), data.map_or("{}", RawValue::get).as_bytes())
+                let data = data.map_or("{}", RawValue::get);
+                let name = match kind {
+                    "ERROR" if is_denied(data) => format!("{OWN}denied"),
+                    _ => format!("{OWN}{}", kind.to_ascii_lowercase()),
+                };
+                event(None, Some(&name), data.as_bytes())
             }
             Err(_) => event(None, None, text),
         }
@@ -63,6 +67,15 @@ impl Framing for NamedForm {
     fn close(&self, _: Ending) -> Option<Bytes> {
         None
     }
+}
+
+/// Whether an error is about a channel that the client may not hear: a stream can be for several.
+fn is_denied(data: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Coded<'a> {
+        code: &'a str,
+    }
+    serde_json::from_str::<Coded<'_>>(data).is_ok_and(|error| error.code == "join_denied")
 }
 
 /// Encodes events for [`NativeForm`].
@@ -78,7 +91,8 @@ impl EncodeEvent for NativeEvents {
     }
 }
 
-/// Encodes events for [`NamedForm`]: `event: <name>`, `data: <payload>`.
+/// Encodes events for [`NamedForm`]: `event: <name>`, `data: <payload>`. There is no place for who said it, nor for what
+/// it came by: whoever wants to know speaks the native form.
 pub struct NamedEvents(pub Arc<dyn Protocol>);
 
 impl EncodeEvent for NamedEvents {
@@ -160,6 +174,22 @@ mod tests {
             (
                 r#"{"type":"BYE","data":{"code":1001}}"#,
                 "event: turted:bye\ndata: {\"code\":1001}\n\n",
+            ),
+            (
+                r#"{"type":"LEFT","data":{"channel":"doc.7","reason":"denied"}}"#,
+                "event: turted:left\ndata: {\"channel\":\"doc.7\",\"reason\":\"denied\"}\n\n",
+            ),
+            (
+                r#"{"type":"EXPIRING","data":{"in":30}}"#,
+                "event: turted:expiring\ndata: {\"in\":30}\n\n",
+            ),
+            (
+                r#"{"type":"ERROR","data":{"channel":"doc.7","code":"join_denied","message":"no"}}"#,
+                "event: turted:denied\ndata: {\"channel\":\"doc.7\",\"code\":\"join_denied\",\"message\":\"no\"}\n\n",
+            ),
+            (
+                r#"{"type":"ERROR","data":{"code":"too_fast","message":"join_denied"}}"#,
+                "event: turted:error\ndata: {\"code\":\"too_fast\",\"message\":\"join_denied\"}\n\n",
             ),
             (r#"{"type":"PONG"}"#, "event: turted:pong\ndata: {}\n\n"),
         ] {

@@ -1,7 +1,7 @@
 //! The native protocol, version 1: JSON objects, one per message.
 //!
-//! In: `IDENT JOIN LEAVE ECHO PING RESUME`. Out: `WELCOME OK ERROR ECHO PONG EVENT GAP BYE`. `reply`
-//! writes, `conversation` decides; the wire facts are in `docs/protocol.md`.
+//! In: `IDENT JOIN LEAVE PUBLISH ECHO PING RESUME`. Out: `WELCOME OK ERROR ECHO PONG EVENT GAP LEFT EXPIRING BYE`.
+//! `reply` writes, `conversation` decides; the wire facts are in `docs/protocol.md`.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub mod stream;
 
 use crate::client::requests::rules::Start;
 use conversation::NativeConversation;
-pub use reply::SERVER;
+pub use reply::{SERVER, rejected};
 
 /// The WebSocket subprotocol that a client may ask for.
 pub const SUBPROTOCOL: &str = "turted.v1";

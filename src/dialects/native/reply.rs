@@ -5,6 +5,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::{Value, json};
 use turted_core::encode::Delivery;
+use turted_core::may::Verb;
 use turted_core::{Ending, Notice, Rejection, Tag, Welcome, json};
 
 /// `turted/0.1.0`
@@ -87,11 +88,7 @@ fn gap(since: Option<&str>) -> Bytes {
 }
 
 pub fn error(rejection: &Rejection, tag: &Tag) -> Bytes {
-    let mut data = json!({"code": rejection.code(), "message": rejection.to_string()});
-    if let Rejection::Unavailable { after } = rejection {
-        data["after"] = u64::try_from(after.as_millis()).unwrap_or(u64::MAX).into();
-    }
-    message("ERROR", Some(&data.to_string()), tag)
+    message("ERROR", Some(&rejected(rejection).to_string()), tag)
 }
 
 pub fn echo(data: &Bytes, tag: &Tag) -> Bytes {
@@ -106,6 +103,20 @@ pub fn pong(tag: &Tag) -> Bytes {
 pub fn bye(ending: Ending) -> Bytes {
     let data = json!({"code": ending.code(), "reason": ending.reason(), "reconnect": ending.reconnect()});
     message("BYE", Some(&data.to_string()), &None)
+}
+
+/// What is said about a refusal: of channels that a request named there is no command that would say which.
+pub fn rejected(rejection: &Rejection) -> Value {
+    let mut data = json!({"code": rejection.code(), "message": rejection.to_string()});
+    match rejection {
+        Rejection::Unavailable { after } => {
+            data["after"] = u64::try_from(after.as_millis()).unwrap_or(u64::MAX).into();
+        }
+        Rejection::Denied { verb: Verb::Call, name, .. } => data["name"] = (**name).into(),
+        Rejection::Denied { name, .. } => data["channel"] = (**name).into(),
+        _ => {}
+    }
+    data
 }
 
 /// `{"type":…,"data":…,"ref":…}`; `data` and the tag are JSON text.

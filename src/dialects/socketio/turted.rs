@@ -1,5 +1,5 @@
 //! The words of TURTED 3 and 4 over Socket.IO: `IDENT JOIN LEAVE ECHO PING` → `OK ERROR EVENT ECHO`, on the root
-//! namespace.
+//! namespace; and what is newer than they, `PUBLISH` → `OK`, `LEFT` and `EXPIRING`.
 //!
 //! In: events of one client. Out: intents, and events in answer; a client that asked for an acknowledgement gets one as
 //! well. What the ancestor answered with silence is answered with `ERROR`.
@@ -15,6 +15,7 @@ use turted_core::{Ending, Intent, Notice, Rejection, Tag, Welcome, json};
 
 use super::{Application, Call, Ids, Link, ROOT, Terms, Version};
 use crate::dialects::command::{Command, TOKEN_BYTES, interpret};
+use crate::dialects::native::rejected;
 
 /// One client.
 pub struct Turted {
@@ -57,7 +58,7 @@ impl Turted {
         let why = json!(rejection.to_string()).to_string();
         link.emit(ROOT, &format!(r#"["ERROR",{why}{}]"#, self.tail(&why)), &[]);
         if let Some(ack) = tag {
-            let error = json!([{"error": {"code": rejection.code(), "message": rejection.to_string()}}]);
+            let error = json!([{ "error": rejected(rejection) }]);
             link.acknowledge(ROOT, ack, &error.to_string(), &[]);
         }
     }
@@ -153,6 +154,11 @@ impl Application for Turted {
                     link.acknowledge(ROOT, ack, "[]", &[]);
                 }
             }
+            // What stands for an attachment means nothing without it, and an event has none.
+            Ok(Command::Intent(Intent::Publish(_))) if !call.attachments.is_empty() => {
+                let why = "a payload is JSON: PUBLISH takes no attachments";
+                self.strike(&Rejection::BadMessage(why.into()), call.ack, link);
+            }
             Ok(Command::Intent(intent)) => {
                 self.strikes = 0;
                 link.want(intent, call.ack.map(Into::into));
@@ -173,7 +179,18 @@ impl Application for Turted {
     fn notify(&mut self, notice: &Notice, tag: &Tag, link: &mut Link<'_>) {
         let tag = tag.as_deref();
         match notice {
-            Notice::Identified(user, _) => Self::answer("OK", &json!({ "username": user }), tag, link),
+            Notice::Identified(user, channels) => {
+                let data = match channels.as_slice() {
+                    [] => json!({ "username": user }),
+                    channels => json!({"username": user, "channels": channels}),
+                };
+                Self::answer("OK", &data, tag, link);
+            }
+            Notice::Published(receipt) => Self::answer("OK", &json!(receipt), tag, link),
+            Notice::Removed { channel, reason } => {
+                Self::answer("LEFT", &json!({"channel": channel, "reason": reason}), None, link);
+            }
+            Notice::Expiring(left) => Self::answer("EXPIRING", &json!({ "in": left.as_secs() }), None, link),
             Notice::Joined(channel) | Notice::Left(channel) => {
                 Self::answer("OK", &json!({ "channel": channel }), tag, link);
             }
@@ -205,6 +222,10 @@ impl Application for Turted {
         out.put_slice(delivery.payload.as_bytes());
         out.put_slice(br#","via":"#);
         json::write(&mut out, delivery.via);
+        if let Some(from) = delivery.from {
+            out.put_slice(br#","from":"#);
+            json::write(&mut out, from);
+        }
         out.put_u8(b'}');
         if terms.recovery && terms.version == Version::V5 {
             out.put_u8(b',');
