@@ -19,7 +19,7 @@ use super::body::Wire;
 use crate::client::requests::collect::settled;
 use crate::client::{Inbound, Newcomer, Worker};
 use crate::gate::cors;
-use crate::gate::entrance::Refused;
+use crate::gate::entrance::{Refused, turned_out};
 use crate::gate::request::token;
 
 /// Spellings of `Last-Event-ID` in queries, compared without regard to case: polyfills and other servers have their
@@ -55,7 +55,15 @@ pub fn to_return(request: &HttpRequest, said: &Bytes) -> HttpResponse {
 
 /// Answers with a stream, as soon as the connection has what it asks for before anybody speaks: whoever reads the first
 /// words is there for everybody. `held` lives as long as the socket.
-pub async fn open(mount: &Mount, worker: &Rc<Worker>, newcomer: Newcomer, held: impl Sized + 'static) -> HttpResponse {
+///
+/// # Errors
+/// When its client may not be who it says.
+pub async fn open(
+    mount: &Mount,
+    worker: &Rc<Worker>,
+    newcomer: Newcomer,
+    held: impl Sized + 'static,
+) -> Result<HttpResponse, Refused> {
     let newcomer = Newcomer {
         transport: "server-sent events",
         ..newcomer
@@ -68,7 +76,8 @@ pub async fn open(mount: &Mount, worker: &Rc<Worker>, newcomer: Newcomer, held: 
     });
     let (voice, connection) = mount.connect(worker, newcomer, inbound);
     settled(&connection).await;
-    head().body(Wire::new(voice, (held, alive)))
+    turned_out(voice.ended())?;
+    Ok(head().body(Wire::new(voice, (held, alive))))
 }
 
 /// The head of a stream.

@@ -113,7 +113,9 @@ impl Conversation for ClassicConversation {
             Notice::Joined(channel) | Notice::Left(channel) => out.push(say("OK", &json!({ "channel": channel }))),
             Notice::Rejected(rejection) => out.push(say("ERROR", &json!(rejection.to_string()))),
             // Events of names that nobody asked for, to the ancestor's clients.
-            Notice::Removed { channel, reason } => out.push(say("LEFT", &json!({"channel": channel, "reason": reason}))),
+            Notice::Removed { channel, reason } => {
+                out.push(say("LEFT", &json!({"channel": channel, "reason": reason})))
+            }
             Notice::Expiring(left) => out.push(say("EXPIRING", &json!({ "in": left.as_secs() }))),
             // Nothing here asks for a past, and the dialect has no words for what is newer than it.
             _ => {}

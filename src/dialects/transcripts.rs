@@ -233,9 +233,7 @@ impl<'a> Player<'a> {
                 Notice::Identified(Some(user), Vec::new())
             }
             Intent::Join(channel) if channel.as_str().starts_with(CLOSED) => denied(Verb::Join, &channel),
-            Intent::Publish(said) if said.channel.as_str().starts_with(CLOSED) => {
-                denied(Verb::Publish, &said.channel)
-            }
+            Intent::Publish(said) if said.channel.as_str().starts_with(CLOSED) => denied(Verb::Publish, &said.channel),
             Intent::Publish(said) => Notice::Published(self.publish(said)),
             Intent::Join(channel) => {
                 self.standing.channels.push(channel.clone());
@@ -302,7 +300,11 @@ impl<'a> Player<'a> {
     fn replay(&mut self, seen: u64) -> usize {
         let before = self.happened.len();
         for (sequence, dispatch) in (1..).zip(self.log.clone()).filter(|(sequence, _)| *sequence > seen) {
-            let is_own = dispatch.exclude.connections.iter().any(|own| **own == self.standing.connection);
+            let is_own = dispatch
+                .exclude
+                .connections
+                .iter()
+                .any(|own| **own == self.standing.connection);
             if let Some(via) = self.standing.via(&dispatch).filter(|_| !is_own) {
                 let text = self.protocol.encode_event(&Delivery {
                     id: &epoch().id(sequence),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use actix_web::http::{StatusCode, header};
 use log::{Level, log_enabled};
-use turted_core::Welcome;
+use turted_core::{Ending, Rejection, Welcome};
 
 use super::Shared;
 use super::admission::{Full, Ticket};
@@ -138,6 +138,20 @@ fn tell(request: &HttpRequest, full: Full) {
             "limits.connections_per_address are open from there; behind a proxy that is the address of all".to_owned()
         }),
     }
+}
+
+/// What the request of a client is answered that was ended before anybody spoke: who it says it is may not come in (403),
+/// or has ended (401).
+///
+/// # Errors
+/// When it was.
+pub fn turned_out(ended: Option<Ending>) -> Result<(), Refused> {
+    let (status, rejection) = match ended {
+        Some(Ending::Kicked) => (StatusCode::FORBIDDEN, Rejection::IdentDenied(None)),
+        Some(Ending::Expired) => (StatusCode::UNAUTHORIZED, Rejection::Expired),
+        _ => return Ok(()),
+    };
+    Err(Refused::new(status, rejection.code(), rejection.to_string()))
 }
 
 /// `N` bytes that nobody can guess (CWE-330), in hexadecimal.

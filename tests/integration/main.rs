@@ -13,6 +13,7 @@ mod abuse;
 mod auth;
 mod cli;
 mod connectors;
+mod denials;
 mod doors;
 mod engineio;
 mod file;

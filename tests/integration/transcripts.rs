@@ -15,11 +15,24 @@ fn settle(text: &str) -> String {
             text = text.replace(random, word);
         }
     }
+    if let Some(connection) = data["from"]["connection"].as_str() {
+        text = text.replace(connection, "CONNECTION");
+    }
     if let Some((epoch, _)) = data["id"].as_str().and_then(|id| id.rsplit_once('-')) {
         text = text.replace(&format!("\"id\":\"{epoch}-"), "\"id\":\"EPOCH-");
     }
     text
 }
+
+/// What only the bare protocol can be told to do.
+const BARE: [&str; 3] = ["left ", "expiring ", "end "];
+/// The channels of the stories. Reasons are for those only who could be nobody but the developer.
+const SETTINGS: &str = r#"
+server.origins = ["https://example.org"]
+auth.clients = { type = "accept_all", anywhere = true }
+auth.backends = { type = "accept_all", anywhere = true }
+may.anyone = { join = ["chat", "__proto__", "constructor"], publish = ["chat"] }
+"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_golden_conversation_holds_through_a_socket() {
@@ -27,10 +40,14 @@ async fn every_golden_conversation_holds_through_a_socket() {
     let mut played = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        let story = std::fs::read_to_string(&path).unwrap();
+        if story.lines().any(|line| BARE.iter().any(|word| line.starts_with(word))) {
+            continue;
+        }
         // A server of its own, since ids count from 1.
-        let server = Server::start();
+        let server = Server::with(SETTINGS);
         let mut client = server.client().await;
-        for (number, line) in std::fs::read_to_string(&path).unwrap().lines().enumerate() {
+        for (number, line) in story.lines().enumerate() {
             let at = format!("{}:{}", path.display(), number + 1);
             match line.split_once(' ') {
                 Some(("C:", text)) => client.text(text).await,
@@ -52,5 +69,5 @@ async fn every_golden_conversation_holds_through_a_socket() {
         }
         played += 1;
     }
-    assert!(played >= 3);
+    assert!(played >= 5);
 }

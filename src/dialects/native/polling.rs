@@ -12,14 +12,24 @@ use crate::carriers::websocket::frame;
 use crate::carriers::{Mount, nothing};
 use crate::client::requests::collect::settled;
 use crate::client::{Newcomer, Worker};
+use crate::gate::entrance::{Refused, turned_out};
 
 /// Starts a connection without a wire, and waits until it has what it asks for before anybody speaks. `held` lives as
 /// long as the connection.
-pub async fn open(mount: &Mount, worker: &Rc<Worker>, newcomer: Newcomer, held: impl Sized + 'static) {
+///
+/// # Errors
+/// When its client may not be who it says.
+pub async fn open(
+    mount: &Mount,
+    worker: &Rc<Worker>,
+    newcomer: Newcomer,
+    held: impl Sized + 'static,
+) -> Result<(), Refused> {
     let (voice, connection) = mount.connect(worker, newcomer, nothing(held));
     // The answer to this request is the welcome.
     voice.clear();
     settled(&connection).await;
+    turned_out(voice.ended())
 }
 
 /// The array of the messages in these frames.

@@ -114,7 +114,7 @@ async fn open(request: HttpRequest, shared: web::Data<Shared>, mount: web::Data<
             listing: commands::listing(welcome, worker),
             ..newcomer
         };
-        polling::open(&mount, worker, newcomer, ticket).await;
+        polling::open(&mount, worker, newcomer, ticket).await?;
         Ok(answer(&request, StatusCode::OK, body.to_string()))
     };
     opened

@@ -112,7 +112,9 @@ pub fn rejected(rejection: &Rejection) -> Value {
         Rejection::Unavailable { after } => {
             data["after"] = u64::try_from(after.as_millis()).unwrap_or(u64::MAX).into();
         }
-        Rejection::Denied { verb: Verb::Call, name, .. } => data["name"] = (**name).into(),
+        Rejection::Denied {
+            verb: Verb::Call, name, ..
+        } => data["name"] = (**name).into(),
         Rejection::Denied { name, .. } => data["channel"] = (**name).into(),
         _ => {}
     }

@@ -141,7 +141,7 @@ async fn stream(
         ..newcomer
     };
     let mount = if is_native { &events.native } else { &events.named };
-    let mut response = event_stream::open(mount, worker, newcomer, ticket).await;
+    let mut response = event_stream::open(mount, worker, newcomer, ticket).await?;
     body::suit(request.version(), &mut response);
     cors::allow(request.headers(), &mut response);
     Ok(response)

@@ -111,7 +111,7 @@ async fn stream(
         opening: Some(event_stream::retry(RETRY)),
         ..newcomer
     };
-    let mut response = event_stream::open(mount, worker, newcomer, ticket).await;
+    let mut response = event_stream::open(mount, worker, newcomer, ticket).await?;
     body::suit(request.version(), &mut response);
     cors::allow(request.headers(), &mut response);
     Ok(response)

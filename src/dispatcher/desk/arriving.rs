@@ -71,8 +71,8 @@ impl Desk {
         if *vouched.identity != Identity::default()
             && let Notice::Rejected(rejection) = self.ident(key, vouched, since, now)
         {
-            self.ready(key);
-            return Notice::Rejected(rejection).into();
+            self.turn_out(key, &rejection);
+            return Said::default();
         }
         for channel in channels {
             let permit = match granted.contains(&channel) {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use turted_core::may::{Verb, Verdict};
 use turted_core::{
-    ChannelName, Dispatch, Exclude, Identity, Note, Notice, Publication, Rejection, Sender, Tag, Target,
+    ChannelName, Dispatch, Ending, Exclude, Identity, Note, Notice, Publication, Rejection, Sender, Tag, Target,
 };
 
 use super::super::messages::{LaneKey, Parcel, Permit, Question, SeatKey, Vouched};
@@ -108,6 +108,17 @@ impl Desk {
             return Some(Rejection::IdentDenied(None));
         }
         None
+    }
+
+    /// Ends a connection whose request said who it is, and that may not be it: its door tells it why.
+    pub(super) fn turn_out(&mut self, key: SeatKey, rejection: &Rejection) {
+        let ending = match rejection {
+            Rejection::Expired => Ending::Expired,
+            _ => Ending::Kicked,
+        };
+        if let Some(LaneKey { courier, lane }) = self.membership.get(key).map(|seat| seat.lane) {
+            self.parcel(courier, Parcel::End { lane, ending });
+        }
     }
 
     /// Makes a connection somebody.
