@@ -25,6 +25,10 @@ declare class TURTED {
   on(event: 'turted:close', fn: TURTED.Callback<TURTED.Close>): this;
   on(event: 'turted:gap', fn: TURTED.Callback<TURTED.Gap>): this;
   on(event: 'turted:error', fn: TURTED.Callback<TURTED.TurtedError>): this;
+  on(event: 'turted:denied', fn: TURTED.Callback<TURTED.Denied>): this;
+  on(event: 'turted:left', fn: TURTED.Callback<TURTED.Left>): this;
+  on(event: 'turted:expiring', fn: TURTED.Callback<TURTED.Expiring>): this;
+  on(event: 'turted:signed-out', fn: TURTED.Callback<Error>): this;
   /** `'*'` hears every event of the server, `'ECHO'` every echo. */
   on<Payload = any>(event: string, fn: TURTED.Callback<Payload>): this;
   /** Forgets one callback, or all of that event. */
@@ -34,10 +38,20 @@ declare class TURTED {
    * Everything that is said waits for the connection, survives its loss, and is said again when the server answers `too_fast`: at most 100 at once
    * and 80 per second. A refusal that nobody waits for is told on the console.
    *
-   * The data goes to the server's authenticator as it is; the name comes from `username`, else from `user`. */
-  ident(data: { username?: string; user?: string; token?: string; [more: string]: unknown }): Promise<{ username: string }>;
+   * The data goes to the server's authenticator as it is; the name comes from `username`, else from `user`.
+   *
+   * A function is asked for the data now, before the identity ends, and whenever the server has forgotten it: one question at a time, with what
+   * was wrong with the one before, if anything. If it throws, or the server takes none of three, `turted:signed-out` is told and the connection
+   * ends for good; an error with the code `unavailable` is no sign-out: it is asked again a little later. */
+  ident(data: TURTED.Identity | ((refused?: TURTED.TurtedError) => TURTED.Identity | Promise<TURTED.Identity>)): Promise<TURTED.Identified>;
+  /** A channel that is denied is not asked for again until ident() says something else; then it is. */
   join(channel: string): Promise<{ channel: string }>;
   leave(channel: string): Promise<{ channel: string }>;
+  /**
+   * Says something to everybody in a channel, where the server lets this client; to itself as well if it is in the channel, unless `echo` is false.
+   * What was under way when the connection broke is rejected with code `disconnected`: it may have been said, or not.
+   */
+  publish(channel: string, event: string, payload?: unknown, options?: { echo?: boolean }): Promise<{ id: string; recipients: number }>;
   echo<Data>(data?: Data): Promise<Data>;
   /** While the state is `waiting`: makes the next attempt now. */
   reconnect(): void;
@@ -80,6 +94,19 @@ declare namespace TURTED {
     WebSocket?: new (url: string) => any;
   }
 
+  interface Identity {
+    username?: string;
+    user?: string;
+    token?: string;
+    [more: string]: unknown;
+  }
+
+  interface Identified {
+    username: string;
+    /** Channels that the identity brought along, if any. */
+    channels?: string[];
+  }
+
   type Callback<Payload> = (payload: Payload, meta: Meta) => void;
 
   interface Meta {
@@ -88,6 +115,8 @@ declare namespace TURTED {
     id?: string;
     /** Which target reached this connection; absent on `ECHO` and `turted:…`. */
     via?: { user: string } | { channel: string } | { broadcast: true };
+    /** The client that said it, if one did and the server tells. */
+    from?: { user?: string; connection: string };
     /** On a `turted:error` after a reconnect: the command that the server did not accept again, and its data. */
     command?: 'IDENT' | 'JOIN';
     data?: any;
@@ -107,6 +136,24 @@ declare namespace TURTED {
     delay?: number;
     /** After an end for good: what to do about it, in a sentence. */
     advice?: string;
+  }
+
+  /** This client may not hear that channel. */
+  interface Denied {
+    channel: string;
+    code: string;
+    message: string;
+  }
+
+  /** The server has taken this client out of that channel: `denied` when it may not hear it any more. */
+  interface Left {
+    channel: string;
+    reason: string;
+  }
+
+  /** The identity ends in so many seconds. A function given to ident() is asked for a new one by itself. */
+  interface Expiring {
+    in: number;
   }
 
   /** Events may be missing since that id; memberships are already back, so fetch what you need now. */

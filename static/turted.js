@@ -1,7 +1,7 @@
 /*
  * turted.js: the browser client of turted.
  *
- * In:  the server's messages over one wire (native protocol, version 1), and the page's wishes: on, ident, join, leave, echo.
+ * In:  the server's messages over one wire (native protocol, version 1), and the page's wishes: on, ident, join, leave, publish, echo.
  * Out: callbacks called with (payload, meta), promises settled with the server's answers, and the connection's own life as turted:… events.
  * The wire is a WebSocket, else a stream of server-sent events, else long-polling: whatever the network lets through. All behave alike.
  * It hides every loss of the wire: it comes back by itself, resumes where it stopped and never hands over an event twice.
@@ -10,7 +10,7 @@
  *
  *   const turted = new TURTED();                                  // same host, /ws, /events and /poll
  *   turted.on('MESSAGE:NEW', (payload, meta) => show(payload));   // meta: { event, id, via }
- *   turted.ident({ username: 'adam', token });
+ *   turted.ident(async () => ({ token: await getToken() }));      // asked whenever a new one is needed; or ident({ username: 'adam', token })
  *   turted.join('chat').catch((error) => console.log(error.code));
  *
  * One file, no build step: a classic script (global TURTED), require(), or turted.mjs for import. Types are in turted.d.ts.
@@ -21,7 +21,7 @@
   /** Close codes after which coming back is pointless: refused, kicked, replaced by a newer wire. */
   const FINAL = new Set([1008, 4010, 4011]);
   /** Names this client speaks itself. An event of the server with such a name reaches on('*') only, so nobody can fake a state. */
-  const OWN = new Set(['turted:state', 'turted:open', 'turted:close', 'turted:gap', 'turted:error']);
+  const OWN = new Set(['state', 'open', 'close', 'gap', 'error', 'denied', 'left', 'expiring', 'signed-out'].map((name) => `turted:${name}`));
   /** Milliseconds a wire must have been open to count as a success; without this, a server that greets and hangs up is hammered. */
   const STEADY_AFTER = 5_000;
   /** Seconds between the server's pings if WELCOME does not say. */
@@ -38,6 +38,10 @@
   /** Where a fallback that works is remembered, for all pages of an origin. */
   const KEY = 'turted:transport';
 
+  /** What a page that is asked for its identity is asked again for, and how often something that the server does not take may be brought. */
+  const ASKED_AGAIN = new Set(['ident_denied', 'expired', 'unavailable']);
+  const TRIES = 3;
+
   const BY_PAGE = 'closed by the page';
   /** What to do about a refusal, for whoever reads the console or the page. The keys are those of the server's turted.toml. */
   const ADVICE = {
@@ -47,7 +51,9 @@
     too_many_channels: 'Leave some first, or raise limits.channels_per_connection.',
     too_big: 'Say less at once, or raise limits.message_bytes.',
     not_joined: 'This client is not in that channel.',
-    unavailable: 'Whoever checks identities for the server did not answer in time: try again a little later.',
+    publish_denied: 'Nobody may publish unless [may] of the server says so.',
+    expired: 'Get a new token. A function given to ident() is asked for one before the old one ends.',
+    unavailable: 'Whoever decides for the server did not answer in time: try again a little later.',
     unknown_type: 'The server does not know this command: it may be older than this turted.js. It has the one that fits it at /turted.js.',
     bad_message: 'Something between this page and the server may have changed the message, or their versions differ.',
   };
@@ -59,6 +65,7 @@
     1009: 'A message was larger than limits.message_bytes.',
     4000: 'The server could not read what it got: something between may change it, or the versions of client and server differ.',
     4010: 'The server has sent this client away.',
+    4012: 'What says who this is, such as a cookie, has expired.',
     4011: 'Another page has taken this connection over, such as a copy of this tab. Reload this one to begin anew.',
   };
 
@@ -85,7 +92,10 @@
     #seen = { epoch: '', ids: new Set(), newest: undefined }; // the events handed over
     #restoring = null; // the RESUME whose memberships are not all back
     #identity = null; // what the last accepted ident() said
+    #source = null; // the function that it came from, if it did
+    #isAsking = false; // whether the page is being asked who it is
     #channels = new Map(); // channel the page wants → whether the server has agreed
+    #denied = new Set(); // channels that it wants and this identity may not hear
 
     constructor(url, options = {}) {
       const { minDelay = 500, maxDelay = 30_000, openTimeout = 5_000, upgradeAfter = 600_000 } = options;
@@ -142,14 +152,20 @@
       return this;
     }
 
-    /** Says who this is; data goes to the server's authenticator as it is. Resolves with { username }. */
+    /**
+     * Says who this is; data goes to the server's authenticator as it is. Resolves with { username }. A function that gives data, or a promise of
+     * it, is asked now, before the identity ends, and whenever the server has forgotten it; with what was wrong with the one before, if anything.
+     * Whoever throws in it has signed out. Should it only be impossible now, let it throw an error with the code 'unavailable'.
+     */
     ident(data) {
+      if (typeof data === 'function') return this.#issue('IDENT', {}, { source: data });
       return this.#issue('IDENT', { ...data }); // a copy: it is said again after a loss, whatever the page does to its own
     }
 
     /** Resolves with { channel }. */
     join(channel) {
       const known = this.#channels.has(channel);
+      this.#denied.delete(channel);
       if (!known && this.#state !== 'closed') this.#channels.set(channel, false);
       return this.#issue('JOIN', { channel });
     }
@@ -157,7 +173,16 @@
     /** Resolves with { channel }. */
     leave(channel) {
       const joined = this.#channels.delete(channel);
+      this.#denied.delete(channel);
       return this.#issue('LEAVE', { channel }, { joined });
+    }
+
+    /**
+     * Says something to everybody in a channel, and to this client if it is in it, unless echo is false. Resolves with { id, recipients }. What was
+     * under way when the connection broke is not said twice: its promise is rejected with code 'disconnected'.
+     */
+    publish(channel, event, payload, { echo } = {}) {
+      return this.#issue('PUBLISH', { channel, event, payload, echo });
     }
 
     /** Resolves with the same data once the server has sent it back; on('ECHO') hears it too. */
@@ -184,7 +209,7 @@
     #issue(type, data, notes) {
       const command = { type, data, ref: ++this.#ref, ...notes };
       const answer = (command.answer = new Answer((resolve, reject) => {
-        Object.assign(command, { resolve, reject, text: JSON.stringify({ type, data, ref: command.ref }) });
+        Object.assign(command, { resolve, reject, text: written(command) });
         if (this.#state === 'closed') return this.#reject(command, failure('disconnected', 'the connection is closed'));
         this.#commands.set(command.ref, command);
         this.#speak();
@@ -199,11 +224,62 @@
       if (!wire?.openedAt || wire.rest) return;
       for (const command of this.#commands.values()) {
         if (command.wire === wire) continue; // its answer is on its way
+        if (command.source && command.given !== wire) {
+          this.#ask(command, wire);
+          if (command.renews) continue; // nothing hangs on it
+          return;
+        }
         const wait = wire.pace.wait();
         if (wait) return this.#rest(wire, wait);
         command.wire = wire;
         wire.transport.send(command.text);
       }
+    }
+
+    /** Asks the page who it is, one question at a time. What it gives is for this wire; another one begins with another question. */
+    async #ask(command, wire) {
+      if (this.#isAsking) return; // and looks here again when it is done
+      this.#isAsking = true;
+      let [data, error] = [];
+      try {
+        data = await Promise.resolve(command.refused).then(command.source); // never within whoever speaks
+        if (!data || typeof data !== 'object') throw failure('signed_out', 'ident() was given no identity');
+      } catch (thrown) {
+        error = thrown ?? failure('signed_out');
+      }
+      this.#isAsking = false;
+      if (wire !== this.#wire || !this.#commands.has(command.ref)) return this.#speak();
+      if (error?.code === 'unavailable') return this.#rest(wire, this.#patience(command, error));
+      if (error) return this.#signOut(error, command);
+      Object.assign(command, { data: { ...data }, given: wire });
+      command.text = written(command);
+      this.#speak();
+    }
+
+    /** How long to wait until a page is asked again: longer each time. */
+    #patience(command, { after = 0 }) {
+      const { min, max } = this.#delays;
+      command.waits = (command.waits ?? 0) + 1;
+      return Math.max(after, Math.min(max, min * 2 ** command.waits) * (0.5 + Math.random() / 2));
+    }
+
+    /** Nobody says any more who this is: it ends, instead of going on as nobody or asking for ever. */
+    #signOut(error, command) {
+      if (command) this.#commands.delete(command.ref);
+      command?.reject(error);
+      if (this.#state === 'closed') return;
+      this.#emit('turted:signed-out', error);
+      if (this.#state === 'closed') return; // by the page, when it heard of that
+      this.#drop(true);
+      this.#end({ code: 1000, reason: 'signed out', reconnect: false });
+    }
+
+    /** The identity ends soon. */
+    #renew(data) {
+      const isHeard = this.#emit('turted:expiring', { in: data?.in });
+      if (!this.#source) return isHeard || warn(`the identity ends in ${data?.in} s. ${ADVICE.expired}`);
+      const isOnItsWay = [...this.#commands.values()].some(({ type }) => type === 'IDENT');
+      if (!isOnItsWay) this.#issue('IDENT', {}, { source: this.#source, restoring: true, renews: true });
     }
 
     #rest(wire, wait) {
@@ -217,16 +293,26 @@
     /** An answer on the wire in use. */
     #answered(command, error, data) {
       const wire = this.#wire;
-      const isTooFast = error?.code === 'too_fast'; // which means "again, a little later"
-      if (!isTooFast && command.repeat !== wire) return this.#settle(command, error, data);
+      const wait = error ? this.#pauseAfter(command, error) : 0;
+      const isDone = command.repeat !== wire || (command.type === 'PUBLISH' && !error);
+      if (!wait && isDone) return this.#settle(command, error, data);
       command.wire = command.repeat = null;
-      if (!isTooFast) return this.#speak();
+      if (!wait) return this.#speak();
       // What went out behind it may have been taken already. If it depends on this one, its answer does not count.
       const commands = [...this.#commands.values()];
       const behind = commands.slice(commands.indexOf(command) + 1).filter((other) => other.wire === wire);
       for (const other of behind) if (depends(other, command)) other.repeat = wire;
-      wire.pace.slower();
-      this.#rest(wire, this.#delays.min * (1 + Math.random()));
+      if (error.code === 'too_fast') wire.pace.slower();
+      this.#rest(wire, wait);
+    }
+
+    /** The milliseconds after which a command is said again that was refused; 0 if it is not. */
+    #pauseAfter(command, error) {
+      if (error.code === 'too_fast') return this.#delays.min * (1 + Math.random());
+      if (!command.source || !ASKED_AGAIN.has(error.code)) return 0;
+      if (error.code !== 'unavailable' && (command.tries = (command.tries ?? 0) + 1) >= TRIES) return 0;
+      Object.assign(command, { given: null, refused: error });
+      return this.#patience(command, error);
     }
 
     #settle(command, error, data) {
@@ -234,12 +320,28 @@
       this.#commands.delete(ref);
       // The channel was ours and its end was asked for: after a loss "not joined" is the answer hoped for.
       if (error?.code === 'not_joined' && command.joined) [error, data] = [null, command.data];
-      if (type === 'IDENT' && !error) this.#identity = command.data;
-      if (type === 'JOIN') this.#agree(command.data.channel, !error);
+      if (type === 'IDENT' && !error) this.#identified(command, data);
+      if (type === 'JOIN') this.#agree(command, error);
       if (!error) return command.resolve(data);
+      if (command.source && ASKED_AGAIN.has(error.code)) return this.#signOut(error, command);
       if (!command.restoring) return this.#reject(command, error);
       command.reject(error);
+      if (command.again) return; // it was told that the channel is denied
       this.#complain(error, { command: type, data: command.data });
+      if (type === 'IDENT' && ASKED_AGAIN.has(error.code)) this.#emit('turted:signed-out', error);
+    }
+
+    /** With another identity, what was denied to the one before is asked for again. */
+    #identified({ data, source = null, restoring }, { channels = [] } = {}) {
+      const isAnother = !restoring || JSON.stringify(data) !== JSON.stringify(this.#identity);
+      [this.#identity, this.#source] = [data, source];
+      for (const channel of channels) this.#channels.set(channel, true);
+      if (!isAnother) return;
+      for (const channel of this.#denied) {
+        this.#denied.delete(channel);
+        this.#channels.set(channel, false);
+        this.#issue('JOIN', { channel }, { restoring: true, again: true });
+      }
     }
 
     /** What nobody waits for is told on the console, a moment later: the page may still be about to. */
@@ -255,9 +357,19 @@
       warn(what + inWords(error));
     }
 
-    #agree(channel, agreed) {
-      if (agreed && this.#channels.has(channel)) this.#channels.set(channel, true); // absent: left again in the meantime
-      if (!agreed && this.#channels.get(channel) === false) this.#channels.delete(channel);
+    #agree({ data: { channel }, answer }, error) {
+      if (!error && this.#channels.has(channel)) this.#channels.set(channel, true); // absent: left again in the meantime
+      if (!error || this.#channels.get(channel) !== false) return;
+      this.#channels.delete(channel);
+      if (error.code !== 'join_denied') return;
+      this.#denied.add(channel);
+      answer.isHeard = this.#emit('turted:denied', { channel, code: error.code, message: error.message }) || answer.isHeard;
+    }
+
+    /** The server has taken this client out of a channel. */
+    #leftBy({ channel, reason } = {}) {
+      if (this.#channels.delete(channel) && reason === 'denied') this.#denied.add(channel);
+      this.#emit('turted:left', { channel, reason });
     }
 
     // ---- the wire -------------------------------------------------------------------------------------------------
@@ -296,6 +408,8 @@
       if (isWelcome) return this.#greet(wire, data);
       if (type === 'EVENT') return this.#deliver(data);
       if (type === 'BYE') return this.#lose(wire, data);
+      if (type === 'EXPIRING') return this.#renew(data);
+      if (type === 'LEFT') return this.#leftBy(data);
       if (type === 'GAP') {
         // The one that belongs to our RESUME is told by its answer; any other is news.
         if (!wire.resume || (data?.since ?? undefined) !== wire.resume.since) this.#emit('turted:gap', { since: data?.since });
@@ -303,6 +417,7 @@
       }
       if (!['OK', 'ERROR', 'ECHO'].includes(type)) return; // PONG has done its work by arriving
       const error = type === 'ERROR' ? failure(data?.code, data?.message) : null;
+      if (error && data?.after) error.after = data.after;
       const command = this.#commands.get(ref);
       if (wire.resume && ref === wire.resume.ref) this.#resumed(wire, error, data);
       else if (command) this.#answered(command, error, data);
@@ -354,10 +469,12 @@
     /** The server has forgotten us: says again who we are and which channels the page still wants, ahead of anything newer. */
     #restore() {
       const waiting = [...this.#commands.values()];
+      for (const command of waiting) command.renews = false; // now all hangs on it
       const restored = waiting.filter(({ restoring }) => restoring).map(({ answer }) => answer); // after an earlier loss
       const joining = new Set(waiting.filter(({ type }) => type === 'JOIN').map(({ data }) => data.channel));
       if (this.#identity && !waiting.some(({ type }) => type === 'IDENT')) {
-        restored.push(this.#issue('IDENT', this.#identity, { restoring: true }));
+        const source = this.#source;
+        restored.push(this.#issue('IDENT', source ? {} : this.#identity, source ? { source, restoring: true } : { restoring: true }));
       }
       for (const channel of this.#channels.keys()) {
         this.#channels.set(channel, false);
@@ -382,10 +499,11 @@
       this.#emit('turted:open', { connection: this.connection, recovered });
     }
 
-    #deliver({ event, payload, via, id }) {
+    #deliver({ event, payload, id, via, from }) {
       if (!this.#isNew(id)) return;
-      if (!OWN.has(event) && event !== '*') this.#emit(event, payload, { id, via });
-      this.#emit('*', payload, { event, id, via });
+      const told = from ? { id, via, from } : { id, via };
+      if (!OWN.has(event) && event !== '*') this.#emit(event, payload, told);
+      this.#emit('*', payload, { event, ...told });
     }
 
     /** Ids rise, but after a restart of the server only per channel: each JOIN then brings what is older than what is here already. */
@@ -447,6 +565,11 @@
         clearTimeout(rest);
         transport?.close(goodbye);
       }
+      const isLost = ({ type, wire }) => !goodbye && type === 'PUBLISH' && wires.includes(wire);
+      for (const command of [...this.#commands.values()].filter(isLost)) {
+        this.#commands.delete(command.ref);
+        this.#reject(command, failure('disconnected', 'the connection broke before the answer: it may have been said, or not'));
+      }
     }
 
     /** Message too big: repeated on the next wire it would end that one as well. Without it there is no reason to stay away. */
@@ -462,6 +585,7 @@
       globalThis.removeEventListener?.('pagehide', this.#hide);
       this.#state = 'closed';
       this.#channels.clear();
+      this.#denied.clear();
       for (const { reject } of this.#commands.values()) reject(failure('disconnected', why.reason || 'the connection is closed'));
       this.#commands.clear();
       if (ENDINGS[why.code]) why.advice = ENDINGS[why.code];
@@ -581,7 +705,9 @@
   /** Whether the server's answer to one command hangs on another before it: on who this is, and on the same channel. */
   function depends({ type, data }, before) {
     if (type === 'ECHO') return false;
-    return before.type === 'IDENT' || (before.type !== 'ECHO' && type !== 'IDENT' && data.channel === before.data.channel);
+    if (before.type === 'IDENT') return true;
+    const concerns = [type, before.type].every((one) => one === 'JOIN' || one === 'LEAVE');
+    return concerns && data.channel === before.data.channel;
   }
 
   // ---- the transports ---------------------------------------------------------------------------------------------
@@ -645,8 +771,10 @@
       this.tell.hear(message);
     }
 
+    /** Whom a door turns away that knows who it is, by a cookie perhaps, need not come back. */
     fail({ code, message: reason }) {
-      this.tell.lose({ code: code === 'bad_origin' ? 1008 : 1006, reason });
+      const final = { bad_origin: 1008, ident_denied: 4010, expired: 4012 }[code];
+      this.tell.lose(final ? { code: final, reason, reconnect: false } : { code: 1006, reason });
     }
 
     address(query) {
@@ -770,6 +898,7 @@
     }
   }
 
+  const written = ({ type, data, ref }) => JSON.stringify({ type, data, ref });
   const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
   function failure(code = 'unknown', message = code) {

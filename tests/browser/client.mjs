@@ -557,6 +557,252 @@ describe('the end', () => {
   });
 });
 
+describe('who this is', () => {
+  const expiring = { type: 'EXPIRING', data: { in: 30 } };
+  /** A function for ident() whose questions are answered by the story, one after the other. */
+  function questions() {
+    const [asked, waiting] = [[], []];
+    const source = (refused) =>
+      new Promise((resolve, reject) => {
+        const question = { refused, answer: resolve, refuse: reject };
+        if (waiting.length) waiting.shift()(question);
+        else asked.push(question);
+      });
+    const next = () => (asked.length ? Promise.resolve(asked.shift()) : new Promise((resolve) => waiting.push(resolve)));
+    return { source, next, open: () => asked.length };
+  }
+
+  /** A client whose identity comes from a function, on its first wire. */
+  async function vouched() {
+    const client = connect();
+    const wire = await server.wire();
+    const { source, next, open } = questions();
+    const answer = client.ident(source);
+    wire.say(welcome(1));
+    (await next()).answer({ token: 1 });
+    const ident = await wire.hear();
+    assert.deepEqual([ident.type, ident.data], ['IDENT', { token: 1 }]);
+    wire.say(ok(ident, { username: 'adam' }));
+    assert.deepEqual(await answer, { username: 'adam' });
+    return { client, wire, next, open };
+  }
+
+  story('a function is asked when there is a connection, and what depends on it waits for it', async () => {
+    const client = connect();
+    const wire = await server.wire();
+    const { source, next, open } = questions();
+    const answers = Promise.all([client.ident(source), client.join('chat')]);
+    assert.equal(open(), 0, 'there is nobody to tell it to');
+    wire.say(welcome(1));
+    const question = await next();
+    assert.equal(question.refused, undefined);
+    assert.equal(wire.unheard, 0);
+    question.answer({ token: 'new' });
+    const [ident, join] = [await wire.hear(), await wire.hear()];
+    assert.deepEqual([ident.data, join.type], [{ token: 'new' }, 'JOIN']);
+    wire.say(ok(ident, { username: 'adam', channels: ['user.adam'] }), ok(join, { channel: 'chat' }));
+    assert.equal((await answers)[0].username, 'adam');
+    assert.deepEqual(client.channels.sort(), ['chat', 'user.adam']);
+  });
+
+  story('before the identity ends it is asked again, once, and holds nothing up', async () => {
+    const { client, wire, next, open } = await vouched();
+    const told = listener(client, 'turted:expiring');
+    wire.say(expiring, expiring);
+    assert.deepEqual((await told.next('turted:expiring')).payload, { in: 30 });
+    const question = await next();
+    await barrier(client, wire);
+    assert.equal(open(), 0, 'one question at a time');
+    question.answer({ token: 2 });
+    const ident = await wire.hear();
+    assert.deepEqual([ident.type, ident.data], ['IDENT', { token: 2 }]);
+    wire.say(ok(ident, { username: 'adam' }));
+    await barrier(client, wire);
+  });
+
+  story('what was asked for one wire is not said on another: that one begins with a question of its own', async () => {
+    const { client, wire, next, open } = await vouched();
+    wire.say(expiring);
+    const first = await next();
+    wire.cut();
+    const second = await server.wire();
+    second.say(welcome(2));
+    second.say(ok(await second.hear(), { connection: 'c2', recovered: false, code: 'expired' }));
+    client.join('chat');
+    assert.deepEqual([open(), second.unheard], [0, 0], 'one question at a time');
+    first.answer({ token: 'old' });
+    (await next()).answer({ token: 'new' });
+    assert.deepEqual((await second.hear()).data, { token: 'new' });
+    assert.deepEqual((await second.hear()).data, { channel: 'chat' });
+  });
+
+  story('a wire that goes on with the connection asks nothing', async () => {
+    const { client, wire, open } = await vouched();
+    wire.cut();
+    const second = await server.wire();
+    second.say(welcome(2));
+    second.say(ok(await second.hear(), { connection: 'c1', recovered: true, replayed: 0 }));
+    await barrier(client, second);
+    assert.equal(open(), 0);
+  });
+
+  story('a function that throws has signed out: the page hears it, and the connection ends for good', async () => {
+    const { client, wire, next } = await vouched();
+    const told = listener(client, 'turted:signed-out', 'turted:close');
+    wire.say(expiring);
+    (await next()).refuse(new Error('no session'));
+    assert.equal((await told.next('turted:signed-out')).payload.message, 'no session');
+    assert.equal((await told.next('turted:close')).payload.reconnect, false);
+    await wire.ended;
+    assert.equal(client.state, 'closed');
+  });
+
+  story('the promise of the first question is rejected with what was thrown, and nothing is no identity', async () => {
+    for (const [source, message] of [[() => { throw new Error('nobody'); }, /nobody/], [async () => null, /no identity/]]) {
+      const client = connect();
+      client.on('turted:close', () => {});
+      const answer = client.ident(source);
+      (await server.wire()).say(welcome(1));
+      await assert.rejects(answer, message);
+      assert.equal(client.state, 'closed');
+    }
+  });
+
+  story('a page that cannot say it now is asked again', async () => {
+    const { client, wire, next } = await vouched();
+    wire.say(expiring);
+    (await next()).refuse(Object.assign(new Error('offline'), { code: 'unavailable' }));
+    (await next()).answer({ token: 2 });
+    const ident = await wire.hear();
+    assert.deepEqual(ident.data, { token: 2 });
+    assert.equal(client.state, 'open');
+  });
+
+  story('what the server does not take is asked for again with the reason, three times in all; what went out behind it waits', async () => {
+    const client = connect();
+    const told = listener(client, 'turted:signed-out');
+    const wire = await server.wire();
+    const { source, next } = questions();
+    const answer = client.ident(source);
+    const joined = client.join('chat');
+    wire.say(welcome(1));
+    for (const code of ['expired', 'unavailable', 'ident_denied']) {
+      (await next()).answer({ token: code });
+      const [ident, join] = [await wire.hear(), await wire.hear()];
+      assert.deepEqual([ident.data, join.type], [{ token: code }, 'JOIN']);
+      wire.say(error(ident, code), error(join, 'join_denied'));
+    }
+    const last = await next();
+    assert.equal(last.refused.code, 'ident_denied');
+    last.answer({ token: 'last' });
+    const [ident, join] = [await wire.hear(), await wire.hear()];
+    wire.say(error(ident, 'expired'), ok(join, { channel: 'chat' }));
+    await assert.rejects(answer, { code: 'expired' });
+    assert.equal((await told.next('turted:signed-out')).payload.code, 'expired');
+    await assert.rejects(joined, { code: 'disconnected' });
+  });
+
+  story('an identity that was not given by a function and is not taken any more is told, and nobody is asked', async () => {
+    const { told, second, ident, chat, news, client } = await forgotten();
+    const out = listener(client, 'turted:signed-out', 'turted:error');
+    second.say(error(ident, 'expired'), ok(chat, chat.data), ok(news, news.data));
+    assert.equal((await out.next('turted:signed-out')).payload.code, 'expired');
+    assert.equal((await out.next('turted:error')).payload.code, 'expired');
+    await told.next('turted:gap');
+    assert.equal(client.state, 'open');
+  });
+
+  story('a channel that is denied is told and not asked for again, until there is another identity', async () => {
+    const { client, wire } = await settled('chat');
+    const told = listener(client, 'turted:denied');
+    const refused = client.join('shut');
+    const asked = await wire.hear();
+    wire.say(error(asked, 'join_denied'));
+    await assert.rejects(refused, { code: 'join_denied' });
+    assert.deepEqual((await told.next('turted:denied')).payload, { channel: 'shut', code: 'join_denied', message: 'no: join_denied' });
+    assert.deepEqual(client.channels, ['chat']);
+    wire.cut();
+    const second = await server.wire();
+    second.say(welcome(2));
+    second.say(ok(await second.hear(), { connection: 'c2', recovered: false }));
+    const [ident, chat] = [await second.hear(), await second.hear()];
+    assert.deepEqual([ident.type, chat.data], ['IDENT', { channel: 'chat' }]);
+    second.say(ok(ident, { username: 'adam' }), ok(chat, chat.data));
+    await barrier(client, second);
+    client.ident({ username: 'adam', token: 'staff' });
+    second.say(ok(await second.hear(), { username: 'adam' }));
+    const again = await second.hear();
+    assert.deepEqual([again.type, again.data], ['JOIN', { channel: 'shut' }]);
+    second.say(ok(again, again.data));
+    await barrier(client, second);
+    assert.deepEqual(client.channels.sort(), ['chat', 'shut']);
+  });
+
+  story('a channel that the server takes away is told, and comes back with an identity that may hear it', async () => {
+    const { client, wire } = await settled('chat', 'news');
+    const told = listener(client, 'turted:left');
+    const left = (channel, reason) => ({ type: 'LEFT', data: { channel, reason } });
+    wire.say(left('chat', 'denied'), left('news', 'closed'));
+    assert.deepEqual((await told.next('turted:left')).payload, { channel: 'chat', reason: 'denied' });
+    await told.next('turted:left');
+    assert.deepEqual(client.channels, []);
+    client.ident({ username: 'eve' });
+    wire.say(ok(await wire.hear(), { username: 'eve' }));
+    assert.deepEqual((await wire.hear()).data, { channel: 'chat' });
+    assert.equal(wire.unheard, 0);
+  });
+});
+
+describe('what a client says to a channel', () => {
+  story('it is answered with its receipt; who said an event is told with it', async () => {
+    const { client, wire } = await settled('chat');
+    const told = listener(client, 'TYPING', '*');
+    const answers = [client.publish('chat', 'TYPING'), client.publish('chat', 'TYPING', { n: 1 }, { echo: false })];
+    const [first, second] = [await wire.hear(), await wire.hear()];
+    assert.deepEqual([first.type, first.data], ['PUBLISH', { channel: 'chat', event: 'TYPING' }]);
+    assert.deepEqual(second.data, { channel: 'chat', event: 'TYPING', payload: { n: 1 }, echo: false });
+    const receipt = { id: 'e-1', recipients: 2 };
+    wire.say(ok(first, receipt), error(second, 'publish_denied'));
+    assert.deepEqual(await answers[0], receipt);
+    await assert.rejects(answers[1], { code: 'publish_denied', advice: /\[may\]/ });
+    const heard = event('e-1', {}, 'TYPING');
+    heard.data.from = { user: 'eve', connection: 'c9' };
+    wire.say(heard);
+    const meta = { id: 'e-1', via: { channel: 'chat' }, from: { user: 'eve', connection: 'c9' } };
+    assert.deepEqual((await told.next('TYPING')).meta, { event: 'TYPING', ...meta });
+    assert.deepEqual((await told.next('*')).meta, { event: 'TYPING', ...meta });
+  });
+
+  story('it is said once: what was under way on a wire that broke is not said again, what was not is', async () => {
+    const { client, wire } = await settled();
+    const lost = client.publish('chat', 'TYPING');
+    await wire.hear();
+    wire.cut();
+    await assert.rejects(lost, { code: 'disconnected' });
+    const kept = client.publish('chat', 'SAID');
+    const second = await server.wire();
+    second.say(welcome(2));
+    second.say(ok(await second.hear(), { connection: 'c1', recovered: true, replayed: 0 }));
+    const said = await second.hear();
+    assert.equal(said.data.event, 'SAID');
+    second.say(ok(said, { id: 'e-2', recipients: 0 }));
+    assert.equal((await kept).id, 'e-2');
+    await barrier(client, second);
+  });
+
+  story('what the server had no time for is said again, and not what it took behind it', async () => {
+    const { client, wire } = await settled();
+    const answers = Promise.all([client.ident({ username: 'eve' }), client.publish('chat', 'ONE'), client.publish('chat', 'TWO')]);
+    const [who, one, two] = [await wire.hear(), await wire.hear(), await wire.hear()];
+    wire.say(error(who, 'too_fast'), ok(one, { id: 'e-1', recipients: 0 }), error(two, 'publish_denied'));
+    const [again, second] = [await wire.hear(), await wire.hear()];
+    assert.deepEqual([again.type, second.data.event], ['IDENT', 'TWO']);
+    wire.say(ok(again, { username: 'eve' }), ok(second, { id: 'e-2', recipients: 0 }));
+    assert.deepEqual((await answers).slice(1).map(({ id }) => id), ['e-1', 'e-2']);
+    await barrier(client, wire);
+  });
+});
+
 describe('what nobody listens to', () => {
   /** What the client writes to the console, line by line. */
   function consoled(t) {
