@@ -8,12 +8,15 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
 import java.security.cert.CertificateFactory;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Base64;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,15 +25,21 @@ import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import javax.crypto.Mac;
+import javax.crypto.spec.SecretKeySpec;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
 import org.turted.TurtedClient;
 import org.turted.TurtedClient.Outcome;
 import org.turted.TurtedClient.Push;
 import org.turted.TurtedClient.Receipt;
+import org.turted.TurtedClient.Ticket;
 import org.turted.TurtedException;
+import org.turted.TurtedHook;
+import org.turted.TurtedToken;
 
 final class Stories {
     private static final String PASSWORD = "correct horse battery staple";
@@ -64,6 +73,9 @@ final class Stories {
         stories.put("something that is not turted is recognised", Stories::website);
         stories.put("https is verified, and trusts whom it is told to trust", Stories::secure);
         stories.put("many threads share a client, with and without waiting", Stories::threads);
+        stories.put("a ticket is asked for beside the push door, again when the server is busy", Stories::tickets);
+        stories.put("a token is made in one line, and others read it", Stories::tokens);
+        stories.put("a question of the server is believed only with a fresh signature", Stories::hooks);
         stories.put("an interrupted thread stops waiting", Stories::interrupted);
         int failed = 0;
         for (Map.Entry<String, Story> story : stories.entrySet()) {
@@ -78,6 +90,84 @@ final class Stories {
             }
         }
         System.exit(failed == 0 ? 0 : 1);
+    }
+
+    private static void tickets() {
+        String said = TurtedClient.builder(System.getenv("TICKETS")).build().ticket("eve");
+        has(said, "\"url\":\"/api/tickets\",\"authorization\":null");
+        has(said, "\"asked\":{\"user\":\"eve\",\"expires\":\"3600s\",\"ttl\":\"30s\"}");
+        said = TurtedClient.builder(System.getenv("TICKETS") + "/live/push/").bearer("b").build()
+                .ticket(Ticket.of("eve").expires(Duration.ofMinutes(5)).may("join", "room.7").claim("org", "acme"));
+        has(said, "\"url\":\"/live/api/tickets\",\"authorization\":\"Bearer b\"");
+        has(said, "\"expires\":\"300s\",\"ttl\":\"30s\",\"may\":{\"join\":[\"room.7\"]},\"claims\":{\"org\":\"acme\"}");
+        same("bad_answer", refused(() -> at("WEBSITE").retries(0).build().ticket("eve")).code());
+    }
+
+    private static void tokens() throws Exception {
+        String secret = "s".repeat(32);
+        String token = TurtedToken.of("adam").lifetime(Duration.ofMinutes(1)).may("join", "room.7").join("user.adam").claim("org", "acme").sign(secret);
+        String[] parts = token.split("\\.");
+        String body = new String(Base64.getUrlDecoder().decode(parts[1]), StandardCharsets.UTF_8);
+        has(body, "{\"sub\":\"adam\",\"join\":[\"user.adam\"],\"org\":\"acme\",\"may\":{\"join\":[\"room.7\"]},\"iat\":");
+        has(new String(Base64.getUrlDecoder().decode(parts[0]), StandardCharsets.UTF_8), "\"alg\":\"HS256\"");
+        byte[] right = hmac(secret, parts[0] + "." + parts[1]);
+        same(true, Arrays.equals(right, Base64.getUrlDecoder().decode(parts[2])));
+        misused(() -> TurtedToken.of("adam").sign("wrong-secret"));
+        misused(() -> TurtedToken.of("adam").claim("sub", "eve"));
+        misused(() -> TurtedToken.of("adam").lifetime(Duration.ZERO));
+    }
+
+    private static void hooks() throws Exception {
+        String body = "{\"verb\":\"ident\",\"n\":\"é\"}";
+        long now = System.currentTimeMillis() / 1000;
+        String good = signature("new", "msg_1", now, body);
+        same(body, new TurtedHook("new").verify(headers("msg_1", now, good), body));
+        same(body, new TurtedHook("old", "new").verify(headers("msg_1", now, good), body.getBytes(StandardCharsets.UTF_8)));
+        same(body, new TurtedHook("new").verify(headers("msg_1", now, "v1a,x " + signature("old", "msg_1", now, body) + " " + good), body));
+        // The vector that the specification of Standard Webhooks gives.
+        Function<String, String> vector = headers("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        TurtedHook old = new TurtedHook("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").tolerance(Duration.ofDays(100_000));
+        old.verify(vector, "{\"test\": 2432232314}");
+        TurtedHook hook = new TurtedHook("new");
+        for (Story bad : List.<Story>of(
+                () -> new TurtedHook("old").verify(headers("msg_1", now, good), body),
+                () -> hook.verify(headers("msg_1", now, good), body + " "),
+                () -> hook.verify(headers("msg_2", now, good), body),
+                () -> hook.verify(headers("msg_1", now - 1, good), body),
+                () -> hook.verify(headers("msg_1", now - 301, signature("new", "msg_1", now - 301, body)), body),
+                () -> hook.verify(headers("msg_1", now + 400, signature("new", "msg_1", now + 400, body)), body),
+                () -> hook.verify(headers("msg_1", now, "v2" + good.substring(2)), body),
+                () -> hook.verify(headers("msg_1", now, ""), body),
+                () -> hook.verify(name -> null, body))) {
+            TurtedException error = refused(() -> told(bad));
+            same("bad_signature", error.code());
+            same(400, error.status());
+        }
+        misused(() -> new TurtedHook(""));
+    }
+
+    private static void told(Story story) {
+        try {
+            story.tell();
+        } catch (RuntimeException error) {
+            throw error;
+        } catch (Exception error) {
+            throw new IllegalStateException(error);
+        }
+    }
+
+    private static byte[] hmac(String key, String text) throws Exception {
+        Mac mac = Mac.getInstance("HmacSHA256");
+        mac.init(new SecretKeySpec(key.getBytes(StandardCharsets.UTF_8), "HmacSHA256"));
+        return mac.doFinal(text.getBytes(StandardCharsets.UTF_8));
+    }
+
+    private static String signature(String key, String id, long time, String body) throws Exception {
+        return "v1," + Base64.getEncoder().encodeToString(hmac(key, id + "." + time + "." + body));
+    }
+
+    private static Function<String, String> headers(String id, long time, String signature) {
+        return Map.of("webhook-id", id, "webhook-timestamp", String.valueOf(time), "webhook-signature", signature)::get;
     }
 
     private static void targets() throws Exception {
@@ -364,6 +454,12 @@ final class Stories {
         long from = System.nanoTime();
         work.tell();
         return (System.nanoTime() - from) / 1e9;
+    }
+
+    private static void has(String whole, String part) {
+        if (!whole.contains(part)) {
+            throw new AssertionError("expected " + part + " in " + whole);
+        }
     }
 
     private static void same(Object expected, Object got) {

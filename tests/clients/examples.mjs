@@ -12,7 +12,7 @@ const programs = {
     `<?php declare(strict_types=1);\nrequire 'vendor/autoload.php';\n$turted = new Turted\\Client('${url}');\n${code}`,
   ],
   java: (code, n) => {
-    const imports = 'java.net.http.HttpClient java.time.Duration java.util.List java.util.Map org.turted.TurtedClient org.turted.TurtedException';
+    const imports = 'java.net.http.HttpClient java.time.Duration java.util.List java.util.Map org.turted.TurtedClient org.turted.TurtedException org.turted.TurtedToken';
     const nested = 'Outcome Push Receipt'.split(' ').map((name) => `org.turted.TurtedClient.${name}`);
     const lines = [...imports.split(' '), ...nested].map((name) => `import ${name};\n`).join('');
     const client = code.includes('TurtedClient turted =') ? '' : `TurtedClient turted = TurtedClient.builder("${url}").build();\n`;

@@ -50,7 +50,10 @@ async function heard() {
 
 // ---- doors -------------------------------------------------------------------------------------------------------------
 
-const keyOf = (body) => [JSON.parse(body)].flat()[0].id;
+function keyOf(body) {
+  const { id, user } = [JSON.parse(body)].flat()[0];
+  return id ?? user;
+}
 
 /** An HTTP server whose answer may depend on how often it has seen the key of a push. */
 async function door(answer) {
@@ -61,7 +64,7 @@ async function door(answer) {
     const body = Buffer.concat(chunks);
     const key = body.length ? keyOf(body) : '';
     seen.set(key, (seen.get(key) ?? 0) + 1);
-    await answer(body, response, seen.get(key));
+    await answer(body, response, seen.get(key), request);
   });
   return listening(server);
 }
@@ -100,6 +103,12 @@ const doors = {
     const pushes = JSON.parse(body);
     const { text } = await forward(JSON.stringify(pushes.slice(0, 1)));
     pass({ status: 200, text: JSON.stringify([...JSON.parse(text), ...pushes.slice(1).map(() => overloaded)]) }, response);
+  }),
+  // A ticket that says what was asked for, and by whom. The first time there is none.
+  TICKETS: await door((body, response, times, { url, headers }) => {
+    if (times < 2) return response.writeHead(503, json).end(JSON.stringify(overloaded));
+    const ticket = JSON.stringify({ url, authorization: headers.authorization ?? null, asked: JSON.parse(body) });
+    response.writeHead(200, json).end(JSON.stringify({ ticket, expires_in: 30 }));
   }),
   WEBSITE: await door((_, response) => response.end('<html>hello</html>')),
   SILENT: await listening(net.createServer({ pauseOnConnect: true }, () => {})),

@@ -5,7 +5,9 @@
 declare(strict_types=1);
 
 use Turted\Client;
+use Turted\Hook;
 use Turted\Receipt;
+use Turted\Token;
 use Turted\TurtedException;
 
 require getenv('TURTED_CLIENT') ?: __DIR__ . '/../../clients/php/src/Client.php';
@@ -216,6 +218,65 @@ $stories = [
         same(0, $trusting->notifyUser('adam', 'E', str_repeat('x', 900_000))->recipients);
         $elsewhere = str_replace('localhost', '127.0.0.1', getenv('SECURE'));
         same('tls', refused(fn () => (new Client($elsewhere, tls: ['cafile' => getenv('CERTIFICATE')]))->notifyUser('adam', 'E', []))->code());
+    },
+    'a ticket is asked for beside the push door, again when the server is busy' => function () {
+        $stage = getenv('TICKETS');
+        $asked = fn (Client $client, mixed ...$wish): array => json_decode($client->ticket(...$wish), true);
+        $said = $asked(new Client($stage), 'adam');
+        same(['/api/tickets', null], [$said['url'], $said['authorization']]);
+        same(['user' => 'adam', 'expires' => '1h', 'ttl' => '30s'], $said['asked']);
+        $said = $asked(new Client("$stage/live/push/?x=1", password: PASSWORD), 7, '5m', '10s', ['join' => ['room.7']], ['org' => 'acme']);
+        same('/live/api/tickets', $said['url']);
+        same(['user' => '7', 'expires' => '5m', 'ttl' => '10s', 'may' => ['join' => ['room.7']], 'claims' => ['org' => 'acme'], 'auth' => ['password' => PASSWORD]], $said['asked']);
+        same('Bearer wrong-secret', $asked(new Client("$stage/push", bearer: 'wrong-secret'), null)['authorization']);
+        same('bad_answer', refused(fn () => (new Client(getenv('WEBSITE'), retries: 0))->ticket('adam'))->code());
+    },
+    'a token is made in one line, and others read it' => function () {
+        $secret = str_repeat('s', 32);
+        [$head, $body, $signature] = explode('.', Token::make('adam', $secret, 60, ['join' => ['room.7']], ['user.adam'], ['org' => 'acme']));
+        $read = fn (string $part): string => base64_decode(strtr($part, '-_', '+/'), true);
+        same(['alg' => 'HS256', 'typ' => 'JWT'], json_decode($read($head), true));
+        $claims = json_decode($read($body), true);
+        same(['adam', ['join' => ['room.7']], ['user.adam'], 'acme', 60], [$claims['sub'], $claims['may'], $claims['join'], $claims['org'], $claims['exp'] - $claims['iat']]);
+        same(hash_hmac('sha256', "$head.$body", $secret, true), $read($signature));
+        same(false, isset(json_decode($read(explode('.', Token::make(null, $secret))[1]), true)['sub']));
+        // A claim cannot make it somebody else's, or longer.
+        same('adam', json_decode($read(explode('.', Token::make('adam', $secret, claims: ['sub' => 'eve']))[1]), true)['sub']);
+        same('the secret of tokens must have at least 32 bytes', misused(fn () => Token::make('adam', 'wrong-secret')));
+        misused(fn () => Token::make('adam', $secret, 0));
+    },
+    'a question of the server is believed only with a fresh signature' => function () {
+        $body = '{"verb":"ident","data":{"n":1.0}}';
+        $sign = fn (string $key, string $body, int $time, string $id = 'msg_1'): string => 'v1,' . base64_encode(hash_hmac('sha256', "$id.$time.$body", $key, true));
+        $now = time();
+        $headers = fn (string $signature, int|string $time, string $id = 'msg_1'): array => ['Webhook-Id' => $id, 'Webhook-Timestamp' => (string) $time, 'Webhook-Signature' => $signature];
+        $good = $headers($sign('new', $body, $now), $now);
+        same('ident', Hook::read('new', $body, $good)['verb']);
+        same('ident', Hook::read(['old', 'new'], $body, $good)['verb']);
+        same('ident', Hook::read('whsec_' . base64_encode('new'), $body, $good)['verb']);
+        same('ident', Hook::read('new', $body, $headers('v1a,x ' . $sign('old', $body, $now) . ' ' . $sign('new', $body, $now), $now))['verb']);
+        same('ident', Hook::read('new', $body, ['HTTP_WEBHOOK_ID' => 'msg_1', 'HTTP_WEBHOOK_TIMESTAMP' => (string) $now, 'HTTP_WEBHOOK_SIGNATURE' => $sign('new', $body, $now)])['verb']);
+        // The vector that the specification of Standard Webhooks gives.
+        $vector = ['webhook-id' => 'msg_p5jXN8AQM9LWM0D4loKWxJek', 'webhook-timestamp' => '1614265330', 'webhook-signature' => 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE='];
+        same(['test' => 2432232314], Hook::read('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', '{"test": 2432232314}', $vector, PHP_INT_MAX));
+        foreach ([
+            'another secret' => ['old', $body, $good],
+            'another body' => ['new', "$body ", $good],
+            'another id' => ['new', $body, $headers($sign('new', $body, $now), $now, 'msg_2')],
+            'another time' => ['new', $body, $headers($sign('new', $body, $now), $now - 1)],
+            'too old' => ['new', $body, $headers($sign('new', $body, $now - 301), $now - 301)],
+            'of the future' => ['new', $body, $headers($sign('new', $body, $now + 400), $now + 400)],
+            'no time' => ['new', $body, $headers($sign('new', $body, 0), '')],
+            'no number' => ['new', $body, $headers($sign('new', $body, $now), "$now ")],
+            'no signature' => ['new', $body, $headers('', $now)],
+            'another version' => ['new', $body, $headers('v2' . substr($sign('new', $body, $now), 2), $now)],
+            'no headers' => ['new', $body, []],
+            'no JSON' => ['new', 'x', $headers($sign('new', 'x', $now), $now)],
+        ] as $what => [$secret, $text, $given]) {
+            $error = refused(fn () => Hook::read($secret, $text, $given));
+            same(['bad_signature', 400, false], [$error->code(), $error->status(), $error->isRetryable()], $what);
+        }
+        misused(fn () => Hook::read('', $body, $good));
     },
     'a client cannot be stored' => function () use ($turted) {
         try {

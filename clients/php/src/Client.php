@@ -2,8 +2,9 @@
 /*
  * Turted\Client: the PHP way into turted.
  *
- * In:  events for users, channels or everybody, with anything json_encode takes as the payload.
+ * In:  events for users, channels or everybody, with anything json_encode takes as the payload; and for whom tokens and tickets are.
  * Out: one HTTP POST each and the server's receipt, or a TurtedException. Never a warning, and never later than the time-out.
+ *      Token makes what a page shows the server; Hook reads what the server asks.
  * Every push carries an idempotency key, so that repeating one whose answer was lost dispatches nothing twice.
  * It refuses to know: frameworks, extensions (https alone needs openssl) and who listens.
  *
@@ -144,6 +145,30 @@ class Client
         return array_map($made, $answer);
     }
 
+    /**
+     * A ticket for a page: it shows it to the server once, within $ttl, as "?ticket=…" or to ident(), and is that user for $expires.
+     *
+     * @param string|null $user   nobody in particular if null
+     * @param array       $may    what it may beside what rules say: ['join' => ['room.7']]
+     * @param array       $claims what rules may ask for: ['org' => 'acme']
+     *
+     * @throws TurtedException when there is none
+     */
+    public function ticket(
+        string|int|null $user,
+        string $expires = '1h',
+        string $ttl = '30s',
+        array $may = [],
+        array $claims = [],
+    ): string {
+        $wish = ['user' => $user === null ? null : (string) $user, 'expires' => $expires, 'ttl' => $ttl]
+            + array_map(static fn (array $some): object => (object) $some, array_filter(['may' => $may, 'claims' => $claims]))
+            + ($this->auth === null ? [] : ['auth' => $this->auth]);
+        $path = preg_replace('~(/push)?/?(\?.*)?$~D', '/api/tickets', $this->door['path'], 1);
+        $shaped = static fn (mixed $one): bool => is_string($one['ticket'] ?? null);
+        return $this->deliver(['path' => $path] + $this->door, self::json($wish), null, $shaped)['ticket'];
+    }
+
     /** Shows no credentials to var_dump() and print_r(). */
     public function __debugInfo(): array
     {
@@ -240,14 +265,16 @@ class Client
      * Repeats what may be repeated until the time is up. The key makes that harmless: what was dispatched already
      * answers with its first receipt.
      *
-     * @param int|null $count how many answers must come back; null for one that is no list
+     * @param int|null      $count  how many answers must come back; null for one that is no list
+     * @param callable|null $shaped whether one is what was asked for; a receipt if null
      */
-    private function deliver(array $door, #[\SensitiveParameter] string $body, ?int $count): array
+    private function deliver(array $door, #[\SensitiveParameter] string $body, ?int $count, ?callable $shaped = null): array
     {
+        $shaped ??= static fn (mixed $one): bool => is_string($one['id'] ?? null) && is_int($one['recipients'] ?? null);
         $deadline = self::now() + $this->timeout;
         $partly = null;
         for ($attempt = 0; ; $attempt++) {
-            [$answer, $failure, $wait] = $this->attempt($door, $body, $count, $deadline);
+            [$answer, $failure, $wait] = $this->attempt($door, $body, $count, $shaped, $deadline);
             if ($failure === null) {
                 return $answer;
             }
@@ -262,8 +289,13 @@ class Client
     }
 
     /** [the answer, what went wrong, seconds the server asks to wait]; a list that was dispatched in part is both. */
-    private function attempt(array $door, #[\SensitiveParameter] string $body, ?int $count, float $deadline): array
-    {
+    private function attempt(
+        array $door,
+        #[\SensitiveParameter] string $body,
+        ?int $count,
+        callable $shaped,
+        float $deadline,
+    ): array {
         try {
             [$status, $wait, $text] = $this->post($door, $body, $deadline);
         } catch (TurtedException $failure) {
@@ -274,9 +306,9 @@ class Client
             return [null, TurtedException::told($answer['error'], $status), $wait];
         }
         $list = $count === null ? [$answer] : $answer;
-        $shaped = static fn (mixed $one): bool => isset($one['error']) || is_string($one['id'] ?? null) && is_int($one['recipients'] ?? null);
-        if (!is_array($list) || count($list) !== ($count ?? 1) || array_filter($list, $shaped) !== $list || $status >= 300 && $count === null) {
-            $message = "the server answered {$status} without a receipt; is {$door['shown']}{$door['path']} the push door of turted?";
+        $fits = static fn (mixed $one): bool => isset($one['error']) || $shaped($one);
+        if (!is_array($list) || count($list) !== ($count ?? 1) || array_filter($list, $fits) !== $list || $status >= 300 && $count === null) {
+            $message = "the server answered {$status} without a receipt; is {$door['shown']}{$door['path']} a door of turted?";
             return [null, new TurtedException('bad_answer', $message, $status), $wait];
         }
         foreach ($list as $one) {
@@ -427,6 +459,105 @@ class Client
     }
 }
 
+/** What a page shows the server, made where your users are known: for [auth.clients] type = "jwt" with a secret. */
+final class Token
+{
+    private const SHORTEST = 32;
+
+    /**
+     * A JSON Web Token (HS256): Token::make('adam', getenv('TURTED_JWT_SECRET')).
+     *
+     * @param string|null $user     nobody in particular if null
+     * @param string      $secret   that of [auth.clients], at least 32 bytes
+     * @param int         $lifetime seconds
+     * @param array       $may      what it may beside what rules say: ['join' => ['room.7'], 'publish' => ['typing.*']]
+     * @param array       $join     channels to join at once
+     * @param array       $claims   anything else, such as ['org' => 'acme', 'iss' => …, 'aud' => …]
+     *
+     * @throws \InvalidArgumentException when the secret is too short, or the token would never be good
+     */
+    public static function make(
+        string|int|null $user,
+        #[\SensitiveParameter] string $secret,
+        int $lifetime = 3600,
+        array $may = [],
+        array $join = [],
+        array $claims = [],
+    ): string {
+        if (strlen($secret) < self::SHORTEST) {
+            throw new \InvalidArgumentException('the secret of tokens must have at least ' . self::SHORTEST . ' bytes');
+        }
+        if ($lifetime <= 0) {
+            throw new \InvalidArgumentException('a token must hold for more than 0 seconds');
+        }
+        $own = array_filter(['may' => $may, 'join' => array_values($join)]);
+        $times = ['iat' => time(), 'exp' => time() + $lifetime, 'jti' => bin2hex(random_bytes(8))];
+        $body = ($user === null ? [] : ['sub' => (string) $user]) + $own + $claims + $times;
+        $json = static fn (array $part): string => json_encode($part, JSON_THROW_ON_ERROR | JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE);
+        $signed = self::base64($json(['alg' => 'HS256', 'typ' => 'JWT'])) . '.' . self::base64($json($body));
+        return "$signed." . self::base64(hash_hmac('sha256', $signed, $secret, true));
+    }
+
+    private static function base64(string $bytes): string
+    {
+        return rtrim(strtr(base64_encode($bytes), '+/', '-_'), '=');
+    }
+}
+
+/** What the server asks your backend, signed as Standard Webhooks are: type = "callback", [may.ask], webhooks. */
+final class Hook
+{
+    /**
+     * The question, if it is one of the server's: Hook::read(getenv('TURTED_HOOK_SECRET')).
+     *
+     * @param string|list<string> $secrets   what the configuration has; several while you change them
+     * @param string|null         $body      the body as it came, byte for byte; that of this request if null
+     * @param array|null          $headers   by name, in any case and also as in $_SERVER; those of this request if null
+     * @param int                 $tolerance seconds by which the clocks may differ: what is older was perhaps recorded
+     *
+     * @throws TurtedException with the code bad_signature, to be answered with 400
+     */
+    public static function read(
+        #[\SensitiveParameter] string|array $secrets,
+        ?string $body = null,
+        ?array $headers = null,
+        int $tolerance = 300,
+    ): array {
+        $body ??= (string) file_get_contents('php://input');
+        $sent = [];
+        foreach ($headers ?? $_SERVER as $name => $value) {
+            $name = strtolower(strtr((string) $name, '_', '-'));
+            $sent[str_starts_with($name, 'http-') ? substr($name, 5) : $name] = is_array($value) ? implode(' ', $value) : (string) $value;
+        }
+        [$id, $time, $signatures] = [$sent['webhook-id'] ?? '', $sent['webhook-timestamp'] ?? '', $sent['webhook-signature'] ?? ''];
+        if ($id === '' || $signatures === '' || preg_match('/^\d{1,12}$/D', $time) !== 1) {
+            throw self::no('the headers webhook-id, webhook-timestamp and webhook-signature are not all there');
+        }
+        if (abs(time() - (int) $time) > $tolerance) {
+            throw self::no('it was signed too long ago, or the clocks differ');
+        }
+        $known = false;
+        foreach ((array) $secrets as $secret) {
+            $key = str_starts_with($secret, 'whsec_') ? (string) base64_decode(substr($secret, 6), true) : $secret;
+            if ($key === '') {
+                throw new \InvalidArgumentException('the secret of hooks must not be empty');
+            }
+            $right = 'v1,' . base64_encode(hash_hmac('sha256', "$id.$time.$body", $key, true));
+            // Every one is compared, and none tells by its time how much of it is right (CWE-208).
+            foreach (explode(' ', $signatures) as $signature) {
+                $known = hash_equals($right, $signature) || $known;
+            }
+        }
+        $question = $known ? json_decode($body, true) : null;
+        return is_array($question) ? $question : throw self::no($known ? 'it is no JSON object' : 'no signature of it is right');
+    }
+
+    private static function no(string $why): TurtedException
+    {
+        return new TurtedException('bad_signature', "this is no question of the server: $why", 400);
+    }
+}
+
 /** What the server did with a push. */
 final class Receipt
 {
@@ -458,7 +589,7 @@ final class TurtedException extends \RuntimeException
     /**
      * For programs. The server's: denied, bad_target, bad_event, bad_exclude, bad_id, bad_batch, not_json, too_deep,
      * too_large, refused, overloaded, shutting_down. This client's: unreachable, timeout, lost (no complete answer), tls,
-     * bad_answer, not_json.
+     * bad_answer, not_json; and of a hook: bad_signature.
      */
     public function code(): string
     {

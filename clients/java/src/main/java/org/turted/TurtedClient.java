@@ -42,6 +42,10 @@ import javax.net.ssl.SSLHandshakeException;
  * <p>A client is immutable and safe for all threads; keep one and share it.
  */
 public final class TurtedClient {
+    /** How a receipt is spelt, and a ticket, which is one as well: for how many it is, or for how long. */
+    private static final List<String> RECEIPT = List.of("id", "recipients");
+    private static final List<String> TICKET = List.of("ticket", "expires_in");
+
     private final URI door;
     private final Object auth;
     private final String bearer;
@@ -100,7 +104,7 @@ public final class TurtedClient {
 
     /** The same without waiting; the future fails with a {@link TurtedException}. */
     public CompletableFuture<Receipt> notifyAsync(Push push) {
-        return deliver(Json.write(push.envelope(auth)), 1, false).thenApply(list -> list.get(0).receipt());
+        return deliver(door, Json.write(push.envelope(auth)), 1, RECEIPT).thenApply(list -> list.get(0).receipt());
     }
 
     /**
@@ -120,7 +124,26 @@ public final class TurtedClient {
         }
         List<Object> envelopes = new ArrayList<>();
         pushes.forEach(push -> envelopes.add(push.envelope(auth)));
-        return deliver(Json.write(envelopes), envelopes.size(), true);
+        return deliver(door, Json.write(envelopes), envelopes.size(), null);
+    }
+
+    /** A ticket for a page, of this user and for an hour: {@link #ticket(Ticket)}. */
+    public String ticket(String user) {
+        return ticket(Ticket.of(user));
+    }
+
+    /**
+     * A ticket for a page: it shows it to the server once, as {@code ?ticket=…} or to {@code ident()}, and is that user from then on.
+     *
+     * @throws TurtedException when there is none
+     */
+    public String ticket(Ticket wish) {
+        String path = door.getRawPath().replaceFirst("(/push)?/?$", "/api/tickets");
+        Map<String, Object> body = new LinkedHashMap<>(wish.members);
+        if (auth != null) {
+            body.put("auth", auth);
+        }
+        return settled(deliver(door.resolve(path), Json.write(body), 1, TICKET)).get(0).receipt().id();
     }
 
     /**
@@ -155,8 +178,9 @@ public final class TurtedClient {
         }
     }
 
-    private CompletableFuture<List<Outcome>> deliver(String body, int count, boolean list) {
-        return attempt(body, count, list, System.nanoTime() + timeout.toNanos(), 0, null);
+    /** {@code spelt} is how the answer is spelt; null for a list of receipts. */
+    private CompletableFuture<List<Outcome>> deliver(URI to, String body, int count, List<String> spelt) {
+        return attempt(to, body, count, spelt, System.nanoTime() + timeout.toNanos(), 0, null);
     }
 
     /**
@@ -164,8 +188,8 @@ public final class TurtedClient {
      * its first receipt. {@code partly} is the answer to a list of which the server could not take all.
      */
     private CompletableFuture<List<Outcome>> attempt(
-            String body, int count, boolean list, long deadline, int attempt, List<Outcome> partly) {
-        return exchange(body, count, list, deadline).thenCompose(answer -> {
+            URI to, String body, int count, List<String> spelt, long deadline, int attempt, List<Outcome> partly) {
+        return exchange(to, body, count, spelt, deadline).thenCompose(answer -> {
             if (answer.failure == null) {
                 return CompletableFuture.completedFuture(answer.outcomes);
             }
@@ -178,13 +202,13 @@ public final class TurtedClient {
             }
             return CompletableFuture
                     .runAsync(() -> { }, CompletableFuture.delayedExecutor(pause, TimeUnit.NANOSECONDS))
-                    .thenCompose(waited -> attempt(body, count, list, deadline, attempt + 1, best));
+                    .thenCompose(waited -> attempt(to, body, count, spelt, deadline, attempt + 1, best));
         });
     }
 
-    private CompletableFuture<Answer> exchange(String body, int count, boolean list, long deadline) {
+    private CompletableFuture<Answer> exchange(URI to, String body, int count, List<String> spelt, long deadline) {
         Duration left = Duration.ofNanos(Math.max(1_000_000, deadline - System.nanoTime()));
-        HttpRequest.Builder request = HttpRequest.newBuilder(door)
+        HttpRequest.Builder request = HttpRequest.newBuilder(to)
                 .timeout(left)
                 .header("Accept", "application/json")
                 .header("Content-Type", "application/json")
@@ -197,11 +221,12 @@ public final class TurtedClient {
         // The time-out of a request ends with its headers; this one covers the body as well.
         return response.copy().orTimeout(left.toNanos(), TimeUnit.NANOSECONDS).handle((answer, error) -> {
             response.cancel(true);
-            return error == null ? read(answer, count, list) : new Answer(null, failure(error, door.getAuthority()), 0);
+            return error == null ? read(answer, count, spelt) : new Answer(null, failure(error, door.getAuthority()), 0);
         });
     }
 
-    private Answer read(HttpResponse<byte[]> response, int count, boolean list) {
+    private Answer read(HttpResponse<byte[]> response, int count, List<String> spelt) {
+        boolean list = spelt == null;
         int status = response.statusCode();
         long wait = TimeUnit.SECONDS.toNanos(response.headers().firstValue("Retry-After")
                 .filter(text -> text.matches("\\d{1,4}")).map(Long::valueOf).orElse(0L));
@@ -216,10 +241,10 @@ public final class TurtedClient {
         }
         List<?> all = list ? said instanceof List ? (List<?>) said : List.of() : Arrays.asList(said);
         List<Outcome> outcomes = new ArrayList<>();
-        all.forEach(one -> outcomes.add(outcome(one)));
+        all.forEach(one -> outcomes.add(outcome(one, list ? RECEIPT : spelt)));
         if (outcomes.size() != count || outcomes.contains(null) || status >= 300 && !list) {
-            String message = "the server answered " + status + " without a receipt; is " + door.getAuthority() + door.getRawPath()
-                    + " the push door of turted?";
+            String message = "the server answered " + status + " without a receipt; is " + response.uri().getAuthority()
+                    + response.uri().getRawPath() + " a door of turted?";
             return new Answer(null, new TurtedException("bad_answer", message, status), wait);
         }
         TurtedException unavailable = outcomes.stream().map(Outcome::failure)
@@ -227,15 +252,14 @@ public final class TurtedClient {
         return new Answer(outcomes, unavailable, wait);
     }
 
-    private static Outcome outcome(Object said) {
+    private static Outcome outcome(Object said, List<String> spelt) {
         Map<?, ?> members = said instanceof Map ? (Map<?, ?>) said : Map.of();
         if (members.get("error") instanceof Map) {
             return new Outcome(null, told(said, 400));
         }
-        if (!(members.get("id") instanceof String) || !(members.get("recipients") instanceof Long)) {
-            return null;
-        }
-        return new Outcome(new Receipt((String) members.get("id"), (Long) members.get("recipients")), null);
+        Object id = members.get(spelt.get(0));
+        Object number = members.get(spelt.get(1));
+        return id instanceof String && number instanceof Long ? new Outcome(new Receipt((String) id, (Long) number), null) : null;
     }
 
     /** What an {@code {"error": …}} of the server says. */
@@ -443,6 +467,50 @@ public final class TurtedClient {
                 envelope.put("auth", auth);
             }
             return envelope;
+        }
+    }
+
+    /** For whom a ticket is. It may lie around for 30 seconds, and the identity lasts an hour, unless you say otherwise. */
+    public static final class Ticket {
+        private final Map<String, Object> members = new LinkedHashMap<>();
+        private final Map<String, Object> may = new LinkedHashMap<>();
+        private final Map<String, Object> claims = new LinkedHashMap<>();
+
+        private Ticket(String user) {
+            members.put("user", user);
+            expires(Duration.ofHours(1));
+            ttl(Duration.ofSeconds(30));
+        }
+
+        /** For this user; for nobody in particular if null. */
+        public static Ticket of(String user) {
+            return new Ticket(user);
+        }
+
+        /** How long the identity lasts. */
+        public Ticket expires(Duration time) {
+            members.put("expires", time.toSeconds() + "s");
+            return this;
+        }
+
+        /** How long the ticket may lie around. */
+        public Ticket ttl(Duration time) {
+            members.put("ttl", time.toSeconds() + "s");
+            return this;
+        }
+
+        /** What it may beside what rules say: {@code may("join", "room.7")}. */
+        public Ticket may(String verb, String... names) {
+            may.put(verb, List.of(names));
+            members.put("may", may);
+            return this;
+        }
+
+        /** What rules may ask for: {@code claim("org", "acme")}. */
+        public Ticket claim(String name, Object value) {
+            claims.put(name, value);
+            members.put("claims", claims);
+            return this;
         }
     }
 

@@ -18,7 +18,7 @@ public final class TurtedException extends RuntimeException {
     /**
      * For programs. The server's: denied, bad_target, bad_event, bad_exclude, bad_id, bad_batch, not_json, too_deep, too_large,
      * refused, overloaded, shutting_down. This client's: unreachable, timeout, lost (no complete answer), tls, bad_answer,
-     * interrupted.
+     * interrupted; and of a hook: bad_signature.
      */
     public String code() {
         return code;
