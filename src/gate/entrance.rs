@@ -140,8 +140,8 @@ fn tell(request: &HttpRequest, full: Full) {
     }
 }
 
-/// What the request of a client is answered that was ended before anybody spoke: who it says it is may not come in (403),
-/// or has ended (401).
+/// What the request of a client is answered that was ended before anybody spoke: who it says it is may not come in
+/// (403), or has ended (401).
 ///
 /// # Errors
 /// When it was.

@@ -275,7 +275,7 @@ async fn who_brings_no_new_identity_is_ended_in_the_words_of_its_dialect() {
         .iter()
         .map(|heard| {
             let text = |heard| match heard {
-                &Heard::Text(ref text) => Some(text.as_str()),
+                Heard::Text(text) => Some(text.as_str()),
                 _ => None,
             };
             heard.iter().filter_map(text).collect()

@@ -91,8 +91,8 @@ impl EncodeEvent for NativeEvents {
     }
 }
 
-/// Encodes events for [`NamedForm`]: `event: <name>`, `data: <payload>`. There is no place for who said it, nor for what
-/// it came by: whoever wants to know speaks the native form.
+/// Encodes events for [`NamedForm`]: `event: <name>`, `data: <payload>`. There is no place for who said it, nor for
+/// what it came by: whoever wants to know speaks the native form.
 pub struct NamedEvents(pub Arc<dyn Protocol>);
 
 impl EncodeEvent for NamedEvents {
