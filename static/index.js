@@ -10,6 +10,7 @@ const ROWS = 200;
 const turted = new TURTED(undefined, { parse: exact });
 let user = null;
 let received = 0;
+let reason = ''; // of the newest denial
 const announce = announcer((count, what) => (count === 1 ? what : `${count} new events, the newest ${what}`));
 
 // ---- the connection ---------------------------------------------------------------------------------------------------
@@ -20,6 +21,26 @@ turted.on('turted:state', (state) => {
 });
 showConnection(turted);
 turted.on('turted:gap', ({ since }) => tell(`Events may be missing${since ? ` since ${since}` : ''}`));
+turted.on('turted:denied', ({ channel, message }) => {
+  reason = message; // on this machine the server says why
+  announce(`You may not hear ${channel}`);
+  $('denied').closest('details').open = true; // on a phone it may be folded
+  showChannels();
+});
+turted.on('turted:joined', () => showChannels());
+turted.on('turted:left', ({ channel, reason: why }) => {
+  if (why === 'denied') reason = '';
+  tell(`The server has taken you out of ${channel}${why === 'denied' ? ': whoever you are now may not hear it' : ''}.`);
+  showChannels();
+});
+turted.on('turted:expiring', ({ in: seconds }) => {
+  tell(`In ${seconds} s the server does not know any more who you are. Identify again, with a new token.`);
+});
+turted.on('turted:signed-out', (error) => {
+  user = null;
+  $('user').textContent = $('you-digest').textContent = 'nobody any more';
+  note('ident-note', `The server does not know any more who you are: ${inWords(error)}`, 'bad');
+});
 turted.on('turted:error', (error, { command, data }) => {
   tell(`${command ? `${command} ${data.channel ?? data.username}: ` : ''}${inWords(error)}`);
   showChannels();
@@ -27,12 +48,13 @@ turted.on('turted:error', (error, { command, data }) => {
 
 // ---- events -----------------------------------------------------------------------------------------------------------
 
-turted.on('*', (payload, { event, id, via }) => {
+turted.on('*', (payload, { event, id, via, from }) => {
   const [kind, name] = Object.entries(via ?? {})[0] ?? ['broadcast', true];
   const reached = kind === 'broadcast' ? 'everybody' : `${kind} ${name}`;
   const badge = element('span', 'badge', reached);
   badge.dataset.via = kind;
-  const head = element('div', 'head', clock(), element('strong', 'name', event || '(no name)'), badge, element('span', 'id', id ?? ''));
+  const sender = from ? [element('span', 'badge', `from ${from.user ?? 'somebody'}`)] : [];
+  const head = element('div', 'head', clock(), element('strong', 'name', event || '(no name)'), badge, ...sender, element('span', 'id', id ?? ''));
   show(element('li', 'event', head, ...shortened(JSON.stringify(payload, null, 2) ?? '', 'payload')));
   announce(`${event} via ${reached}`);
   received += 1;
@@ -64,6 +86,7 @@ async function ident(credentials) {
     user = (await turted.ident(credentials)).username ?? credentials.username;
     $('user').textContent = $('you-digest').textContent = user;
     note('ident-note', `You are ${user} now.`, 'good');
+    showChannels(); // it may hear others
   } catch (error) {
     note('ident-note', `Not identified: ${inWords(error)}`, 'bad');
   }
@@ -75,7 +98,8 @@ async function join(channel) {
   try {
     await turted.join(channel);
   } catch (error) {
-    note('join-note', `Not joined: ${inWords(error)}`, 'bad');
+    // What is denied stands there, until one is somebody else.
+    if (error.code !== 'join_denied') note('join-note', `Not joined: ${inWords(error)}`, 'bad');
   }
   showChannels();
 }
@@ -102,17 +126,23 @@ $('join').addEventListener('submit', (submit) => {
   $('channel').value = '';
 });
 
+function chip(channel, label) {
+  const button = element('button', '', '×');
+  button.type = 'button';
+  button.ariaLabel = label;
+  button.addEventListener('click', () => leave(channel));
+  const name = element('span', '', channel);
+  name.title = channel;
+  return element('li', 'chip', name, button);
+}
+
 function showChannels() {
-  const chips = turted.channels.map((channel) => {
-    const button = element('button', '', '×');
-    button.type = 'button';
-    button.ariaLabel = `Leave ${channel}`;
-    button.addEventListener('click', () => leave(channel));
-    const name = element('span', '', channel);
-    name.title = channel;
-    return element('li', 'chip', name, button);
-  });
-  $('channels').replaceChildren(...chips);
+  const { channels, denied } = turted;
+  $('channels').replaceChildren(...channels.map((channel) => chip(channel, `Leave ${channel}`)));
+  $('not-for-you').hidden = !denied.length;
+  $('denied').replaceChildren(...denied.map((channel) => chip(channel, `Forget ${channel}`)));
+  const fact = `As ${user ?? 'nobody in particular'} you may not hear what is said there. Identify as somebody who may: then it is joined by itself.`;
+  $('denied-why').textContent = reason ? `${fact} The server says: “${reason}”.` : fact;
   $('channels-digest').textContent = turted.channels.join(', ');
   showCurl();
 }

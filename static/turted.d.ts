@@ -19,6 +19,8 @@ declare class TURTED {
   readonly connection: string | undefined;
   /** The channels the server has let this client into. */
   readonly channels: string[];
+  /** The channels that the page wants and this identity may not hear: they are asked for again with another one. */
+  readonly denied: string[];
 
   on(event: 'turted:state', fn: TURTED.Callback<TURTED.State>): this;
   on(event: 'turted:open', fn: TURTED.Callback<TURTED.Open>): this;
@@ -26,6 +28,7 @@ declare class TURTED {
   on(event: 'turted:gap', fn: TURTED.Callback<TURTED.Gap>): this;
   on(event: 'turted:error', fn: TURTED.Callback<TURTED.TurtedError>): this;
   on(event: 'turted:denied', fn: TURTED.Callback<TURTED.Denied>): this;
+  on(event: 'turted:joined', fn: TURTED.Callback<{ channel: string }>): this;
   on(event: 'turted:left', fn: TURTED.Callback<TURTED.Left>): this;
   on(event: 'turted:expiring', fn: TURTED.Callback<TURTED.Expiring>): this;
   on(event: 'turted:signed-out', fn: TURTED.Callback<Error>): this;

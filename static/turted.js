@@ -21,7 +21,7 @@
   /** Close codes after which coming back is pointless: refused, kicked, replaced by a newer wire. */
   const FINAL = new Set([1008, 4010, 4011]);
   /** Names this client speaks itself. An event of the server with such a name reaches on('*') only, so nobody can fake a state. */
-  const OWN = new Set(['state', 'open', 'close', 'gap', 'error', 'denied', 'left', 'expiring', 'signed-out'].map((name) => `turted:${name}`));
+  const OWN = new Set(['state', 'open', 'close', 'gap', 'error', 'denied', 'joined', 'left', 'expiring', 'signed-out'].map((name) => `turted:${name}`));
   /** Milliseconds a wire must have been open to count as a success; without this, a server that greets and hangs up is hammered. */
   const STEADY_AFTER = 5_000;
   /** Seconds between the server's pings if WELCOME does not say. */
@@ -132,6 +132,11 @@
       return this.#session?.connection;
     }
 
+    /** The channels that the page wants and this identity may not hear: they are asked for again with another one. */
+    get denied() {
+      return [...this.#denied];
+    }
+
     /** The channels the server has let this client into. */
     get channels() {
       return [...this.#channels].filter(([, agreed]) => agreed).map(([channel]) => channel);
@@ -172,8 +177,7 @@
 
     /** Resolves with { channel }. */
     leave(channel) {
-      const joined = this.#channels.delete(channel);
-      this.#denied.delete(channel);
+      const joined = [this.#channels, this.#denied].map((wanted) => wanted.delete(channel)).some(Boolean);
       return this.#issue('LEAVE', { channel }, { joined });
     }
 
@@ -318,7 +322,7 @@
     #settle(command, error, data) {
       const { type, ref } = command;
       this.#commands.delete(ref);
-      // The channel was ours and its end was asked for: after a loss "not joined" is the answer hoped for.
+      // The channel was ours, or wanted, and its end was asked for: after a loss or a denial "not joined" is the answer hoped for.
       if (error?.code === 'not_joined' && command.joined) [error, data] = [null, command.data];
       if (type === 'IDENT' && !error) this.#identified(command, data);
       if (type === 'JOIN') this.#agree(command, error);
@@ -335,7 +339,12 @@
     #identified({ data, source = null, restoring }, { channels = [] } = {}) {
       const isAnother = !restoring || JSON.stringify(data) !== JSON.stringify(this.#identity);
       [this.#identity, this.#source] = [data, source];
-      for (const channel of channels) this.#channels.set(channel, true);
+      for (const channel of channels) {
+        const isNew = !this.#channels.get(channel);
+        this.#denied.delete(channel);
+        this.#channels.set(channel, true);
+        if (isNew) this.#emit('turted:joined', { channel });
+      }
       if (!isAnother) return;
       for (const channel of this.#denied) {
         this.#denied.delete(channel);
@@ -357,8 +366,11 @@
       warn(what + inWords(error));
     }
 
-    #agree({ data: { channel }, answer }, error) {
-      if (!error && this.#channels.has(channel)) this.#channels.set(channel, true); // absent: left again in the meantime
+    #agree({ data: { channel }, answer, again }, error) {
+      if (!error && this.#channels.has(channel)) {
+        this.#channels.set(channel, true); // absent: left again in the meantime
+        if (again) this.#emit('turted:joined', { channel });
+      }
       if (!error || this.#channels.get(channel) !== false) return;
       this.#channels.delete(channel);
       if (error.code !== 'join_denied') return;

@@ -714,13 +714,13 @@ describe('who this is', () => {
 
   story('a channel that is denied is told and not asked for again, until there is another identity', async () => {
     const { client, wire } = await settled('chat');
-    const told = listener(client, 'turted:denied');
+    const told = listener(client, 'turted:denied', 'turted:joined');
     const refused = client.join('shut');
     const asked = await wire.hear();
     wire.say(error(asked, 'join_denied'));
     await assert.rejects(refused, { code: 'join_denied' });
     assert.deepEqual((await told.next('turted:denied')).payload, { channel: 'shut', code: 'join_denied', message: 'no: join_denied' });
-    assert.deepEqual(client.channels, ['chat']);
+    assert.deepEqual([client.channels, client.denied], [['chat'], ['shut']]);
     wire.cut();
     const second = await server.wire();
     second.say(welcome(2));
@@ -733,8 +733,9 @@ describe('who this is', () => {
     second.say(ok(await second.hear(), { username: 'adam' }));
     const again = await second.hear();
     assert.deepEqual([again.type, again.data], ['JOIN', { channel: 'shut' }]);
+    assert.deepEqual(client.denied, []);
     second.say(ok(again, again.data));
-    await barrier(client, second);
+    assert.deepEqual((await told.next('turted:joined')).payload, { channel: 'shut' });
     assert.deepEqual(client.channels.sort(), ['chat', 'shut']);
   });
 
@@ -750,6 +751,14 @@ describe('who this is', () => {
     wire.say(ok(await wire.hear(), { username: 'eve' }));
     assert.deepEqual((await wire.hear()).data, { channel: 'chat' });
     assert.equal(wire.unheard, 0);
+    // Whoever does not want it any more says so, and the server's answer is the one hoped for.
+    wire.say(left('news', 'closed'));
+    client.join('shut').catch(() => {});
+    wire.say(error(await wire.hear(), 'join_denied'));
+    const forgotten = client.leave('shut');
+    wire.say(error(await wire.hear(), 'not_joined'));
+    assert.deepEqual(await forgotten, { channel: 'shut' });
+    assert.deepEqual(client.denied, []);
   });
 });
 

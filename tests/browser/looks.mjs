@@ -170,6 +170,32 @@ for (const [name, options] of Object.entries(LOOKS)) {
       await look(page, `listen-refused-${name}`, options);
     });
 
+    story('the listening page where not all is for everybody: denied nobody, joined as adam, taken away again', async () => {
+      const guarded = await server(0, { 'may.anyone.join': '["chat"]', 'may.users.join': '["user.{user}", "room.*"]' });
+      try {
+        net = await network(guarded.port);
+        context = await browser.newContext(options);
+        context.setDefaultTimeout(10_000);
+        const page = await another(`/?channel=chat&channel=room.7&channel=user.adam`);
+        await page.locator('#denied li').nth(1).waitFor({ state: 'attached' });
+        assert.equal(await page.locator('#channels li').count(), 1);
+        await page.locator('#denied').waitFor(); // on a phone too it is not left in a folded card
+        await look(page, `listen-not-for-you-${name}`, options);
+        await page.evaluate(() => ident({ username: 'adam', password: 'of these stories' }));
+        await page.locator('#channels li').nth(2).waitFor({ state: 'attached' });
+        await page.locator('#not-for-you').waitFor({ state: 'hidden' });
+        await page.evaluate(() => ident({ username: 'eve', password: 'of these stories' }));
+        await page.locator('#events li', { hasText: 'taken you out of user.adam' }).waitFor();
+        await page.locator('#denied li', { hasText: 'user.adam' }).waitFor({ state: 'attached' });
+        await look(page, `listen-taken-away-${name}`, options);
+        await page.getByRole('button', { name: 'Forget user.adam' }).click();
+        await page.locator('#not-for-you').waitFor({ state: 'hidden' });
+        assert.equal(await page.locator('#join-note').textContent(), '');
+      } finally {
+        await guarded.stop();
+      }
+    });
+
     story('the pushing page: as it begins, receipts, and a server that cannot be reached', async () => {
       const page = await open('/push.html', options);
       const send = page.getByRole('button', { name: 'Push' });

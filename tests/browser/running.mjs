@@ -21,9 +21,9 @@ const SETTINGS = {
   'limits.ping': '2s', // a silent wire is found out soon
 };
 
-/** Starts a server. `push` takes what a backend would POST, or a list of that; `stop` lets it say goodbye to its clients. */
-export async function server(port = 0) {
-  const settings = Object.entries(SETTINGS).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+/** Starts a server, with more settings perhaps. `push` takes what a backend would POST, or a list of that; `stop` lets it say goodbye to its clients. */
+export async function server(port = 0, more = {}) {
+  const settings = Object.entries({ ...SETTINGS, ...more }).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
   const options = { cwd: here('.'), stdio: ['ignore', 'pipe', 'pipe'] };
   const child = spawn(resolve(TURTED), ['serve', '--listen', `127.0.0.1:${port}`, ...settings], options);
   let said = '';

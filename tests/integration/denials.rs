@@ -223,6 +223,13 @@ async fn end_of_socket(server: &Embedded, path: &str, said: &[&str]) -> Vec<Hear
     }
 }
 
+fn text(heard: &Heard) -> Option<&str> {
+    match heard {
+        Heard::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
 /// The names of the events of a stream, and whether its data says so.
 async fn end_of_stream(server: &Embedded, path: &str) -> Vec<String> {
     let opened = Stream::over(wire(server).await, &server.address, Request::new("GET", path)).await;
@@ -273,13 +280,7 @@ async fn who_brings_no_new_identity_is_ended_in_the_words_of_its_dialect() {
 
     let texts: Vec<Vec<&str>> = sockets
         .iter()
-        .map(|heard| {
-            let text = |heard| match heard {
-                Heard::Text(text) => Some(text.as_str()),
-                _ => None,
-            };
-            heard.iter().filter_map(text).collect()
-        })
+        .map(|heard| heard.iter().filter_map(text).collect())
         .collect();
     let closed: Vec<&Heard> = sockets.iter().map(|heard| heard.last().unwrap()).collect();
     let bye = r#"{"type":"BYE","data":{"code":4012,"reason":"expired","reconnect":true}}"#;
