@@ -159,6 +159,9 @@ step 'published clients of Socket.IO, Engine.IO, SockJS and EventSource'
 start --set limits.ping=3s
 "$root/tests/published/run.sh" "$url"
 stop
+start --set 'may.anyone.join=["open.**"]' --set 'may.anyone.publish=["open.**"]'
+"$root/tests/published/run.sh" "$url" permissions.mjs
+stop
 
 step 'behind nginx and Caddy, as the README says'
 "$root/tests/proxies/run.sh" "$target/debug/turted"

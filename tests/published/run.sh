@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Published clients of Socket.IO, Engine.IO, SockJS and EventSource, unmodified and of several generations, against a running server.
 # What is installed goes to a folder that is gone afterwards.
-#   tests/published/run.sh URL    URL: a server in its default configuration, on loopback
+#   tests/published/run.sh URL            URL: a server in its default configuration, on loopback
+#   tests/published/run.sh URL FILE…      only these stories, whose heads say what they ask of the server
 set -euo pipefail
 
 stories=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-export TURTED_URL=${1:?usage: tests/published/run.sh URL}
+export TURTED_URL=${1:?usage: tests/published/run.sh URL [FILE…]}
+files=("${@:2}")
+[ ${#files[@]} -gt 0 ] || files=(socketio.mjs recovery.mjs engineio.mjs sockjs.mjs eventsource.mjs together.mjs)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
@@ -26,5 +29,5 @@ npm install --no-audit --no-fund --loglevel=error || fail 'npm install failed: i
 # The stories mostly wait: all files at once take little longer than the longest, which is less than a minute. When the server is gone
 # in the middle, each would wait for itself to the end of its patience.
 timeout --kill-after=5 300 \
-  node --test --test-concurrency=4 --test-reporter=spec socketio.mjs recovery.mjs engineio.mjs sockjs.mjs eventsource.mjs together.mjs ||
+  node --test --test-concurrency=4 --test-reporter=spec "${files[@]}" ||
   fail 'stories failed, or they took more than 300 s'
