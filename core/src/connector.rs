@@ -147,10 +147,18 @@ impl ConnectorContext {
     }
 
     async fn deliver(&self, dispatches: Vec<Dispatch>) -> Outcome {
+        // What is refused is refused whole: not after the first of them is on its way.
+        let refused = dispatches.iter().find_map(|one| self.inbox.permits(&one.targets).err());
+        if let Some(why) = refused {
+            return Outcome::Refused(Refusal::new("forbidden", why.to_string()));
+        }
         for dispatch in dispatches {
             match self.offer(dispatch).await {
                 Ok(_) => {}
                 Err(PushError::Refused(why)) => return Outcome::Refused(Refusal::new("refused", why)),
+                Err(why @ PushError::Forbidden { .. }) => {
+                    return Outcome::Refused(Refusal::new("forbidden", why.to_string()));
+                }
                 Err(PushError::Overloaded | PushError::ShuttingDown) => return Outcome::Left,
             }
         }
@@ -160,7 +168,7 @@ impl ConnectorContext {
     /// Offers a dispatch until the server takes it; does not count it.
     ///
     /// # Errors
-    /// [`PushError::Refused`], or [`PushError::ShuttingDown`].
+    /// [`PushError::Refused`], [`PushError::Forbidden`], or [`PushError::ShuttingDown`].
     pub async fn offer(&self, dispatch: Dispatch) -> Result<Receipt, PushError> {
         let mut backoff = Backoff::new(OVERLOADED.0, OVERLOADED.1);
         loop {
@@ -193,6 +201,7 @@ pub fn say(name: &str, report: &Report, what: &str, why: &Refusal, key: &str) {
 pub fn decides<'a>(code: &str, key: &'a str) -> &'a str {
     match code {
         "denied" => "see [auth.backends], which says who may push",
+        "forbidden" => "see push, users and everybody of that backend in [[auth.backends]], or of the connector",
         "too_large" => "see limits.push_bytes, and max_line or the like of the connector",
         "too_deep" => "see limits.json_depth",
         "shutting_down" | "overloaded" => "it may be sent again",

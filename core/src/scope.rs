@@ -3,15 +3,21 @@
 //! In: lists of patterns for channels and users. Out: whether all targets of a dispatch are within them. One that is
 //! not, and nothing is dispatched.
 
+use std::sync::Arc;
+
+use serde::Deserialize;
+
 use crate::may::{Claims, Pattern};
 use crate::target::Target;
 
 /// The bounds of a backend or a connector. One without bounds has no scope.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scope {
+    /// Whose bounds they are, for sentences: `the backend shop`.
+    pub name: Arc<str>,
     /// Channels that it may tell.
     pub channels: Vec<Pattern>,
-    /// Users that it may tell.
+    /// Users that it may tell. `*` alone is every user: names of users are often mail addresses, and have no parts.
     pub users: Vec<Pattern>,
     /// Whether it may tell everybody.
     pub everybody: bool,
@@ -20,7 +26,8 @@ pub struct Scope {
 }
 
 /// What somebody may do with the server API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Api {
     /// Nothing.
     #[default]
@@ -29,6 +36,18 @@ pub enum Api {
     Read,
     /// Look and change.
     All,
+}
+
+impl Api {
+    /// As configurations write it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Read => "read",
+            Self::All => "all",
+        }
+    }
 }
 
 impl Scope {
@@ -42,7 +61,7 @@ impl Scope {
         let none = Claims::default();
         let any = |patterns: &[Pattern], name: &str| patterns.iter().any(|one| one.matches(name, None, &none));
         match target {
-            Target::User(name) => any(&self.users, name.as_str()),
+            Target::User(name) => self.users.iter().any(|one| one.as_str() == "*") || any(&self.users, name.as_str()),
             Target::Channel(name) => any(&self.channels, name.as_str()),
             Target::Everybody => self.everybody,
         }
@@ -62,7 +81,7 @@ mod tests {
         let user = |name: &str| Target::User(UserName::parse(name, &limits).unwrap());
         let scope = Scope {
             channels: vec![Pattern::parse("shop.**").unwrap()],
-            users: vec![Pattern::parse("*").unwrap()],
+            users: vec![Pattern::parse("a*").unwrap()],
             ..Scope::default()
         };
         assert_eq!(scope.breach(&[channel("shop.a.b"), user("adam")]), None);
@@ -74,6 +93,12 @@ mod tests {
             Some(&user("a.b")),
             "* ends at a separator"
         );
+        let every_user = Scope {
+            users: vec![Pattern::parse("*").unwrap()],
+            ..Scope::default()
+        };
+        assert_eq!(every_user.breach(&[user("adam"), user("adam@shop.example:7/x")]), None);
+        assert!(every_user.breach(&[channel("adam")]).is_some());
         let open = Scope {
             everybody: true,
             ..Scope::default()

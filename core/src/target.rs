@@ -2,6 +2,8 @@
 //!
 //! In: checked names. Out: a [`Target`]; written as JSON it is the `via` of an event.
 
+use std::fmt;
+
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::name::{ChannelName, UserName};
@@ -15,6 +17,17 @@ pub enum Target {
     Channel(ChannelName),
     /// Every connection.
     Everybody,
+}
+
+/// As sentences name it: `the user "adam"`.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(name) => write!(f, "the user {:?}", name.as_str()),
+            Self::Channel(name) => write!(f, "the channel {:?}", name.as_str()),
+            Self::Everybody => f.write_str("everybody"),
+        }
+    }
 }
 
 /// `{"user":"adam"}`, `{"channel":"chat"}` or `{"broadcast":true}`.

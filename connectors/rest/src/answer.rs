@@ -66,6 +66,14 @@ impl Failure {
         }
     }
 
+    /// 403: who it is, is known, and it may not tell one of the targets; `which` push of a list, `""` when it is alone.
+    pub(crate) fn forbidden(which: &str, error: &PushError) -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            ..Self::bad_request("forbidden", format!("{which}{error}"))
+        }
+    }
+
     /// 404, the original's answer to an inline push that it cannot read.
     pub(crate) fn malformed_list() -> Self {
         Self {
@@ -132,6 +140,7 @@ impl From<PushError> for Failure {
         let message = error.to_string();
         match error {
             PushError::Refused(_) => Self::bad_request("refused", message),
+            PushError::Forbidden { .. } => Self::forbidden("", &error),
             PushError::ShuttingDown => Self::unavailable("shutting_down", message),
             // And whatever else may pass.
             _ => Self::unavailable("overloaded", message),

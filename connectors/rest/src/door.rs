@@ -20,7 +20,7 @@ use turted_core::mapping::own_key;
 use turted_core::{Authenticator, ConnectorContext, Dispatch, Door, Inbox, Limits, Payload, Receipt};
 
 use crate::answer::{Failure, Form, Outcome};
-use crate::credentials::{self, Clearance, Denied};
+use crate::credentials::{self, Bounds, Clearance, Denied};
 use crate::inline;
 use crate::path::Direct;
 use crate::{Answers, RestConfig};
@@ -111,29 +111,27 @@ impl RestDoor {
     async fn push(&self, clearance: Clearance, body: &[u8], asked: &mut Asked<'_>) -> Result<Outcome, Failure> {
         let parsed = envelope::parse(body, &self.limits);
         let body = without_mark(body);
-        let open = clearance == Clearance::Open;
         match parsed {
             Ok(Body::One(push)) => {
-                if open {
-                    credentials::by_data(&*self.backends, &push.auth)
-                        .await
-                        .map_err(wrong_auth)?;
-                }
-                Ok(Outcome::One(self.inbox.notify(self.own(asked.settle(*push)?)).await?))
+                let inbox = self.inbox.within(self.bounds(&clearance, &push.auth).await?.as_ref());
+                Ok(Outcome::One(inbox.notify(self.own(asked.settle(*push)?)).await?))
             }
             Ok(Body::Batch(list)) => {
-                if open {
-                    let presented = credentials::of_list(&list, body).into_iter();
-                    credentials::by_all(&*self.backends, presented)
-                        .await
-                        .map_err(wrong_auth)?;
-                }
+                let inboxes = match clearance {
+                    Clearance::Proven(bounds) => vec![self.inbox.within(bounds.as_ref()); list.len()],
+                    Clearance::Open => {
+                        let presented = credentials::of_list(&list, body).into_iter();
+                        self.inboxes(presented).await.map_err(wrong_auth)?
+                    }
+                };
+                let dispatches = list.iter().map(|push| push.as_ref().ok().map(|push| &push.dispatch));
+                check_all(dispatches.zip(&inboxes))?;
                 let dispatches = list.into_iter().map(|push| Ok(self.own(asked.settle(push?)?)));
-                Ok(Outcome::List(self.in_order(dispatches).await))
+                Ok(Outcome::List(in_order(dispatches.zip(inboxes)).await))
             }
             Err(refusal) => {
-                if let (true, Some(auth)) = (open, credentials::of_refused(body)) {
-                    credentials::by_data(&*self.backends, &auth).await.map_err(wrong_auth)?;
+                if let Some(auth) = credentials::of_refused(body) {
+                    self.bounds(&clearance, &auth).await?;
                 }
                 Err(refusal.into())
             }
@@ -142,18 +140,14 @@ impl RestDoor {
 
     /// A convenience URL. An empty body is a push without a payload.
     async fn direct(&self, clearance: Clearance, direct: Direct<'_>, body: &Bytes) -> Result<Outcome, Failure> {
-        if clearance == Clearance::Open {
-            credentials::by_data(&*self.backends, &Value::Null)
-                .await
-                .map_err(wrong_auth)?;
-        }
+        let inbox = self.inbox.within(self.bounds(&clearance, &Value::Null).await?.as_ref());
         let (target, event) = direct.names(&self.limits)?;
         let payload = match body.is_empty() {
             true => Payload::empty_object(),
             false => Payload::parse(body.clone(), &self.limits).map_err(not_a_payload)?,
         };
         let dispatch = Dispatch::new(event, vec![target], payload);
-        Ok(Outcome::One(self.inbox.notify(dispatch).await?))
+        Ok(Outcome::One(inbox.notify(dispatch).await?))
     }
 
     /// The older inline form: everything is checked before anything is dispatched.
@@ -163,38 +157,30 @@ impl RestDoor {
             .await
             .map_err(wrong)?;
         let commands = inline::read(below, &self.limits).ok_or_else(Failure::malformed_list)?;
-        if clearance == Clearance::Open {
-            let presented = commands.iter().map(|command| Cow::Borrowed(&command.auth));
-            credentials::by_all(&*self.backends, presented).await.map_err(wrong)?;
-        }
+        let inboxes = match clearance {
+            Clearance::Proven(bounds) => vec![self.inbox.within(bounds.as_ref()); commands.len()],
+            Clearance::Open => {
+                let presented = commands.iter().map(|command| Some(Cow::Borrowed(&command.auth)));
+                self.inboxes(presented).await.map_err(wrong)?
+            }
+        };
+        check_all(commands.iter().map(|command| Some(&command.dispatch)).zip(&inboxes))?;
         let dispatches = commands.into_iter().map(|command| Ok(command.dispatch));
-        Ok(Outcome::List(self.in_order(dispatches).await))
+        Ok(Outcome::List(in_order(dispatches.zip(inboxes)).await))
     }
 
-    /// Dispatches one after the other. When the server cannot take one, those behind it are not tried, because they
-    /// would overtake it when it is sent again.
-    async fn in_order(
-        &self,
-        dispatches: impl Iterator<Item = Result<Dispatch, Failure>>,
-    ) -> Vec<Result<Receipt, Failure>> {
-        let mut results = Vec::with_capacity(dispatches.size_hint().0);
-        let mut stopped: Option<Failure> = None;
-        for dispatch in dispatches {
-            let result = match (&stopped, dispatch) {
-                (_, Err(failure)) => Err(failure),
-                (Some(failure), Ok(_)) => Err(failure.clone()),
-                (None, Ok(dispatch)) => self.inbox.notify(dispatch).await.map_err(Failure::from),
-            };
-            stopped = stopped.or_else(|| {
-                result
-                    .as_ref()
-                    .err()
-                    .filter(|failure| failure.is_unavailable())
-                    .cloned()
-            });
-            results.push(result);
+    /// The bounds of whoever a push is from: as the header says it, or else these credentials.
+    async fn bounds(&self, clearance: &Clearance, data: &Value) -> Result<Bounds, Failure> {
+        match clearance {
+            Clearance::Proven(bounds) => Ok(bounds.clone()),
+            Clearance::Open => credentials::by_data(&*self.backends, data).await.map_err(wrong_auth),
         }
-        results
+    }
+
+    /// An inbox for each push of a list, within the bounds of whoever it is from.
+    async fn inboxes<'a>(&self, presented: impl Iterator<Item = Option<Cow<'a, Value>>>) -> Result<Vec<Inbox>, Denied> {
+        let bounds = credentials::by_all(&*self.backends, presented).await?;
+        Ok(bounds.iter().map(|bounds| self.inbox.within(bounds.as_ref())).collect())
     }
 
     /// Ids of this door have nothing to do with those of other connectors.
@@ -228,6 +214,40 @@ impl RestDoor {
         }
         Refusals(refusals)
     }
+}
+
+/// Dispatches one after the other. When the server cannot take one, those behind it are not tried, because they would
+/// overtake it when it is sent again.
+async fn in_order(
+    dispatches: impl Iterator<Item = (Result<Dispatch, Failure>, Inbox)>,
+) -> Vec<Result<Receipt, Failure>> {
+    let mut results = Vec::with_capacity(dispatches.size_hint().0);
+    let mut stopped: Option<Failure> = None;
+    for (dispatch, inbox) in dispatches {
+        let result = match (&stopped, dispatch) {
+            (_, Err(failure)) => Err(failure),
+            (Some(failure), Ok(_)) => Err(failure.clone()),
+            (None, Ok(dispatch)) => inbox.notify(dispatch).await.map_err(Failure::from),
+        };
+        stopped = stopped.or_else(|| {
+            result
+                .as_ref()
+                .err()
+                .filter(|failure| failure.is_unavailable())
+                .cloned()
+        });
+        results.push(result);
+    }
+    results
+}
+
+/// What one push of a list may not tell is refused with all of them, as wrong credentials are.
+fn check_all<'a>(list: impl Iterator<Item = (Option<&'a Dispatch>, &'a Inbox)>) -> Result<(), Failure> {
+    for (at, (dispatch, inbox)) in list.enumerate() {
+        let permitted = dispatch.map_or(Ok(()), |dispatch| inbox.permits(&dispatch.targets));
+        permitted.map_err(|error| Failure::forbidden(&format!("push[{at}]: "), &error))?;
+    }
+    Ok(())
 }
 
 fn from(peer: Option<&Peer>) -> String {

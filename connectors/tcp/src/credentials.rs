@@ -6,7 +6,7 @@
 use serde_json::Value;
 use turted_core::auth::confirm;
 use turted_core::json::without_mark;
-use turted_core::{Authenticator, Brought, Visitor};
+use turted_core::{Authenticator, Brought, Identity, Visitor};
 
 /// Says how it is done, to whoever did it otherwise.
 pub(crate) const WANTED: &str =
@@ -16,8 +16,8 @@ pub(crate) const WANTED: &str =
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Denied;
 
-/// Checks `Bearer <token>`, or JSON as it stands in the `auth` of a push.
-pub(crate) async fn verify(backends: &dyn Authenticator, line: &[u8]) -> Result<(), Denied> {
+/// Checks `Bearer <token>`, or JSON as it stands in the `auth` of a push; says who it is, and with what bounds.
+pub(crate) async fn verify(backends: &dyn Authenticator, line: &[u8]) -> Result<Identity, Denied> {
     let line = std::str::from_utf8(without_mark(line)).map_err(|_| Denied)?.trim();
     let bearer = line
         .split_once(' ')
@@ -29,5 +29,5 @@ pub(crate) async fn verify(backends: &dyn Authenticator, line: &[u8]) -> Result<
     };
     let brought = Brought::bearer(bearer);
     let confirmed = confirm(backends, &Visitor::new(&data, &brought)).await;
-    confirmed.map(drop).map_err(|_| Denied)
+    confirmed.map_err(|_| Denied)
 }

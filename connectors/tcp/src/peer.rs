@@ -76,9 +76,9 @@ impl Pusher {
     }
 
     /// Takes lines until the peer leaves, breaks a rule, or the server stops.
-    pub(crate) async fn serve(mut self, cx: ConnectorContext) {
+    pub(crate) async fn serve(mut self, mut cx: ConnectorContext) {
         debug!("connector {}: {} is here", cx.name, self.address);
-        let Err(end) = self.converse(&cx).await;
+        let Err(end) = self.converse(&mut cx).await;
         if let End::Farewell(why) = end {
             debug!("connector {}: {} is sent away: {why}", cx.name, self.address);
             // A server that stops does not wait for others to go.
@@ -91,12 +91,13 @@ impl Pusher {
         }
     }
 
-    async fn converse(&mut self, cx: &ConnectorContext) -> Result<std::convert::Infallible, End> {
+    async fn converse(&mut self, cx: &mut ConnectorContext) -> Result<std::convert::Infallible, End> {
         if self.rules.guarded {
             let line = self.line(cx, self.rules.first_line).await?;
-            if credentials::verify(&*cx.backends, &line.bytes).await.is_err() {
+            let Ok(backend) = credentials::verify(&*cx.backends, &line.bytes).await else {
                 return Err(refused(cx, Refusal::new("denied", credentials::WANTED)));
-            }
+            };
+            cx.inbox = cx.inbox.within(backend.scope.as_ref());
             self.answer(Ok(())).await?;
         }
         let mut is_first = !self.rules.guarded;

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod batch;
+mod bounds;
 mod config;
 mod credentials;
 mod inline;

@@ -13,10 +13,11 @@ use http::{Request, Response};
 use serde_json::json;
 use turted_core::Report;
 use turted_core::endpoint::Refusals;
+use turted_core::may::Pattern;
 use turted_core::shutdown::Trigger;
 use turted_core::{
     Authenticator, ConnectorConfig, ConnectorContext, Dispatch, Door, Endpoint, Epoch, Identity, Inbox, Intake, Limits,
-    PushConnector, PushError, Receipt, Refusal, Shutdown, Visitor,
+    PushConnector, PushError, Receipt, Refusal, Scope, Shutdown, Visitor,
 };
 use turted_rest::{Answers, RestConfig};
 
@@ -24,7 +25,9 @@ use turted_rest::{Answers, RestConfig};
 pub const PASSWORD: &str = "sesame";
 /// Good in the header.
 pub const BEARER: &str = "mellon";
-/// Good nowhere. None of the three may ever be part of an answer.
+/// Good in both, for a backend that may tell `shop.**` and the user `adam`.
+pub const SHOP: &str = "opensesame";
+/// Good nowhere. None of the four may ever be part of an answer.
 pub const WRONG: &str = "swordfish";
 
 /// Takes everything, unless told to fail.
@@ -53,11 +56,28 @@ pub struct Guard(AtomicUsize);
 impl Authenticator for Guard {
     fn verify<'a>(&'a self, visitor: &'a Visitor<'a>) -> BoxFuture<'a, Result<Option<Identity>, Refusal>> {
         self.0.fetch_add(1, Ordering::Relaxed);
+        let is_shop = match visitor.bearer() {
+            Some(bearer) => bearer == SHOP,
+            None => *visitor.data == json!({ "password": SHOP }),
+        };
         let good = match visitor.bearer() {
             Some(bearer) => bearer == BEARER,
             None => *visitor.data == json!({ "password": PASSWORD }),
         };
-        let answer = good.then(|| Some(Identity::default()));
+        let scope = is_shop.then(|| {
+            Arc::new(Scope {
+                name: "the backend shop".into(),
+                channels: vec![Pattern::parse("shop.**").unwrap()],
+                users: vec![Pattern::parse("adam").unwrap()],
+                ..Scope::default()
+            })
+        });
+        let answer = (good || is_shop).then(|| {
+            Some(Identity {
+                scope,
+                ..Identity::default()
+            })
+        });
         ready(answer.ok_or(Refusal::denied("it is another word"))).boxed()
     }
 }
@@ -216,12 +236,16 @@ fn line(response: &Response<Bytes>) -> String {
         match name.as_str() {
             "content-type" => head += &format!(" {value}"),
             // The stories about it ask for it; it may repeat a credential as little as the rest.
-            "turted-warning" => assert!(![PASSWORD, BEARER, WRONG].iter().any(|secret| value.contains(secret))),
+            "turted-warning" => assert!(
+                ![PASSWORD, BEARER, SHOP, WRONG]
+                    .iter()
+                    .any(|secret| value.contains(secret))
+            ),
             name => head += &format!(" {name}: {value}"),
         }
     }
     let whole = format!("{head} | {}", std::str::from_utf8(response.body()).unwrap());
-    for secret in [PASSWORD, BEARER, WRONG] {
+    for secret in [PASSWORD, BEARER, SHOP, WRONG] {
         assert!(!whole.contains(secret), "a credential is part of the answer {whole}");
     }
     whole
