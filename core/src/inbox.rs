@@ -1,8 +1,8 @@
 //! All that a connector sees of the server.
 //!
 //! In: dispatches. Out: receipts, or a reason why there is none. What stands behind it is an [`Intake`];
-//! the server's is the Dispatcher's mailbox, a test's may be a list. Here, and nowhere else, stands what keeps a dispatch
-//! within the [`Scope`] of whoever sends it.
+//! the server's is the Dispatcher's mailbox, a test's may be a list. Here, and nowhere else, stands what keeps a
+//! dispatch within the [`Scope`] of whoever sends it.
 
 use std::sync::Arc;
 

@@ -6,11 +6,13 @@
 //! Secrets are compared in constant time, never printed, and an empty one opens to nobody.
 
 mod accept_all;
+mod backends;
 mod chain;
 mod password;
 mod token;
 
 pub use accept_all::AcceptAll;
+pub use backends::Backends;
 pub use chain::Chain;
 pub use password::Password;
 pub use token::{Digest, Token, TokenScheme};

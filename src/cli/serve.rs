@@ -58,8 +58,10 @@ fn on(kind: SignalKind) -> Result<Signal> {
 }
 
 /// The words of several methods.
-fn words(methods: &[Method]) -> String {
-    methods.iter().map(word).collect::<Vec<_>>().join(", ")
+fn words<'a>(methods: impl Iterator<Item = &'a Method>) -> String {
+    let mut words: Vec<&str> = methods.map(word).collect();
+    words.dedup();
+    words.join(", ")
 }
 
 /// What is where, with URLs to copy.
@@ -87,13 +89,16 @@ fn banner(config: &Config, addresses: &[(SocketAddr, &str)], ways_in: &[WayIn]) 
     let clients = config.clients.values().filter(|client| client.section.is_enabled);
     let paths: Vec<&str> = clients.filter_map(|client| client.path.as_deref()).collect();
     row("clients", format!("{scheme}://{host}{}", paths.join(", ")), "");
-    row("", format!("auth {}", words(&config.auth.clients)), "");
+    row("", format!("auth {}", words(config.auth.clients.iter())), "");
     for way_in in ways_in {
         let kind = config.connectors.get(&*way_in.name).map_or("", |section| &section.kind);
         let mut remark = format!("connector {}", way_in.name);
         let place = match (&way_in.path, way_in.listens) {
             (Some(path), _) => {
-                remark += &format!("; auth {}", word(&config.auth.backends));
+                remark += &format!(
+                    "; auth {}",
+                    words(config.auth.backends.iter().map(|backend| &backend.method))
+                );
                 format!("POST {scheme}://{host}{path}")
             }
             (None, Some(address)) => format!("{kind} {address}"),
@@ -139,7 +144,7 @@ fn word(method: &Method) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Registries, Secret, Sources};
+    use crate::config::{Backend, Registries, Secret, Sources};
 
     fn at(address: &str, scheme: &'static str, config: &Config, ways_in: &[WayIn]) -> String {
         banner(config, &[(address.parse().unwrap(), scheme)], ways_in)
@@ -191,7 +196,7 @@ mod tests {
             ..Sources::default()
         };
         let mut config = Config::load(&sources, believing()).unwrap();
-        config.auth.backends = Method::Password(Secret::new("hush"));
+        config.auth.backends = vec![Backend::of(Method::Password(Secret::new("hush")))];
         let ways_in = [
             way_in("rest", Some("/in/"), None),
             way_in("lines", None, Some("[::1]:7118")),

@@ -49,16 +49,19 @@ pub fn run(args: &TokenArgs, config: &Config) -> Result<()> {
 }
 
 fn issue(args: &TokenArgs, config: &Config) -> Result<String> {
-    let (section, methods) = match args.backends {
-        false => ("auth.clients", config.auth.clients.as_slice()),
-        true => ("auth.backends", std::slice::from_ref(&config.auth.backends)),
+    let (section, methods): (_, Vec<&Method>) = match args.backends {
+        false => ("auth.clients", config.auth.clients.iter().collect()),
+        true => (
+            "auth.backends",
+            config.auth.backends.iter().map(|backend| &backend.method).collect(),
+        ),
     };
     let limits = core_limits(config);
     let user = UserName::parse(&args.user, &limits).map_err(|error| anyhow!("the name {error}"))?;
     let found = methods.iter().find_map(|method| token(method, limits));
     let token = found.with_context(|| {
         let way_out = "set type = \"token\" there to use tokens (turted.toml shows how)";
-        match methods {
+        match methods.as_slice() {
             [Method::Password(_), ..] => format!("[{section}] asks for a password and takes no tokens; {way_out}"),
             _ => format!("[{section}] believes everybody and needs no tokens; {way_out}"),
         }
@@ -74,7 +77,7 @@ fn issue(args: &TokenArgs, config: &Config) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
+    use crate::config::{Backend, Secret};
     use futures_util::FutureExt;
     use serde_json::Value;
     use turted_core::{Brought, Visitor};
@@ -90,7 +93,7 @@ mod tests {
     fn guarded() -> Config {
         let mut config = Config::default();
         config.auth.clients = vec![Method::Hmac(Secret::new("hush"))];
-        config.auth.backends = Method::Hmac(Secret::new("hush, too"));
+        config.auth.backends = vec![Backend::of(Method::Hmac(Secret::new("hush, too")))];
         config
     }
 
@@ -106,16 +109,16 @@ mod tests {
         let config = guarded();
         let data = serde_json::json!({"username": "adam", "token": issue(&args(false), &config).unwrap()});
         assert!(verify(&config.auth.clients[0], &data, None));
-        assert!(!verify(&config.auth.backends, &data, None));
+        assert!(!verify(&config.auth.backends[0].method, &data, None));
         let bearer = issue(&args(true), &config).unwrap();
-        assert!(verify(&config.auth.backends, &Value::Null, Some(&bearer)));
+        assert!(verify(&config.auth.backends[0].method, &Value::Null, Some(&bearer)));
     }
 
     #[test]
     fn a_door_without_tokens_says_so() {
         let mut config = guarded();
         config.auth.clients = vec![Method::Password(Secret::new("hush"))];
-        config.auth.backends = Method::AcceptAll;
+        config.auth.backends = vec![Backend::default()];
         let says = |backends| issue(&args(backends), &config).unwrap_err().to_string();
         assert!(
             says(false).contains("[auth.clients] asks for a password"),

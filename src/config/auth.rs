@@ -3,7 +3,9 @@
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
+use turted_core::Api;
 
+use super::backends::{Backend, Shown};
 use super::decode::{Decoded, decode};
 use super::miss::unknown_word;
 use super::problem::{Problem, join_key};
@@ -19,8 +21,8 @@ pub struct Auth {
     pub clients: Vec<Method>,
     /// `anywhere = true`: clients stay unverified although the server is public. Default false.
     pub clients_anywhere: bool,
-    /// How backends prove that they may push. Default: everybody may, which the server accepts on loopback only.
-    pub backends: Method,
+    /// Who may push, and what each of them may. Default: everybody everything, which is accepted on loopback only.
+    pub backends: Vec<Backend>,
     /// `anywhere = true`: backends stay unverified although the server listens on more than loopback. Default false.
     pub backends_anywhere: bool,
 }
@@ -106,15 +108,12 @@ impl Auth {
         if let Some(node) = node.get("clients") {
             auth.clients(node, problems);
         }
-        if let Some(door) = node
-            .get("backends")
-            .and_then(|node| Tagged::split(node, "auth.backends", problems))
-        {
-            if door.kind == "accept_all" {
-                let open = note(decode::<AcceptAll>(&door.rest, "auth.backends"), problems);
-                auth.backends_anywhere = open.is_some_and(|open| open.anywhere);
-            } else {
-                auth.backends = Method::read(&door, "auth.backends", problems).unwrap_or_default();
+        if let Some(node) = node.get("backends") {
+            let before = problems.len();
+            let (backends, anywhere) = Backend::read(node, problems);
+            // What could not be read must not become an open door.
+            if !backends.is_empty() || problems.len() > before {
+                (auth.backends, auth.backends_anywhere) = (backends, anywhere);
             }
         }
         auth
@@ -122,6 +121,12 @@ impl Auth {
 }
 
 impl Auth {
+    /// Whether some backend may use the server API.
+    #[must_use]
+    pub fn has_api(&self) -> bool {
+        self.backends.iter().any(|backend| backend.api() > Api::None)
+    }
+
     /// One table, or several in the order in which they are looked at.
     fn clients(&mut self, node: &Node, problems: &mut Vec<Problem>) {
         let key = "auth.clients";
@@ -158,7 +163,7 @@ impl Default for Auth {
         Self {
             clients: vec![Method::AcceptAll],
             clients_anywhere: false,
-            backends: Method::default(),
+            backends: vec![Backend::default()],
             backends_anywhere: false,
         }
     }
@@ -170,7 +175,7 @@ fn note<T>(decoded: Decoded<T>, problems: &mut Vec<Problem>) -> Option<T> {
 }
 
 impl Method {
-    fn read(door: &Tagged, key: &str, problems: &mut Vec<Problem>) -> Option<Method> {
+    pub(super) fn read(door: &Tagged, key: &str, problems: &mut Vec<Problem>) -> Option<Method> {
         match door.kind.as_str() {
             "password" => {
                 note(decode::<Password>(&door.rest, key), problems).map(|read| Method::Password(read.password))
@@ -222,7 +227,6 @@ impl Token {
 impl Serialize for Auth {
     /// As the file would say it, secrets masked.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let anywhere = matches!(self.backends, Method::AcceptAll).then_some(self.backends_anywhere);
         let mut doors = serializer.serialize_map(Some(2))?;
         let is_open = self.clients == [Method::AcceptAll];
         let clients = self.clients.iter().map(|method| Door {
@@ -230,25 +234,30 @@ impl Serialize for Auth {
             anywhere: is_open.then_some(self.clients_anywhere),
         });
         doors.serialize_entry("clients", &clients.collect::<Vec<_>>())?;
-        doors.serialize_entry(
-            "backends",
-            &Door {
-                method: &self.backends,
-                anywhere,
-            },
-        )?;
+        let backends = self.backends.iter().map(|backend| Shown {
+            backend,
+            anywhere: self.backends_anywhere,
+        });
+        doors.serialize_entry("backends", &backends.collect::<Vec<_>>())?;
         doors.end()
     }
 }
 
-struct Door<'a> {
-    method: &'a Method,
-    anywhere: Option<bool>,
+pub(super) struct Door<'a> {
+    pub(super) method: &'a Method,
+    pub(super) anywhere: Option<bool>,
 }
 
 impl Serialize for Door<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut table = serializer.serialize_map(None)?;
+        self.entries(&mut table)?;
+        table.end()
+    }
+}
+
+impl Door<'_> {
+    pub(super) fn entries<M: SerializeMap>(&self, table: &mut M) -> Result<(), M::Error> {
         match self.method {
             Method::AcceptAll => table.serialize_entry("type", "accept_all")?,
             Method::Password(password) => {
@@ -273,6 +282,6 @@ impl Serialize for Door<'_> {
         if let Some(anywhere) = self.anywhere {
             table.serialize_entry("anywhere", &anywhere)?;
         }
-        table.end()
+        Ok(())
     }
 }

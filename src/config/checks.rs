@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::auth::Method;
+use super::backends::Backend;
 use super::problem::Problem;
 use super::sections::Observe;
 use super::tree::Node;
@@ -238,7 +239,8 @@ impl Config {
     /// reach it (CWE-306).
     #[must_use]
     pub fn open_door(&self, listen: SocketAddr) -> Option<String> {
-        let open = self.auth.backends == Method::AcceptAll && !self.auth.backends_anywhere;
+        let is_open = |backend: &Backend| backend.method == Method::AcceptAll;
+        let open = self.auth.backends.iter().any(is_open) && !self.auth.backends_anywhere;
         (open && !listen.ip().to_canonical().is_loopback()).then(|| {
             format!(
                 "{listen} is more than this machine, and with [auth.backends] type \"accept_all\" anybody who reaches it may send \

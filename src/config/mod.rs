@@ -5,6 +5,10 @@
 mod auth;
 #[cfg(test)]
 mod auth_tests;
+mod backends;
+#[cfg(test)]
+mod backends_tests;
+mod bounds;
 mod checks;
 mod clients;
 mod decode;
@@ -39,6 +43,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use auth::{Auth, Hash, Method};
+pub use backends::Backend;
+pub use bounds::Bounds;
 pub use clients::{ClientSection, Clients};
 pub use may::{Ask, May};
 pub use problem::{ConfigError, Place, Problem};

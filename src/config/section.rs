@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 use turted_core::units::duration;
 
+use super::bounds::Bounds;
 use super::decode::decode;
 use super::miss::unknown_word;
 use super::problem::{Place, Problem, join_key};
@@ -32,6 +33,8 @@ pub struct Section {
     /// How long it waits after the server has begun to listen, for clients to be there. Zero where there is no such
     /// key.
     pub start_after: Duration,
+    /// Whom it may tell. `None`: everybody, and always where there are no such keys.
+    pub bounds: Option<Bounds>,
     wait_place: Option<Place>,
     room: &'static str,
     kind_place: Place,
@@ -39,7 +42,8 @@ pub struct Section {
 }
 
 impl Section {
-    /// The settings (everything but `type`, `enabled` and `start_after`) as a type that knows them.
+    /// The settings (everything but `type`, `enabled`, `start_after`, `push`, `users` and `everybody`) as a type that
+    /// knows them.
     ///
     /// # Errors
     /// Every mistake in them, with place and full key; no problem holds the value of a secret.
@@ -141,11 +145,16 @@ pub(super) fn read(node: &Node, room: &'static str, problems: &mut Vec<Problem>)
                 }
                 None => Duration::ZERO,
             };
+            let bounds = match room {
+                "connectors" => Bounds::take(&mut rest, &key, false, problems),
+                _ => None,
+            };
             let section = Section {
                 name: name.clone(),
                 kind,
                 is_enabled,
                 start_after,
+                bounds,
                 wait_place,
                 room,
                 kind_place,
@@ -164,6 +173,7 @@ impl PartialEq for Section {
             && self.kind == other.kind
             && self.is_enabled == other.is_enabled
             && self.start_after == other.start_after
+            && self.bounds == other.bounds
             && self.settings.same_settings(&other.settings)
     }
 }
@@ -189,6 +199,9 @@ impl Serialize for Section {
         if !self.start_after.is_zero() {
             let text = humantime::format_duration(self.start_after).to_string();
             shown.insert("start_after".to_owned(), toml::Value::from(text));
+        }
+        for (name, value) in self.bounds.iter().flat_map(Bounds::shown) {
+            shown.insert(name.to_owned(), value);
         }
         for (name, node) in self.settings.table().into_iter().flatten() {
             shown.insert(name.clone(), masked(name, node));

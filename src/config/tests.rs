@@ -413,7 +413,10 @@ fn flags_go_before_environment_before_file_before_defaults() {
     assert_eq!(config.limits.slow, Slow::Drop);
     assert_eq!(config.server.origins, ["https://a.example", "*"]);
     assert_eq!(config.server.listen.port(), 80);
-    assert_eq!(config.auth.backends, Method::Password(Secret::new("007")));
+    assert_eq!(
+        config.auth.backends,
+        [Backend::of(Method::Password(Secret::new("007")))]
+    );
     assert_eq!(config.auth.clients, [Method::Password(Secret::new("${literal}"))]);
     assert!(config.observe.log);
     assert!(config.to_toml_masked().contains("path = \"/in\""));
@@ -467,7 +470,7 @@ fn underscores_find_dashed_connectors() {
 fn variables_in_texts() {
     let file = "[auth.backends]\ntype = \"${TYPE}\"\npassword = \"a${PW}\"\n";
     let config = load(file, &[("TYPE", "password"), ("PW", "b")], &[]).unwrap();
-    assert_eq!(config.auth.backends, Method::Password(Secret::new("ab")));
+    assert_eq!(config.auth.backends, [Backend::of(Method::Password(Secret::new("ab")))]);
     check(
         "[auth.clients]\ntype = \"password\"\npassword = \"${NOPE}\"\n[server]\nlisten = \"${HOST}:80\"\norigins = [\"${A\"]\n",
         r#"

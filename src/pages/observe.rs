@@ -14,12 +14,12 @@ use futures_util::stream;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
-use turted_core::{Note, Shutdown};
+use turted_core::{Api, Note, Shutdown};
 
 use super::watch::Watched;
 use crate::gate::Shared;
 use crate::gate::admission::Ticket;
-use crate::gate::backend::{ask, is_backend};
+use crate::gate::backend::{backend, in_words};
 use crate::gate::entrance::{Refused, check_origin};
 use crate::gate::methods::is_head;
 use crate::gate::refusals::note;
@@ -48,8 +48,8 @@ pub async fn stream(
     if let Err(refused) = check_origin(&request, &shared) {
         return refuse(&request, refused);
     }
-    if !is_backend(&request, &shared).await {
-        return ask(&request, "viewer");
+    if let Err(refused) = backend(&request, &shared, "viewer", Api::All).await {
+        return in_words(refused);
     }
     let Some(place) = request.peer_addr().map(|peer| shared.viewers.admit(peer.ip())) else {
         return HttpResponse::InternalServerError().finish();

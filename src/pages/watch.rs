@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
-use turted_core::{ConnectorState, Report};
+use turted_core::{Api, ConnectorState, Report};
 
 use crate::dispatcher::Queued;
 use crate::gate::Shared;
-use crate::gate::backend::{ask, is_backend};
+use crate::gate::backend::{backend, in_words};
 use crate::gate::socket::Answering;
 use crate::observe::{Bus, Metrics};
 
@@ -77,8 +77,10 @@ fn connector(report: &Report) -> Value {
 /// The numbers, behind the backends' authenticator if so configured.
 pub async fn metrics(request: HttpRequest, shared: web::Data<Shared>, watched: web::Data<Watched>) -> HttpResponse {
     let _answering = Answering::begin();
-    if watched.metrics_auth && !is_backend(&request, &shared).await {
-        return ask(&request, "metrics");
+    if watched.metrics_auth
+        && let Err(refused) = backend(&request, &shared, "metrics", Api::Read).await
+    {
+        return in_words(refused);
     }
     let Some(metrics) = &watched.metrics else {
         return HttpResponse::NotFound().finish();

@@ -6,13 +6,21 @@ use std::sync::Arc;
 
 use turted_core::{Authenticator, Limits};
 
-use crate::auth::{AcceptAll, Chain, Digest, Password, Token, TokenScheme};
-use crate::config::{Hash, Method, Secret};
+use crate::auth::{AcceptAll, Backends, Chain, Digest, Password, Token, TokenScheme};
+use crate::config::{Backend, Hash, Method, Secret};
 
 /// The authenticator of a door with these methods.
 pub fn authenticator(methods: &[Method], limits: Limits) -> Arc<dyn Authenticator> {
     let all = methods.iter().map(|method| one(method, limits));
     Arc::new(Chain::new(all.collect()))
+}
+
+/// The authenticator of the door of these backends.
+pub fn of_backends(backends: &[Backend], limits: Limits) -> Arc<dyn Authenticator> {
+    let all = backends
+        .iter()
+        .map(|backend| (one(&backend.method, limits), backend.scope().map(Arc::new)));
+    Arc::new(Backends::new(all.collect()))
 }
 
 fn one(method: &Method, limits: Limits) -> Box<dyn Authenticator> {

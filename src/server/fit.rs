@@ -10,7 +10,7 @@ use turted_core::{
     ConnectorContext, Dispatch, Inbox, Intake, PushConnector, PushError, Receipt, Report, SettingError, Shutdown,
 };
 
-use super::authenticators::authenticator;
+use super::authenticators::of_backends;
 use super::core_limits;
 use crate::config::{Config, Observe, Problem};
 use crate::pages::files::CLIENT;
@@ -113,7 +113,7 @@ fn nowhere(config: &Config, name: &Arc<str>) -> ConnectorContext {
     ConnectorContext {
         name: Arc::clone(name),
         inbox: Inbox::new(Arc::new(Closed)),
-        backends: authenticator(std::slice::from_ref(&config.auth.backends), limits),
+        backends: of_backends(&config.auth.backends, limits),
         limits,
         // Its trigger is gone, which is the same as having been fired.
         shutdown: Shutdown::new().1,

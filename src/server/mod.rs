@@ -43,9 +43,9 @@ mod tls;
 mod vital;
 mod wires;
 
-use authenticators::authenticator;
 #[cfg(feature = "cli")]
 pub use authenticators::token;
+use authenticators::{authenticator, of_backends};
 use entrances::{Entrance, bounds, configured};
 use listen::Doorstep;
 pub use running::{Running, WayIn};
@@ -238,13 +238,16 @@ impl Server {
             Dispatcher::start_in_arbiter(&Arbiter::new().handle(), move |_| Dispatcher::new(desk, census, held));
         let intake = DispatcherInbox::new(dispatcher.clone(), shutdown.clone());
         let inbox = Inbox::new(Arc::new(intake));
-        let backends = authenticator(std::slice::from_ref(&config.auth.backends), limits);
+        let backends = of_backends(&config.auth.backends, limits);
 
         let (mut endpoints, mut reports, mut ways_in, mut idle) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (name, connector) in self.connectors {
+            let section = config.connectors.get(&*name);
+            let bounds = section.and_then(|section| section.bounds.as_ref());
+            let scope = bounds.map(|bounds| Arc::new(bounds.scope(format!("the connector {name}"))));
             let cx = ConnectorContext {
                 name: Arc::clone(&name),
-                inbox: inbox.clone(),
+                inbox: inbox.within(scope.as_ref()),
                 backends: Arc::clone(&backends),
                 limits,
                 shutdown: shutdown.clone(),

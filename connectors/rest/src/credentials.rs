@@ -1,7 +1,7 @@
 //! Who is pushing: what a request presents, and whether the authenticator of the backends' door takes it.
 //!
-//! In: headers, and `auth` members. Out: a no for the whole request, or the bounds of whoever it is. Refuses to know: what makes
-//! credentials good, and what is being pushed. Nothing in here reaches an answer or a log.
+//! In: headers, and `auth` members. Out: a no for the whole request, or the bounds of whoever it is. Refuses to know:
+//! what makes credentials good, and what is being pushed. Nothing in here reaches an answer or a log.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -60,8 +60,8 @@ pub(crate) async fn by_data(backends: &dyn Authenticator, data: &Value) -> Resul
 }
 
 /// Checks the credentials of everything in `presented`, and gives the bounds of each; equal neighbours, the usual case,
-/// are checked once. What carries none is nobody's and has no bounds to be held to, since nothing comes of it; a request
-/// in which nothing carries any is checked as one with `null`.
+/// are checked once. What carries none has no bounds to be held to, since nothing comes of it; a request in which
+/// nothing carries any is checked as one with `null`: it is nobody's.
 pub(crate) async fn by_all<'a>(
     backends: &dyn Authenticator,
     presented: impl Iterator<Item = Option<Cow<'a, Value>>>,
