@@ -8,14 +8,17 @@ use std::time::{Duration, Instant};
 
 use actix::dev::MessageResponse;
 use actix::prelude::SendError;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Recipient};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, MessageResult, Recipient};
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 use turted_core::{Dispatch, Intake, PushError, Receipt, Shutdown};
 
 use super::census::Census;
 use super::desk::Desk;
-use super::messages::{Ask, Carry, EndAll, Enlist, Expel, Forget, Open, Publish, Question, Request, SeatKey};
+use super::messages::{
+    Ask, Carry, EndAll, Enlist, Expel, Forget, IsRevoked, ListRevoked, Open, Pardon, Publish, Question, Request,
+    Revoke, SeatKey,
+};
 
 /// Messages that wait for the Dispatcher before connectors are told that it is overloaded.
 const MAILBOX: usize = 4096;
@@ -134,6 +137,42 @@ impl Handler<Expel> for Dispatcher {
         let count = self.desk.expel(expel, Instant::now());
         self.carry(None);
         count
+    }
+}
+
+impl Handler<Revoke> for Dispatcher {
+    type Result = usize;
+
+    fn handle(&mut self, revoke: Revoke, _: &mut Self::Context) -> usize {
+        let count = self.desk.revoke(revoke, Instant::now());
+        self.carry(None);
+        count
+    }
+}
+
+impl Handler<ListRevoked> for Dispatcher {
+    type Result = MessageResult<ListRevoked>;
+
+    fn handle(&mut self, wanted: ListRevoked, _: &mut Self::Context) -> MessageResult<ListRevoked> {
+        MessageResult(self.desk.list_revoked(&wanted, Instant::now()))
+    }
+}
+
+impl Handler<Pardon> for Dispatcher {
+    type Result = usize;
+
+    fn handle(&mut self, pardon: Pardon, _: &mut Self::Context) -> usize {
+        let count = self.desk.pardon(pardon);
+        self.census.publish(self.desk.counts());
+        count
+    }
+}
+
+impl Handler<IsRevoked> for Dispatcher {
+    type Result = bool;
+
+    fn handle(&mut self, IsRevoked(vouched): IsRevoked, _: &mut Self::Context) -> bool {
+        self.desk.is_revoked(&vouched, Instant::now())
     }
 }
 

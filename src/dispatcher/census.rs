@@ -11,6 +11,7 @@ pub struct Census {
     users: AtomicU64,
     channels: AtomicU64,
     parked: AtomicU64,
+    revoked: AtomicU64,
     log_bytes: AtomicU64,
 }
 
@@ -25,6 +26,8 @@ pub struct Counts {
     pub channels: usize,
     /// Connections without a wire that may still come back.
     pub parked: usize,
+    /// Bans, and tokens that were revoked.
+    pub revoked: usize,
     /// Bytes held in the log.
     pub log_bytes: usize,
 }
@@ -37,6 +40,7 @@ impl Census {
         store(&self.users, counts.users);
         store(&self.channels, counts.channels);
         store(&self.parked, counts.parked);
+        store(&self.revoked, counts.revoked);
         store(&self.log_bytes, counts.log_bytes);
     }
 
@@ -49,6 +53,7 @@ impl Census {
             users: load(&self.users),
             channels: load(&self.channels),
             parked: load(&self.parked),
+            revoked: load(&self.revoked),
             log_bytes: load(&self.log_bytes),
         }
     }

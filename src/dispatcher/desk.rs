@@ -304,6 +304,7 @@ impl Desk {
             users,
             channels,
             parked: self.parking.count(),
+            revoked: self.revoked.count(),
             log_bytes: self.log.bytes(),
         }
     }

@@ -313,6 +313,12 @@ impl Membership {
         Some(SeatKey { index, serial })
     }
 
+    /// Every connection.
+    pub fn all(&self) -> impl Iterator<Item = (SeatKey, &Standing)> + '_ {
+        let seats = self.seats.iter();
+        seats.filter_map(|(index, seat)| Some((self.key(u32::try_from(index).ok()?)?, &seat.standing)))
+    }
+
     /// Every lane, for words to everybody that are not events.
     pub fn lanes(&self) -> impl Iterator<Item = LaneKey> + '_ {
         self.seats.iter().map(|(_, seat)| seat.lane)

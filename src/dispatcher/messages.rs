@@ -14,6 +14,8 @@ use turted_core::{
     Arrival, ChannelName, Dispatch, Ending, Identity, Notice, Publication, PushError, Receipt, Tag, UserName,
 };
 
+use super::revoked::Subject;
+
 /// Which courier: the index it was enlisted with.
 pub type CourierId = usize;
 /// Which encoder: the index in [`DeskSettings::encoders`](super::DeskSettings).
@@ -170,6 +172,65 @@ pub enum Whom {
     /// One connection, by its public id.
     Connection(Arc<str>),
 }
+
+/// What was issued holds no more; whoever is here with it goes.
+#[derive(Debug, Message)]
+#[rtype(result = "usize")]
+pub struct Revoke {
+    /// What of a user: identities that were issued before this time.
+    pub user: Option<(UserName, SystemTime)>,
+    /// One token.
+    pub token: Option<Arc<str>>,
+    /// For how long that is remembered: no identity may last longer.
+    pub lasts: Duration,
+}
+
+/// What was revoked and for whom there are bans.
+#[derive(Debug, Message)]
+#[rtype(result = "Revocations")]
+pub struct ListRevoked {
+    /// Only those about this user …
+    pub user: Option<UserName>,
+    /// … or this token.
+    pub token: Option<Arc<str>>,
+    /// At most so many.
+    pub most: usize,
+}
+
+/// Some of what was revoked.
+#[derive(Debug)]
+pub struct Revocations {
+    /// What ends first before the rest.
+    pub listed: Vec<Revocation>,
+    /// How many there are altogether.
+    pub count: usize,
+}
+
+/// One thing that was revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// What.
+    pub subject: Subject,
+    /// For a user's older identities: those from before this time.
+    pub before: Option<SystemTime>,
+    /// How long that is remembered.
+    pub lasts: Duration,
+}
+
+/// Nothing is revoked any more for this user, or of this token.
+#[derive(Debug, Message)]
+#[rtype(result = "usize")]
+pub struct Pardon {
+    /// The user.
+    pub user: Option<UserName>,
+    /// The token.
+    pub token: Option<Arc<str>>,
+}
+
+/// Whether an identity was revoked, for doors that say so before there is a connection.
+#[derive(Debug, Message)]
+#[rtype(result = "bool")]
+pub struct IsRevoked(pub Vouched);
 
 /// The client of this secret, whose wire is gone, will not come back. False when nobody waits for it.
 #[derive(Debug, Message)]

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use turted_core::UserName;
+use turted_core::{Identity, UserName};
 
 use super::messages::Vouched;
 
@@ -30,6 +30,29 @@ struct Entry {
     until: Instant,
     /// Identities of this time and later hold.
     before: Instant,
+    /// The same on the clock by which identities are dated, where that is known: two readings of two clocks differ.
+    dated: Option<SystemTime>,
+}
+
+impl Entry {
+    /// Whether an entry about a user's older identities is about this one. Whoever does not say when it was issued may
+    /// be older.
+    fn is_older(&self, vouched: &Vouched) -> bool {
+        match (self.dated, vouched.identity.issued) {
+            (Some(dated), Some(issued)) => issued < dated,
+            _ => vouched.issued.is_none_or(|issued| issued < self.before),
+        }
+    }
+}
+
+impl Subject {
+    /// Whether an identity is of this subject, whenever it was issued.
+    fn names(&self, identity: &Identity) -> bool {
+        match self {
+            Self::User(user) | Self::Older(user) => identity.user.as_ref() == Some(user),
+            Self::Token(token) => identity.token.as_ref() == Some(token),
+        }
+    }
 }
 
 /// Every entry.
@@ -42,6 +65,26 @@ pub struct Revoked {
 impl Revoked {
     /// Adds an entry until a time; `before` matters for [`Subject::Older`] only.
     pub fn add(&mut self, subject: Subject, before: Instant, until: Instant) {
+        self.put(
+            subject,
+            Entry {
+                until,
+                before,
+                dated: None,
+            },
+        );
+    }
+
+    /// Adds an entry about what a user was issued before a time of the clock on the wall.
+    pub fn add_older(&mut self, user: UserName, dated: SystemTime, until: Instant, now: Instant) {
+        let age = SystemTime::now().duration_since(dated).unwrap_or_default();
+        let before = now.checked_sub(age).unwrap_or(now);
+        let dated = Some(dated);
+        self.put(Subject::Older(user), Entry { until, before, dated });
+    }
+
+    fn put(&mut self, subject: Subject, entry: Entry) {
+        let until = entry.until;
         self.remove(&subject);
         while self.entries.len() >= MOST
             && let Some((_, first)) = self.order.pop_first()
@@ -49,7 +92,7 @@ impl Revoked {
             self.entries.remove(&first);
         }
         self.order.insert((until, subject.clone()));
-        self.entries.insert(subject, Entry { until, before });
+        self.entries.insert(subject, entry);
     }
 
     /// Takes an entry back. False when there is none.
@@ -69,8 +112,7 @@ impl Revoked {
         let find = |subject: Subject| self.entries.get(&subject).filter(|entry| now < entry.until);
         let identity = &vouched.identity;
         let by_user = identity.user.as_ref().is_some_and(|user| {
-            // Whoever does not say when it was issued may be older.
-            let is_older = |entry: &Entry| vouched.issued.is_none_or(|issued| issued < entry.before);
+            let is_older = |entry: &Entry| entry.is_older(vouched);
             find(Subject::User(user.clone())).is_some() || find(Subject::Older(user.clone())).is_some_and(is_older)
         });
         by_user
@@ -78,6 +120,21 @@ impl Revoked {
                 .token
                 .clone()
                 .is_some_and(|token| find(Subject::Token(token)).is_some())
+    }
+
+    /// Whether the entry with this subject, if there is one, is about an identity.
+    #[must_use]
+    pub fn is_about(&self, subject: &Subject, vouched: &Vouched) -> bool {
+        let Some(entry) = self.entries.get(subject) else {
+            return false;
+        };
+        subject.names(&vouched.identity) && (!matches!(subject, Subject::Older(_)) || entry.is_older(vouched))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.entries.len()
     }
 
     /// Forgets what is over.
@@ -89,9 +146,15 @@ impl Revoked {
         }
     }
 
-    /// Each entry with its end.
+    /// Each entry with its end, that which ends first before the others.
     pub fn iter(&self) -> impl Iterator<Item = (&Subject, Instant)> {
         self.order.iter().map(|(until, subject)| (subject, *until))
+    }
+
+    /// Before which time of the clock on the wall the identities are that an entry is about.
+    #[must_use]
+    pub fn dated(&self, subject: &Subject) -> Option<SystemTime> {
+        self.entries.get(subject)?.dated
     }
 }
 
@@ -99,7 +162,7 @@ impl Revoked {
 mod tests {
     use super::*;
     use std::time::Duration;
-    use turted_core::{Identity, Limits};
+    use turted_core::Limits;
 
     fn user(name: &str) -> UserName {
         UserName::parse(name, &Limits::default()).unwrap()
@@ -136,6 +199,27 @@ mod tests {
         assert_eq!(revoked.iter().count(), 2);
         assert!(revoked.remove(&Subject::Token("t".into())) && !revoked.remove(&Subject::Token("t".into())));
         assert!(!revoked.has(&vouched("bob", None, Some("t")), now));
+    }
+
+    // The same second on two clocks, each read at another moment, is not the same instant.
+    #[test]
+    fn a_date_is_compared_with_a_date() {
+        let (mut revoked, now, clock) = (Revoked::default(), Instant::now(), SystemTime::now());
+        let seconds = Duration::from_secs;
+        revoked.add_older(user("adam"), clock - seconds(100), now + seconds(60), now);
+        let dated = |ago: u64, drift: u64| Vouched {
+            identity: Arc::new(Identity {
+                issued: Some(clock - seconds(ago)),
+                ..Identity::of(user("adam"))
+            }),
+            issued: now.checked_sub(Duration::from_micros(ago * 1_000_000 + drift)),
+            expires: None,
+            renews: None,
+        };
+        assert!(!revoked.has(&dated(100, 0), now) && !revoked.has(&dated(100, 50), now));
+        assert!(revoked.has(&dated(101, 0), now));
+        assert!(revoked.has(&vouched("adam", None, None), now));
+        assert_eq!(revoked.dated(&Subject::Older(user("adam"))), Some(clock - seconds(100)));
     }
 
     #[test]

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use turted_core::{Ending, Note, Notice};
 
-use super::super::messages::{Expel, LaneKey, Parcel, SeatKey, Vouched, Whom};
+use super::super::membership::Standing;
+use super::super::messages::{
+    Expel, LaneKey, ListRevoked, Parcel, Pardon, Revocation, Revocations, Revoke, SeatKey, Vouched, Whom,
+};
 use super::super::revoked::{Revoked, Subject};
 use super::Desk;
 
@@ -102,28 +105,10 @@ impl Desk {
         let is_meant = |connection: &Arc<str>| !except.contains(connection);
         let mut count = 0;
         for key in live {
-            let Some(seat) = self
-                .membership
-                .get(key)
-                .filter(|seat| is_meant(&seat.standing.connection))
-            else {
-                continue;
-            };
-            let LaneKey { courier, lane } = seat.lane;
-            // From here on it hears nothing, and its secrets open nothing.
-            self.watch(key, None);
-            let Some(seat) = self.membership.rise(key) else {
-                continue;
-            };
-            let ending = Ending::Kicked;
-            self.parcel(courier, Parcel::End { lane, ending });
-            self.parcel(courier, Parcel::Retire { lane });
-            self.note(&Note::Ended {
-                connection: Arc::clone(&seat.standing.connection),
-                code: ending.code(),
-                reason: ending.reason(),
-            });
-            count += 1;
+            let seat = self.membership.get(key);
+            if seat.is_some_and(|seat| is_meant(&seat.standing.connection)) {
+                count += usize::from(self.throw_out(key));
+            }
         }
         count
             + self.parking.forget(|standing| {
@@ -133,6 +118,91 @@ impl Desk {
                         Whom::Connection(id) => standing.connection == *id,
                     }
             })
+    }
+
+    /// Ends a connection for good: from here on it hears nothing, and its secrets open nothing.
+    fn throw_out(&mut self, key: SeatKey) -> bool {
+        self.watch(key, None);
+        let Some(seat) = self.membership.rise(key) else {
+            return false;
+        };
+        let (LaneKey { courier, lane }, ending) = (seat.lane, Ending::Kicked);
+        self.parcel(courier, Parcel::End { lane, ending });
+        self.parcel(courier, Parcel::Retire { lane });
+        self.note(&Note::Ended {
+            connection: Arc::clone(&seat.standing.connection),
+            code: ending.code(),
+            reason: ending.reason(),
+        });
+        true
+    }
+
+    /// Takes back what was issued, ends those who came in by it, those that are waited for as well, and gives back how
+    /// many.
+    pub fn revoke(&mut self, revoke: Revoke, now: Instant) -> usize {
+        let Revoke { user, token, lasts } = revoke;
+        let mut subjects = Vec::new();
+        if let Some((user, before)) = user {
+            subjects.push(Subject::Older(user.clone()));
+            self.revoked.add_older(user, before, now + lasts, now);
+        }
+        if let Some(token) = token {
+            subjects.push(Subject::Token(Arc::clone(&token)));
+            self.revoked.add(Subject::Token(token), now, now + lasts);
+        }
+        let revoked = &self.revoked;
+        // Those that were spared by an earlier word are spared by this one, too, unless it is about them.
+        let is_meant = |standing: &Standing| {
+            let is_about = |vouched: &Vouched| subjects.iter().any(|subject| revoked.is_about(subject, vouched));
+            standing.vouched.as_deref().is_some_and(is_about)
+        };
+        let live = self.membership.all().filter(|(_, standing)| is_meant(standing));
+        let live: Vec<SeatKey> = live.map(|(key, _)| key).collect();
+        let parked = self.parking.forget(is_meant);
+        live.into_iter().filter(|key| self.throw_out(*key)).count() + parked
+    }
+
+    /// What was revoked, and for whom there are bans.
+    #[must_use]
+    pub fn list_revoked(&self, wanted: &ListRevoked, now: Instant) -> Revocations {
+        let ListRevoked { user, token, most } = wanted;
+        let is_wanted = |subject: &Subject| match subject {
+            _ if user.is_none() && token.is_none() => true,
+            Subject::User(name) | Subject::Older(name) => user.as_ref() == Some(name),
+            Subject::Token(name) => token.as_ref() == Some(name),
+        };
+        let all = self
+            .revoked
+            .iter()
+            .filter(|(subject, until)| *until > now && is_wanted(subject));
+        let (mut listed, mut count) = (Vec::new(), 0);
+        for (subject, until) in all {
+            count += 1;
+            if listed.len() < *most {
+                listed.push(Revocation {
+                    subject: subject.clone(),
+                    before: self.revoked.dated(subject),
+                    lasts: until - now,
+                });
+            }
+        }
+        Revocations { listed, count }
+    }
+
+    /// Forgets that something was revoked, and gives back how many entries that were.
+    pub fn pardon(&mut self, pardon: Pardon) -> usize {
+        let Pardon { user, token } = pardon;
+        let of_user = user
+            .into_iter()
+            .flat_map(|user| [Subject::User(user.clone()), Subject::Older(user)]);
+        let subjects = of_user.chain(token.map(Subject::Token));
+        subjects.filter(|subject| self.revoked.remove(subject)).count()
+    }
+
+    /// Whether an identity was revoked.
+    #[must_use]
+    pub fn is_revoked(&self, vouched: &Vouched, now: Instant) -> bool {
+        self.revoked.has(vouched, now)
     }
 
     /// What was revoked.

@@ -471,6 +471,7 @@ fn too_many_channels_and_unknown_ones_are_rejected() {
 mod gaps;
 mod histories;
 mod permissions;
+mod revocations;
 
 #[test]
 fn whoever_arrives_with_an_id_hears_what_came_after_it_as_if_it_had_been_there() {
