@@ -13,6 +13,7 @@ use crate::carriers::Routes;
 use crate::client::Worker;
 use crate::gate::methods::{nothing, only, spellings};
 use crate::gate::{Shared, door};
+use crate::pages::api::{self, Api};
 use crate::pages::files::Pages;
 use crate::pages::watch::{self, Watched};
 
@@ -22,6 +23,8 @@ pub struct Site {
     pub entrances: Vec<Routes>,
     /// What there is to look at.
     pub watched: Arc<Watched>,
+    /// The server API, unless no backend may use it.
+    pub api: Option<Arc<Api>>,
     /// What `/` shows.
     pub pages: Pages,
 }
@@ -53,6 +56,9 @@ pub fn routes(config: &mut ServiceConfig, site: &Site, shared: &Arc<Shared>, wor
     }
     if site.watched.stream {
         look("/observe", web::get().to(crate::pages::observe::stream));
+    }
+    if let Some(api) = &site.api {
+        api::routes(config, api);
     }
     site.pages.routes(config);
     config.default_service(web::to(|| async { nothing() }));

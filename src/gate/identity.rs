@@ -16,6 +16,8 @@ use super::refusals::note;
 use super::request::{bad_request, channels, worker};
 use super::{Shared, bearer};
 use crate::client::{Worker, named};
+use crate::dispatcher::Vouched;
+use crate::dispatcher::messages::IsRevoked;
 
 /// Members of the query that say who somebody is; the same as the data of IDENT.
 const CREDENTIALS: [&str; 5] = ["username", "user", "id", "password", "token"];
@@ -30,6 +32,7 @@ const COOKIES: [(&str, &str); 2] = [("turted-username", "username"), ("turted-to
 pub async fn arrival(request: &HttpRequest, query: &[(String, String)], shared: &Shared) -> Result<Arrival, Refused> {
     let worker = worker(request)?;
     let identity = Arc::new(identify(request, query, shared, worker).await?);
+    refuse_revoked(request, &identity, worker).await?;
     let channels = channels(query, shared)?;
     let granted = granted(request, &identity, &channels, worker).await?;
     Ok(Arrival {
@@ -104,6 +107,28 @@ async fn identify(
     };
     let identity = verdict.map_or_else(nothing, Ok)?;
     named(identity, claimed).map_err(|_| bad_request("missing_field", "username is missing"))
+}
+
+/// Whoever was thrown out hears it here: a stream that begins and ends would be opened again and again. The Dispatcher
+/// asks once more, in its turn.
+async fn refuse_revoked(request: &HttpRequest, identity: &Arc<Identity>, worker: &Worker) -> Result<(), Refused> {
+    if identity.user.is_none() && identity.token.is_none() {
+        return Ok(());
+    }
+    let vouched = Vouched::new(Arc::clone(identity));
+    if !matches!(worker.dispatcher.send(IsRevoked(vouched)).await, Ok(true)) {
+        return Ok(());
+    }
+    note(request, "ident", "revoked", || {
+        let user = identity.user.as_ref().map_or("", |user| user.as_str());
+        format!("{user:?} was thrown out, or its token revoked; see GET /api/revoked")
+    });
+    let rejection = Rejection::IdentDenied(None);
+    Err(Refused::new(
+        StatusCode::FORBIDDEN,
+        rejection.code(),
+        rejection.to_string(),
+    ))
 }
 
 fn turn_away(request: &HttpRequest, refusal: Refusal) -> Refused {

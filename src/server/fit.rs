@@ -13,6 +13,7 @@ use turted_core::{
 use super::authenticators::of_backends;
 use super::core_limits;
 use crate::config::{Config, Observe, Problem};
+use crate::pages::api;
 use crate::pages::files::CLIENT;
 
 /// The section of a connector, and what is wrong there.
@@ -54,7 +55,8 @@ pub fn misfits(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)
             Some((other, of)) => Some(format!(
                 "{door} is at, above or below {other}, the path of connectors.{of}; choose another one"
             )),
-            None => hidden(&config.observe, &door).map(|path| format!("{door} would hide {path}; choose another one")),
+            None => hidden(&config.observe, config.auth.has_api(), &door)
+                .map(|path| format!("{door} would hide {path}; choose another one")),
         };
         found.extend(why.map(|why| (Arc::clone(name), SettingError::new("path", why))));
         doors.push((door, Arc::clone(name)));
@@ -71,6 +73,7 @@ pub fn hiding(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)]
     let own = HEALTH
         .iter()
         .chain(&CLIENT)
+        .chain(config.auth.has_api().then_some(&api::PATH))
         .map(|path| ((*path).to_owned(), "the server's own".to_owned()));
     let there: Vec<(String, String)> = doors.chain(own).collect();
     let enabled = config.clients.values().filter(|client| client.section.is_enabled);
@@ -96,12 +99,13 @@ pub fn hiding(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)]
 const HEALTH: [&str; 2] = ["/health/live", "/health/ready"];
 
 /// What the server itself has below the path of a door, if anything.
-fn hidden(observe: &Observe, door: &str) -> Option<&'static str> {
+fn hidden(observe: &Observe, has_api: bool, door: &str) -> Option<&'static str> {
     let own = [
         (true, HEALTH[0]),
         (true, HEALTH[1]),
         (observe.metrics, Observe::METRICS),
         (observe.stream, Observe::STREAM),
+        (has_api, api::PATH),
     ];
     let mut there = own.into_iter().filter(|(on, _)| *on).map(|(_, path)| path);
     there.find(|path| path.starts_with(door))

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{Actor, Arbiter};
 use tokio_util::task::TaskTracker;
@@ -28,6 +28,7 @@ use crate::gate::origin::OriginRules;
 use crate::gate::refusals::Refusals;
 use crate::http::Site;
 use crate::observe::{Bus, LogObserver, Metrics};
+use crate::pages::api::Api;
 use crate::pages::files::Pages;
 use crate::pages::watch::Watched;
 use crate::registry;
@@ -298,6 +299,13 @@ impl Server {
                 stream: config.observe.stream,
                 bus: Arc::clone(&self.bus),
                 queued: Arc::clone(&queued),
+            }),
+            api: config.auth.has_api().then(|| {
+                Arc::new(Api {
+                    dispatcher: dispatcher.clone(),
+                    census: Arc::clone(&self.census),
+                    began: Instant::now(),
+                })
             }),
             pages: match (&config.server.static_dir, config.server.demo) {
                 (Some(folder), _) => Pages::Folder(folder.clone()),
