@@ -4,10 +4,12 @@
 //! a wrong configuration, 130 interrupted twice. Only here and below are errors printed. Refuses to know how a server
 //! works.
 //!
-//! `serve`, `check`, `token` and `may` read the configuration; `push`, `listen` and `bench` are clients and read none.
+//! `serve`, `check`, `token` and `may` read the configuration; `push`, `kick`, `listen` and `bench` are clients and
+//! read none.
 
 pub mod bench;
 mod check;
+mod kick;
 mod line;
 mod listen;
 mod may;
@@ -81,6 +83,7 @@ enum Task {
 
     // The texts of the others stand with their arguments.
     Push(push::PushArgs),
+    Kick(kick::KickArgs),
     Listen(listen::ListenArgs),
     Token(token::TokenArgs),
     May(may::MayArgs),
@@ -111,6 +114,7 @@ impl Cli {
                 may::run(&args, &self.settings.and(settings).load()?)
             }
             Some(Task::Push(args)) => as_client(push::run(args)),
+            Some(Task::Kick(args)) => as_client(kick::run(args)),
             Some(Task::Listen(args)) => as_client(listen::run(args)),
             Some(Task::Bench(args)) => as_client(bench::run(args)),
         }

@@ -16,6 +16,7 @@ pub const PUSH: &str = "/push/";
 
 const SOCKET: &str = "/ws";
 const OBSERVE: &str = "/observe";
+const API: &str = "/api";
 
 /// A server, and perhaps one door of it. Displayed as it was meant, without credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +90,11 @@ impl Url {
         }
     }
 
+    /// Where the server API has the resource at this path below it.
+    pub fn api(&self, below: &str) -> String {
+        self.at(false, &format!("{}{API}{below}", self.folder()))
+    }
+
     /// Where everything that happens can be watched, perhaps only the dispatches of one event.
     pub fn observe(&self, event: Option<&str>) -> String {
         let query = event
@@ -110,7 +116,7 @@ impl Url {
     /// The path below which the doors are, without a slash at its end: one URL in the environment serves all commands.
     fn folder(&self) -> &str {
         let path = self.path.trim_end_matches('/');
-        let doors = [PUSH, SOCKET, OBSERVE].map(|door| door.trim_end_matches('/'));
+        let doors = [PUSH, SOCKET, OBSERVE, API].map(|door| door.trim_end_matches('/'));
         doors.iter().find_map(|door| path.strip_suffix(door)).unwrap_or(path)
     }
 }
@@ -122,7 +128,7 @@ impl fmt::Display for Url {
 }
 
 /// Percent-encoding for one value of a query (RFC 3986 section 2.3 says what may stay).
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let byte = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
         _ => format!("%{byte:02X}"),

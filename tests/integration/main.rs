@@ -10,6 +10,7 @@
 mod harness;
 
 mod abuse;
+mod api;
 mod auth;
 mod cli;
 mod connectors;
@@ -21,6 +22,7 @@ mod foreign;
 mod halves;
 mod hostile;
 mod http2;
+mod kick;
 mod life;
 mod limits;
 mod observe;
