@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use turted_core::{Ending, Note, Notice};
 
-use super::super::membership::Standing;
 use super::super::messages::{
     Expel, LaneKey, ListRevoked, Parcel, Pardon, Revocation, Revocations, Revoke, SeatKey, Vouched, Whom,
 };
 use super::super::revoked::{Revoked, Subject};
+use super::super::standing::Standing;
 use super::Desk;
 
 /// How long before its end a client is told.
