@@ -1,7 +1,7 @@
 //! Who somebody is: the question, not the answers.
 //!
-//! In: a [`Visitor`], what a client or a backend presents. Out: an [`Identity`], a [`Refusal`], or that there is nothing
-//! of the kind that an authenticator looks at. The trait is asynchronous so that it may ask somebody else.
+//! In: a [`Visitor`], what a client or a backend presents. Out: an [`Identity`], a [`Refusal`], or that there is
+//! nothing of the kind that an authenticator looks at. The trait is asynchronous so that it may ask somebody else.
 
 use std::borrow::Cow;
 use std::fmt;

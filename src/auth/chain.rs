@@ -1,7 +1,7 @@
 //! Several methods at one door.
 //!
-//! In: a visitor. Out: what the first method says whose kind of credential is there. A refusal never falls through to the
-//! next method, and nobody becomes nobody because a credential did not hold.
+//! In: a visitor. Out: what the first method says whose kind of credential is there. A refusal never falls through to
+//! the next method, and nobody becomes nobody because a credential did not hold.
 
 use futures_util::future::BoxFuture;
 use turted_core::{Authenticator, Identity, Refusal, Visitor, Wants};

@@ -151,8 +151,8 @@ impl Connection {
         }));
     }
 
-    /// What the user's backend is to be asked, if anything. A Dispatcher or a courier that does not answer cannot be asked
-    /// anything more.
+    /// What the user's backend is to be asked, if anything. A Dispatcher or a courier that does not answer cannot be
+    /// asked anything more.
     pub(in crate::client) fn see(&self, answer: Option<Asked>) -> Option<Question> {
         match answer {
             Some(Ok(question)) => question,

@@ -1,8 +1,10 @@
 //! What flows in: the annotated `turted.toml` of this repository, which is the manual of this room. What flows out: the
 //! assurance that it says what is so, sample by sample. Refuses to know: anything that is not written there.
 
-use super::Config;
-use super::tests::load;
+use std::path::PathBuf;
+
+use super::tests::{load, registries};
+use super::{Config, Sources};
 
 const SAMPLE: &str = include_str!("../../turted.toml");
 
@@ -81,4 +83,14 @@ fn every_sample_becomes_valid_when_its_comment_sign_goes() {
             .filter(|problem| !problem.message.starts_with("there is no "));
         assert_eq!(real.count(), 0, "line {}: {error}", first + 1);
     }
+}
+
+#[test]
+fn the_file_that_was_asked_for_must_exist() {
+    let sources = Sources {
+        file: Some(PathBuf::from("no/such.toml")),
+        ..Sources::default()
+    };
+    let error = Config::load(&sources, registries()).unwrap_err().to_string();
+    assert!(error.starts_with("no/such.toml: cannot be read: "), "{error}");
 }

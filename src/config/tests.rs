@@ -491,13 +491,3 @@ fn what_is_shown_reads_back() {
     );
     assert_eq!(load(&shown, &[], &[]), Ok(config));
 }
-
-#[test]
-fn the_file_that_was_asked_for_must_exist() {
-    let sources = Sources {
-        file: Some(PathBuf::from("no/such.toml")),
-        ..Sources::default()
-    };
-    let error = Config::load(&sources, registries()).unwrap_err().to_string();
-    assert!(error.starts_with("no/such.toml: cannot be read: "), "{error}");
-}

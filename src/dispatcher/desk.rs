@@ -124,8 +124,8 @@ impl Desk {
         seat
     }
 
-    /// Does what a connection asks. Whoever has no seat any more is not answered; nor is, yet, what the user's backend is
-    /// to be asked about.
+    /// Does what a connection asks. Whoever has no seat any more is not answered; nor is, yet, what the user's backend
+    /// is to be asked about.
     pub fn ask(&mut self, seat: SeatKey, tag: Tag, request: Request, now: Instant) -> Option<Question> {
         let Some((lane, fresh)) = self.membership.get(seat).map(|seat| (seat.lane, seat.fresh)) else {
             // Its new lane has been given to nobody else.

@@ -1,7 +1,8 @@
 //! Whom the server has thrown out, and which tokens hold no more.
 //!
-//! In: bans and revocations of backends, with how long they last. Out: whether an identity may still come in. It lives in
-//! memory and is gone with a restart; it is bounded by number, and when it is full the one that ends first makes room.
+//! In: bans and revocations of backends, with how long they last. Out: whether an identity may still come in. It lives
+//! in memory and is gone with a restart; it is bounded by number, and when it is full the one that ends first makes
+//! room.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

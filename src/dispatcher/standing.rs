@@ -1,7 +1,7 @@
 //! What outlives the wire of a connection: who it is, and what it hears since when.
 //!
-//! In: memberships gained and lost. Out: for a dispatch, whether this connection hears it, why, and in which order. A plain
-//! value; it knows no seat.
+//! In: memberships gained and lost. Out: for a dispatch, whether this connection hears it, why, and in which order. A
+//! plain value; it knows no seat.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Who a request is from, and what it may hear, where that is known before there is a connection.
 //!
-//! In: queries, cookies, headers. Out: an identity that was confirmed, or nobody's when nothing says who it is; and of the
-//! channels that it names, those that the user's backend has granted.
+//! In: queries, cookies, headers. Out: an identity that was confirmed, or nobody's when nothing says who it is; and of
+//! the channels that it names, those that the user's backend has granted.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Which names a grant is about.
 //!
-//! In: a pattern as a configuration, a token or an answer writes it, and a name with the identity that asks. Out: whether
-//! it matches, in one pass for each part of the pattern. It knows no verb, and not what follows from a match.
+//! In: a pattern as a configuration, a token or an answer writes it, and a name with the identity that asks. Out:
+//! whether it matches, in one pass for each part of the pattern. It knows no verb, and not what follows from a match.
 //!
 //! `*` is one or more characters, but none of `. : /`; `**`, at the end only, is one or more of any. `{user}` and
 //! `{claim.x}` are the value, literally; `{{` and `}}` are braces. Everything else is itself, byte for byte.

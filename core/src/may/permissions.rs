@@ -1,8 +1,8 @@
 //! What may be done here, by whom.
 //!
-//! In: the audiences of a configuration with their grants, and a question: may this identity do that with this name? Out:
-//! yes with the rule, no, or that the user's backend is to be asked. Grants add up and their order never matters; the
-//! backend comes last. It decides for every way in, and knows none.
+//! In: the audiences of a configuration with their grants, and a question: may this identity do that with this name?
+//! Out: yes with the rule, no, or that the user's backend is to be asked. Grants add up and their order never matters;
+//! the backend comes last. It decides for every way in, and knows none.
 
 use std::fmt;
 use std::sync::Arc;

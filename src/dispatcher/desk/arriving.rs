@@ -1,7 +1,7 @@
 //! Connections whose request says it all: who they are, what they hear, and perhaps what they saw before.
 //!
-//! In: arrivals, with what was confirmed about them. Out: memberships as far as permissions go, what was missed, and then
-//! live, within one turn. What it means to have missed something is in [`recovery`](super::recovery).
+//! In: arrivals, with what was confirmed about them. Out: memberships as far as permissions go, what was missed, and
+//! then live, within one turn. What it means to have missed something is in [`recovery`](super::recovery).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -43,8 +43,8 @@ impl Desk {
         }
     }
 
-    /// Gives a new connection its user and channels, as if it had had them when it saw `last`; but nothing from before its
-    /// identity was issued.
+    /// Gives a new connection its user and channels, as if it had had them when it saw `last`; but nothing from before
+    /// its identity was issued.
     fn begin(&mut self, key: SeatKey, arrival: Arrival, vouched: Vouched, now: Instant) -> Said {
         let Arrival {
             channels,

@@ -1,7 +1,7 @@
 //! Who a connection is, and what it may: the one gate for every way in.
 //!
-//! In: identities that were confirmed, and wishes. Out: memberships and words that rules grant, or a refusal that client
-//! and operator hear; where the user's backend is to be asked, the question. It does not ask anybody itself.
+//! In: identities that were confirmed, and wishes. Out: memberships and words that rules grant, or a refusal that
+//! client and operator hear; where the user's backend is to be asked, the question. It does not ask anybody itself.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
