@@ -89,7 +89,7 @@ async fn until(peer: &mut Http2, name: &str, count: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_its_client_takes_back_is_over() {
-    let secure = Secure::with(&format!(
+    let secure = Secure::public(&format!(
         "server.origins = [\"https://{NAME}\"]\nlimits.requests_per_connection = 3"
     ));
     let mut witness = secure.connect().await;
@@ -135,7 +135,7 @@ async fn a_request_that_its_client_takes_back_is_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_end_with_the_connection_that_they_came_on() {
-    let secure = Secure::with(&format!("server.origins = [\"https://{NAME}\"]"));
+    let secure = Secure::public(&format!("server.origins = [\"https://{NAME}\"]"));
     let mut witness = secure.connect().await;
     let mut peer = secure.connect().await;
     assert_eq!(peer.ask("POST", "/turted/000/a/xhr", &[], b"").await.status, 200);
@@ -151,7 +151,7 @@ async fn requests_end_with_the_connection_that_they_came_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_comes_slowly_is_read_whole() {
     // Whoever looks whether a request is still wanted takes nothing of its body away.
-    let secure = Secure::with(&format!("server.origins = [\"https://{NAME}\"]"));
+    let secure = Secure::public(&format!("server.origins = [\"https://{NAME}\"]"));
     let mut peer = secure.connect().await;
     let (answer, mut stream) = peer.begin("POST", "/push/", &[], None).await;
     let said = to_all("E", json!([1, 2, 3, 4, 5, 6, 7])).to_string();
