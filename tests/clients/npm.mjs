@@ -83,3 +83,10 @@ story('the third example of the README says what it travels by, and ends by itse
   assert.equal(await printed, 'events\n');
   assert.equal(await ended, 0);
 });
+
+story('the fourth example of the README identifies with a function, is told what is not granted, and ends by itself', async () => {
+  const { child, ended } = program('./example4.mjs');
+  const printed = new Promise((resolve) => child.stdout.once('data', (text) => resolve(String(text))));
+  assert.equal(await printed, 'publish_denied\n');
+  assert.equal(await ended, 0);
+});
