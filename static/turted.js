@@ -300,6 +300,7 @@
       const wait = error ? this.#pauseAfter(command, error) : 0;
       const isDone = command.repeat !== wire || (command.type === 'PUBLISH' && !error);
       if (!wait && isDone) return this.#settle(command, error, data);
+      if (wait && error.code === 'unavailable' && command.type !== 'IDENT') return this.#later(command, wait);
       command.wire = command.repeat = null;
       if (!wait) return this.#speak();
       // What went out behind it may have been taken already. If it depends on this one, its answer does not count.
@@ -310,9 +311,21 @@
       this.#rest(wire, wait);
     }
 
+    /** Nothing else waits for it. */
+    #later(command, wait) {
+      const { wire } = command;
+      setTimeout(() => {
+        if (command.wire !== wire) return;
+        command.wire = null;
+        this.#speak();
+      }, wait);
+    }
+
     /** The milliseconds after which a command is said again that was refused; 0 if it is not. */
     #pauseAfter(command, error) {
       if (error.code === 'too_fast') return this.#delays.min * (1 + Math.random());
+      // Neither yes nor no: what the page had is not given up for that, and what it wants anew it may ask again itself.
+      if (error.code === 'unavailable' && command.restoring && !command.source) return this.#patience(command, error);
       if (!command.source || !ASKED_AGAIN.has(error.code)) return 0;
       if (error.code !== 'unavailable' && (command.tries = (command.tries ?? 0) + 1) >= TRIES) return 0;
       Object.assign(command, { given: null, refused: error });

@@ -739,6 +739,25 @@ describe('who this is', () => {
     assert.deepEqual(client.channels.sort(), ['chat', 'shut']);
   });
 
+  story('what cannot be decided after a loss is asked again, and holds nothing else up', async () => {
+    const { client, told, second, ident, chat, news } = await forgotten();
+    second.say({ type: 'ERROR', data: { code: 'unavailable', message: 'later', after: 1 }, ref: ident.ref });
+    second.say(error(chat, 'join_denied'), ok(news, news.data));
+    const [who, again] = [await second.hear(), await second.hear()];
+    assert.deepEqual([who.data, again.data], [ident.data, chat.data], 'the identity, and what hung on it');
+    const third = await second.hear();
+    assert.deepEqual(third.data, news.data);
+    second.say(ok(who, { username: 'adam' }), error(again, 'unavailable'), ok(third, news.data));
+    const echo = client.echo(1);
+    const heard = [await second.hear(), await second.hear()];
+    const [said] = heard.filter(({ type }) => type === 'ECHO');
+    const [join] = heard.filter(({ type }) => type === 'JOIN');
+    second.say({ type: 'ECHO', data: 1, ref: said.ref }, ok(join, chat.data));
+    await echo;
+    await told.next('turted:gap');
+    assert.deepEqual(client.channels.sort(), ['chat', 'news']);
+  });
+
   story('a channel that the server takes away is told, and comes back with an identity that may hear it', async () => {
     const { client, wire } = await settled('chat', 'news');
     const told = listener(client, 'turted:left');
