@@ -216,8 +216,8 @@ export async function blank(context, origin, host = origin) {
 export async function connect(page, url, options) {
   await page.evaluate(([url, options]) => {
     Object.assign(globalThis, { turted: new TURTED(url, options), heard: [], told: [] });
-    turted.on('*', (payload, { event, id, via }) => heard.push({ event, payload, id, via }));
-    for (const name of ['state', 'open', 'close', 'gap', 'error']) {
+    turted.on('*', (payload, { event, id, via, from }) => heard.push({ event, payload, id, via, from }));
+    for (const name of ['state', 'open', 'close', 'gap', 'error', 'denied', 'joined', 'left', 'signed-out']) {
       turted.on(`turted:${name}`, (payload) => told.push({ name, payload }));
     }
   }, [url, options]);

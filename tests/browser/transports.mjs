@@ -172,6 +172,45 @@ for (const transport of ['websocket', 'events', 'poll']) {
       assert.equal((await told(page, 'gap')).length, 1);
     });
 
+    story('asks its page who it is, gets what was denied with another identity, and says something to a channel', async (t) => {
+      const rules = { 'may.anyone.join': '["open"]', 'may.users.join': '["user.{user}"]', 'may.users.publish': '["open"]' };
+      const other = await server(0, rules);
+      t.after(() => other.stop());
+      const way = await network(other.port);
+      t.after(() => way.stop());
+      const page = await blank(context, way.url);
+      await opened(page, way.url, options);
+      const denied = await page.evaluate(() => Promise.all(['open', 'user.adam'].map((channel) => turted.join(channel).catch(({ code }) => code))));
+      assert.deepEqual(denied, [{ channel: 'open' }, 'join_denied']);
+      assert.deepEqual((await told(page, 'denied')).map(({ channel }) => channel), ['user.adam']);
+      assert.equal(await page.evaluate(() => turted.publish('open', 'SAID', 1).catch(({ code }) => code)), 'publish_denied');
+
+      const answer = await page.evaluate((password) => {
+        globalThis.asked = [];
+        return turted.ident(async (refused) => {
+          asked.push(refused?.code ?? null);
+          return { username: 'adam', password: asked.length === 1 ? 'stale' : password };
+        });
+      }, PASSWORD);
+      assert.deepEqual([answer, await page.evaluate(() => asked)], [{ username: 'adam' }, [null, 'ident_denied']]);
+      await page.waitForFunction(() => told.some(({ name }) => name === 'joined'));
+      assert.deepEqual(await page.evaluate(() => [turted.channels.sort(), turted.denied]), [['open', 'user.adam'], []]);
+      const { recipients } = await page.evaluate(() => turted.publish('open', 'SAID', { n: 1 }));
+      assert.equal(recipients, 1);
+      await counted(page, 1);
+      const [{ payload, from }] = await page.evaluate(() => heard);
+      assert.deepEqual([payload, from], [{ n: 1 }, { user: 'adam', connection: await page.evaluate(() => turted.connection) }]);
+
+      // The server has forgotten it: its page is asked again. One that throws then has signed out.
+      await other.stop();
+      const again = await server(other.port, rules);
+      t.after(() => again.stop());
+      await page.waitForFunction(() => asked.length === 3 && turted.channels.length === 2);
+      await page.evaluate(() => turted.ident(() => Promise.reject(new Error('logged out'))).catch(() => {}));
+      await page.waitForFunction(() => turted.state === 'closed');
+      assert.equal((await told(page, 'signed-out')).length, 1);
+    });
+
     story('ends for good when another wire takes its connection over', async () => {
       const page = await settled();
       await page.evaluate(() => turted.echo(1));
