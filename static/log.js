@@ -57,6 +57,8 @@ showConnection(turted);
 turted.on('turted:open', ({ recovered }) => lost && recovered && back('Back, nothing missed', 'good'));
 turted.on('turted:gap', () => back(lost ? 'Back, some lines may be missing' : 'Some lines may be missing'));
 turted.on('turted:error', (error, { command, data }) => tell(`${command ? `${command} ${data.channel ?? data.username}: ` : ''}${inWords(error)}`, 'bad'));
+turted.on('turted:left', ({ channel }) => tell(`The server has taken this page out of ${channel}`, 'bad'));
+turted.on('turted:signed-out', (error) => tell(`The server does not know any more who this is: ${inWords(error)}`, 'bad'));
 turted.on('*', (payload, { event, id, via }) => {
   before = { ...readLine(payload, before), event, id, via, at: new Date() };
   arrive(before);

@@ -166,7 +166,7 @@ declare namespace TURTED {
 
   /**
    * The server's codes (`ident_denied`, `join_denied`, `not_joined`, `bad_name` …), and the client's own:
-   * `disconnected` (closed before the answer came), `too_big`, `bad_message`.
+   * `disconnected` (closed before the answer came), `too_big`, `bad_message`, `signed_out` (a function for ident() gave nothing).
    */
   interface TurtedError extends Error {
     code: string;

@@ -314,11 +314,12 @@
     /** Nothing else waits for it. */
     #later(command, wait) {
       const { wire } = command;
-      setTimeout(() => {
+      const timer = setTimeout(() => {
         if (command.wire !== wire) return;
         command.wire = null;
         this.#speak();
       }, wait);
+      timer.unref?.(); // it keeps no program alive that is done
     }
 
     /** The milliseconds after which a command is said again that was refused; 0 if it is not. */
