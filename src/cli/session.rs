@@ -92,6 +92,15 @@ impl Session {
                 ),
                 reconnect: data.get("reconnect").and_then(Value::as_bool).unwrap_or(true),
             }],
+            "LEFT" => vec![Step::Tell(format!(
+                "the server has taken this listener out of {}: {}",
+                word(&data, "channel"),
+                word(&data, "reason")
+            ))],
+            "EXPIRING" => vec![Step::Tell(format!(
+                "who this listener is holds for {} s more; begin it again with a new token",
+                data.get("in").unwrap_or(&Value::Null)
+            ))],
             _ => Vec::new(),
         }
     }
@@ -317,6 +326,19 @@ mod tests {
                 .into_iter()
                 .all(|code| !reconnect_after(Some(code)))
         );
+    }
+
+    #[test]
+    fn what_ends_its_listening_is_told() {
+        let told = |text: &str| match &session().receive(text)[..] {
+            [Step::Tell(words)] => words.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            told(r#"{"type":"LEFT","data":{"channel":"chat","reason":"denied"}}"#),
+            "the server has taken this listener out of chat: denied"
+        );
+        assert!(told(r#"{"type":"EXPIRING","data":{"in":30}}"#).contains("for 30 s more"));
     }
 
     #[test]

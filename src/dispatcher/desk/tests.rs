@@ -474,3 +474,4 @@ mod histories;
 mod permissions;
 mod random_permissions;
 mod revocations;
+mod turned_out;
