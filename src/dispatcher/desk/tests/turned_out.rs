@@ -1,5 +1,5 @@
-//! Stories about those whose request says who they are, and who may not be it: their door has to learn of that before anybody
-//! speaks.
+//! Stories about those whose request says who they are, and who may not be it: their door has to learn of that before
+//! anybody speaks.
 
 use super::*;
 use crate::dispatcher::messages::{Expel, Whom};
