@@ -51,6 +51,19 @@ impl Api {
 }
 
 impl Scope {
+    /// The scope of somebody who has a name and may everything.
+    #[must_use]
+    pub fn whole(name: String) -> Self {
+        let pattern = |text| Pattern::parse(text).into_iter().collect();
+        Self {
+            name: name.into(),
+            channels: pattern("**"),
+            users: pattern("*"),
+            everybody: true,
+            api: Api::All,
+        }
+    }
+
     /// The first of these targets that is out of bounds.
     #[must_use]
     pub fn breach<'a>(&self, targets: &'a [Target]) -> Option<&'a Target> {
@@ -62,7 +75,10 @@ impl Scope {
         let any = |patterns: &[Pattern], name: &str| patterns.iter().any(|one| one.matches(name, None, &none));
         match target {
             Target::User(name) => self.users.iter().any(|one| one.as_str() == "*") || any(&self.users, name.as_str()),
-            Target::Channel(name) => any(&self.channels, name.as_str()),
+            Target::Channel(name) => {
+                // The usual one of those who may everything is not worth a look at the name.
+                self.channels.iter().any(|one| one.as_str() == "**") || any(&self.channels, name.as_str())
+            }
             Target::Everybody => self.everybody,
         }
     }
@@ -99,6 +115,9 @@ mod tests {
         };
         assert_eq!(every_user.breach(&[user("adam"), user("adam@shop.example:7/x")]), None);
         assert!(every_user.breach(&[channel("adam")]).is_some());
+        let whole = Scope::whole("root".to_owned());
+        assert_eq!(whole.breach(&[channel("a.b"), user("a.b@c"), Target::Everybody]), None);
+        assert_eq!(whole.api, Api::All);
         let open = Scope {
             everybody: true,
             ..Scope::default()

@@ -36,14 +36,20 @@ impl Backend {
         }
     }
 
-    /// What it may tell whom, if it has bounds.
+    /// What it may tell whom, and its name, if it has either.
     #[must_use]
     pub fn scope(&self) -> Option<Scope> {
-        let name = match &self.name {
-            Some(name) => format!("the backend {name}"),
-            None => "this backend".to_owned(),
-        };
-        self.bounds.as_ref().map(|bounds| bounds.scope(name))
+        match (&self.name, &self.bounds) {
+            (None, None) => None,
+            (None, Some(bounds)) => Some(bounds.scope("this backend".to_owned())),
+            (Some(name), bounds) => {
+                let name = format!("the backend {name}");
+                Some(match bounds {
+                    Some(bounds) => bounds.scope(name),
+                    None => Scope::whole(name),
+                })
+            }
+        }
     }
 
     /// What it may do with the server API.

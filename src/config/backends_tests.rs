@@ -19,8 +19,11 @@ const SHOP: &str = "[[auth.backends]]\nname = \"shop\"\ntype = \"password\"\npas
 #[test]
 fn a_backend_that_says_none_of_the_four_may_everything_and_one_that_says_any_only_that() {
     let backends = |text: &str| load(text, &[], &[]).unwrap().auth.backends;
-    let whole = &backends(SHOP)[0];
+    let whole = &backends(&SHOP.replace("name = \"shop\"\n", ""))[0];
     assert_eq!((whole.scope(), whole.api()), (None, Api::All));
+    let named = backends(SHOP)[0].scope().unwrap();
+    assert_eq!((&*named.name, named.api), ("the backend shop", Api::All));
+    assert_eq!(named.breach(&[channel("a.b"), user("a@b.c"), Target::Everybody]), None);
     let single = &backends("[auth.backends]\ntype = \"accept_all\"\napi = \"read\"\n")[0];
     assert_eq!(single.api(), Api::Read);
     assert_eq!(single.scope().unwrap().breach(&[channel("a")]), Some(&channel("a")));

@@ -2,7 +2,7 @@
 
 use crate::api::{api, code, kicked, logged};
 use crate::harness::server::turted;
-use crate::harness::{Engine, Heard, Request, Server, Socket, Stream, json, to_user};
+use crate::harness::{Engine, Heard, Page, Request, Server, Socket, Stream, json, to_user};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_kicked_hears_it_in_the_words_of_its_dialect() {
@@ -129,6 +129,25 @@ async fn a_poll_and_one_connection_are_ended() {
         code(&server, api("DELETE", &path, "", "")).await,
         (404, "not_found".to_owned())
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_polls_hears_it_with_its_next_poll() {
+    let server = Server::start();
+    let (mut engine, _) = Engine::join(&server, "EIO=4").await;
+    engine.say(r#"42["IDENT",{"username":"adam"}]"#).await;
+    assert!(engine.json("42").await.to_string().contains("adam"));
+    let mut page = Page::open(&server, "/turted", "kicked", "xhr").await;
+    page.say("ident", json!({"username": "adam"})).await;
+    assert_eq!(page.message().await["type"], "OK");
+    assert_eq!(kicked(&server, "adam", json!({"for": "10m"})).await, json!(2));
+    assert_eq!(engine.next().await, "41");
+    assert!(page.frame().await.starts_with("c[4010,"));
+    // Gone is gone: nothing comes of another word, and who polls on hears the same again.
+    engine.post(r#"42["IDENT",{"username":"eve"}]"#).await;
+    page.say("ident", json!({"username": "eve"})).await;
+    assert!(page.frame().await.starts_with("c[4010,"));
+    assert_eq!(server.receipt(&to_user("eve", "E", json!(1))).await["recipients"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
