@@ -21,6 +21,7 @@ mod gate;
 mod http;
 mod observe;
 pub mod offer;
+mod outbound;
 mod pages;
 mod registry;
 mod server;

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use awc::error::{ConnectError, SendRequestError};
 use awc::http::StatusCode;
 use awc::http::header::USER_AGENT;
 use awc::{Client, Connector};
-use rustls::{ClientConfig, RootCertStore};
 
 use super::url::Url;
+use crate::outbound::client_config;
 
 /// How long a connection may take, and after it a handshake.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -30,33 +30,13 @@ const AGENT: &str = concat!("turted/", env!("CARGO_PKG_VERSION"));
 pub fn client(url: &Url) -> Result<Client> {
     let mut connector = Connector::new().timeout(CONNECT).handshake_timeout(CONNECT);
     if url.is_secure() {
-        connector = connector.rustls_0_23(Arc::new(tls()?));
+        connector = connector.rustls_0_23(Arc::new(client_config()?));
     }
     let builder = Client::builder()
         .connector(connector)
         .disable_redirects()
         .timeout(ANSWER);
     Ok(builder.add_default_header((USER_AGENT, AGENT)).finish())
-}
-
-/// Trusts whom the system trusts, or those in the file that `SSL_CERT_FILE` names.
-fn tls() -> Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
-    ensure!(
-        !roots.is_empty(),
-        "found no certificate authorities on this system; install ca-certificates, or name a PEM file in SSL_CERT_FILE"
-    );
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .context("failed to set up TLS")?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    // A WebSocket of this client needs HTTP/1.1, which a server that is offered both would not choose.
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
 }
 
 /// Why there is no connection or no answer.

@@ -29,6 +29,19 @@ impl Refused {
     }
 }
 
+/// How often somebody else was asked, what for, and what came of it.
+#[derive(Debug, Clone, Default)]
+pub struct Outcomes(Family<[(&'static str, &'static str); 2], Counter>);
+
+impl Outcomes {
+    /// One more.
+    pub fn count(&self, purpose: &'static str, outcome: &'static str) {
+        self.0
+            .get_or_create(&[("purpose", purpose), ("outcome", outcome)])
+            .inc();
+    }
+}
+
 /// A number that somebody else keeps: its name, what it is, and how much it is now.
 pub type Gauged = (&'static str, &'static str, usize);
 
@@ -49,6 +62,7 @@ pub struct Metrics {
     deliveries: Counter,
     meters: Meters,
     refused: Refused,
+    outcomes: Outcomes,
 }
 
 impl Metrics {
@@ -74,6 +88,7 @@ impl Metrics {
                 dropped: Counter::default(),
             },
             refused: Refused::default(),
+            outcomes: Outcomes::default(),
         };
         metrics.register();
         metrics
@@ -89,6 +104,12 @@ impl Metrics {
     #[must_use]
     pub fn refused(&self) -> Refused {
         self.refused.clone()
+    }
+
+    /// Where it is counted what came of asking others.
+    #[must_use]
+    pub fn outcomes(&self) -> Outcomes {
+        self.outcomes.clone()
     }
 
     /// Everything as text; connectors, the bus and those who keep the `gauged` are asked at this moment.
@@ -148,6 +169,11 @@ impl Metrics {
             "refused",
             "What was refused, by what was asked for and why",
             self.refused.0.clone(),
+        );
+        registry.register(
+            "outbound_requests",
+            "Requests to somebody else, by what for and what came of it",
+            self.outcomes.0.clone(),
         );
         registry.register("dispatches", "Events dispatched", self.dispatches.clone());
         registry.register("deliveries", "Events queued to a connection", self.deliveries.clone());

@@ -6,24 +6,49 @@ use std::sync::Arc;
 
 use turted_core::{Authenticator, Limits};
 
+use super::core_limits;
 use crate::auth::{AcceptAll, Backends, Chain, Digest, Password, Token, TokenScheme};
-use crate::config::{Backend, Hash, Method, Secret};
+use crate::config::{Backend, Config, Hash, May, Method, Secret};
+use crate::outbound::Outbound;
+
+/// What methods need besides their own settings.
+#[allow(dead_code)]
+pub struct Means<'a> {
+    /// Bounds for names.
+    pub limits: Limits,
+    /// The claims that rules ask for.
+    pub claims: Arc<[Arc<str>]>,
+    /// The way to somebody who has to be asked. `None`: nobody is asked, since nothing is served.
+    pub outbound: Option<&'a Outbound>,
+}
+
+impl<'a> Means<'a> {
+    /// What this configuration gives them.
+    pub fn new(config: &Config, outbound: Option<&'a Outbound>) -> Self {
+        Self {
+            limits: core_limits(config),
+            claims: config.may.as_ref().map(May::claims).unwrap_or_default().into(),
+            outbound,
+        }
+    }
+}
 
 /// The authenticator of a door with these methods.
-pub fn authenticator(methods: &[Method], limits: Limits) -> Arc<dyn Authenticator> {
-    let all = methods.iter().map(|method| one(method, limits));
+pub fn authenticator(methods: &[Method], means: &Means<'_>) -> Arc<dyn Authenticator> {
+    let all = methods.iter().map(|method| one(method, means));
     Arc::new(Chain::new(all.collect()))
 }
 
 /// The authenticator of the door of these backends.
-pub fn of_backends(backends: &[Backend], limits: Limits) -> Arc<dyn Authenticator> {
+pub fn of_backends(backends: &[Backend], means: &Means<'_>) -> Arc<dyn Authenticator> {
     let all = backends
         .iter()
-        .map(|backend| (one(&backend.method, limits), backend.scope().map(Arc::new)));
+        .map(|backend| (one(&backend.method, means), backend.scope().map(Arc::new)));
     Arc::new(Backends::new(all.collect()))
 }
 
-fn one(method: &Method, limits: Limits) -> Box<dyn Authenticator> {
+fn one(method: &Method, means: &Means<'_>) -> Box<dyn Authenticator> {
+    let limits = means.limits;
     match method {
         Method::AcceptAll => Box::new(AcceptAll),
         Method::Password(password) => Box::new(Password::new(password.expose())),

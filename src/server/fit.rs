@@ -10,7 +10,7 @@ use turted_core::{
     ConnectorContext, Dispatch, Inbox, Intake, PushConnector, PushError, Receipt, Report, SettingError, Shutdown,
 };
 
-use super::authenticators::of_backends;
+use super::authenticators::{Means, of_backends};
 use super::core_limits;
 use crate::config::{Config, Observe, Problem};
 use crate::pages::api;
@@ -117,7 +117,7 @@ fn nowhere(config: &Config, name: &Arc<str>) -> ConnectorContext {
     ConnectorContext {
         name: Arc::clone(name),
         inbox: Inbox::new(Arc::new(Closed)),
-        backends: of_backends(&config.auth.backends, limits),
+        backends: of_backends(&config.auth.backends, &Means::new(config, None)),
         limits,
         // Its trigger is gone, which is the same as having been fired.
         shutdown: Shutdown::new().1,

@@ -28,6 +28,7 @@ use crate::gate::origin::OriginRules;
 use crate::gate::refusals::Refusals;
 use crate::http::Site;
 use crate::observe::{Bus, LogObserver, Metrics};
+use crate::outbound::Outbound;
 use crate::pages::api::Api;
 use crate::pages::files::Pages;
 use crate::pages::watch::Watched;
@@ -46,7 +47,7 @@ mod wires;
 
 #[cfg(feature = "cli")]
 pub use authenticators::token;
-use authenticators::{authenticator, of_backends};
+use authenticators::{Means, authenticator, of_backends};
 use entrances::{Entrance, bounds, configured};
 use listen::Doorstep;
 pub use running::{Running, WayIn};
@@ -239,7 +240,9 @@ impl Server {
             Dispatcher::start_in_arbiter(&Arbiter::new().handle(), move |_| Dispatcher::new(desk, census, held));
         let intake = DispatcherInbox::new(dispatcher.clone(), shutdown.clone());
         let inbox = Inbox::new(Arc::new(intake));
-        let backends = of_backends(&config.auth.backends, limits);
+        let outbound = Outbound::start(self.metrics.outcomes());
+        let means = Means::new(&config, Some(&outbound));
+        let backends = of_backends(&config.auth.backends, &means);
 
         let (mut endpoints, mut reports, mut ways_in, mut idle) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (name, connector) in self.connectors {
@@ -315,7 +318,7 @@ impl Server {
         });
         let clients = self
             .clients
-            .unwrap_or_else(|| authenticator(&config.auth.clients, limits));
+            .unwrap_or_else(|| authenticator(&config.auth.clients, &means));
         let policy = Arc::new(Policy {
             wants: clients.wants(),
             clients,

@@ -146,6 +146,22 @@ pub const ROOMS: &[Room] = &[
         because: "an observer hears notes of core",
     },
     Room {
+        folder: "src/outbound/",
+        never: &[
+            "actix_web",
+            "actix_ws",
+            "crate::dispatcher",
+            "crate::client",
+            "crate::carriers",
+            "crate::dialects",
+            "crate::gate",
+            "crate::pages",
+            "crate::auth",
+            "crate::config",
+        ],
+        because: "whoever asks somebody else says what and why; this room only asks",
+    },
+    Room {
         folder: "src/auth/",
         never: &[
             "actix",
