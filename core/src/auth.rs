@@ -110,7 +110,7 @@ impl fmt::Debug for Brought {
 /// What an authenticator wants to see of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wants {
-    /// Cookies, by name.
+    /// Cookies, by name; `*` is all of them.
     pub cookies: Vec<Box<str>>,
     /// Headers, by name in small letters.
     pub headers: Vec<Box<str>>,

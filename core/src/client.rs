@@ -71,6 +71,8 @@ pub struct Arrival {
     pub channels: Vec<ChannelName>,
     /// Those of them that the user's backend was asked about, and granted.
     pub granted: Vec<ChannelName>,
+    /// What it presented, for an authenticator that will want to see it again.
+    pub presented: Option<Arc<Value>>,
     /// The last event id that the client saw: what came after it is told first.
     pub last: Option<Arc<str>>,
     /// The secret of an earlier connection, which goes on if it is still waited for.

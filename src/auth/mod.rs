@@ -6,13 +6,20 @@
 //! Secrets are compared in constant time, never printed, and an empty one opens to nobody.
 
 mod accept_all;
+mod advice;
+mod answer;
 mod backends;
+mod cache;
+mod callback;
 mod chain;
 mod password;
+mod seldom;
 mod token;
 
 pub use accept_all::AcceptAll;
+pub use advice::Advice;
 pub use backends::Backends;
+pub use callback::Callback;
 pub use chain::Chain;
 pub use password::Password;
 pub use token::{Digest, Token, TokenScheme};

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::SendError;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Running, SpawnHandle};
 use futures_util::Stream;
+use serde_json::Value;
 use turted_core::{Ending, Intent};
 
 use super::heartbeat::Beat;
@@ -146,6 +147,7 @@ impl Connection {
                 None => break,
                 Some(Turn::Hear(inbound, reply)) => self.look_at(inbound, reply, cx),
                 Some(Turn::Grant(intent, tag)) => self.grant(intent, tag, cx),
+                Some(Turn::Renew(presented)) => self.renew(presented, cx),
                 Some(Turn::Since(last, done)) => self.again(last, done, cx),
                 // Whoever does not wait for it any more has no use for it.
                 Some(Turn::Settle(done)) => drop(done.send(())),
@@ -385,8 +387,8 @@ pub enum Poke {
     Lost,
     /// What it was told made it want something.
     Uttered,
-    /// Its identity is to be confirmed again.
-    Renew,
+    /// Its identity is to be confirmed again, by what its client presented.
+    Renew(Option<Arc<Value>>),
 }
 
 impl Handler<Poke> for Connection {
@@ -396,7 +398,10 @@ impl Handler<Poke> for Connection {
         match poke {
             Poke::Ended(ending) => self.depart(ending, cx),
             Poke::Lost => cx.stop(),
-            Poke::Renew => self.renew(cx),
+            Poke::Renew(presented) => {
+                self.client.turns.push(Turn::Renew(presented));
+                self.advance(cx);
+            }
             Poke::Uttered => {
                 self.listen_to_itself(cx);
                 self.advance(cx);

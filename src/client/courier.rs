@@ -111,7 +111,7 @@ impl Courier {
                 }
             }
             Parcel::Tell { lane, notice, tag } => self.with(lane, |voice| voice.tell(&notice, &tag)),
-            Parcel::Renew { lane } => self.with(lane, Voice::renew),
+            Parcel::Renew { lane, presented } => self.with(lane, |voice| voice.renew(presented)),
             Parcel::Clear { lane } => self.with(lane, Voice::clear),
             Parcel::End { lane, ending } => self.with(lane, |voice| voice.end(ending)),
             Parcel::Retire { lane } => self.voices.retire(lane),

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use actix::Addr;
 use bytes::Bytes;
-use serde_json::Value;
 use turted_core::may::Permissions;
 use turted_core::{Adviser, Authenticator, Brought, Ending, Intent, Refusals, Wants, Welcome};
 
@@ -131,8 +130,6 @@ pub struct Client {
     pub(in crate::client) last_heard: Instant,
     /// When to ask for a sign of life.
     pub(in crate::client) heart: Heart,
-    /// What it said last about who it is, while whoever vouches for it wants to see that again.
-    pub(in crate::client) presented: Option<Box<Value>>,
     /// When its conversation wants to be woken.
     pub(in crate::client) wakes: Option<Instant>,
     /// Where requests find it.
@@ -154,7 +151,6 @@ impl Client {
             pace: Pace::new(worker.pace.1, now),
             last_heard: now,
             heart: Heart::new(rules.heartbeat, now),
-            presented: None,
             wakes: None,
             listing: newcomer.listing,
             is_ready: false,
@@ -172,7 +168,6 @@ impl Client {
             pace: Pace::new(0, self.last_heard),
             last_heard: self.last_heard,
             heart: self.heart,
-            presented: None,
             wakes: None,
             listing: None,
             is_ready: self.is_ready,

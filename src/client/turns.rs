@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::Value;
 use tokio::sync::oneshot;
 use turted_core::{Intent, Tag};
 
@@ -23,6 +24,8 @@ pub enum Turn {
     Hear(Inbound, Reply),
     /// The client wants something.
     Grant(Intent, Tag),
+    /// Whoever vouched for the client wants to see this again.
+    Renew(Option<Arc<Value>>),
     /// A request wants to hear again what came after this id; it is told when that has come.
     Since(Arc<str>, oneshot::Sender<()>),
     /// Somebody wants to know when everything before is done.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use actix::WeakAddr;
 use bytes::Bytes;
 use log::error;
+use serde_json::Value;
 use tokio::sync::oneshot;
 use turted_core::{Conversation, Ending, Intent, Notice, Reaction, Rejection, Tag, Welcome};
 
@@ -259,8 +260,8 @@ impl Voice {
     }
 
     /// Whoever vouched for its client wants to be asked again.
-    pub fn renew(&self) {
-        self.poke(Poke::Renew);
+    pub fn renew(&self, presented: Option<Arc<Value>>) {
+        self.poke(Poke::Renew(presented));
     }
 
     /// The wire is lost.

@@ -19,7 +19,6 @@ use turted_core::{Brought, Denial, Ending, Identity, Intent, Notice, Refusal, Re
 
 use super::actor::Connection;
 use super::courier::Fence;
-use super::turns::Turn;
 use crate::dispatcher::{Ask, Open, Permit, Question, Request, Vouched};
 
 /// When to ask again whoever did not answer.
@@ -69,7 +68,7 @@ impl Connection {
             Intent::Leave(channel) => Request::Leave(channel),
             Intent::Resume { token, last } => Request::Resume { token, last },
             Intent::Arrive(arrival) => {
-                let vouched = Vouched::new(Arc::clone(&arrival.identity));
+                let vouched = Vouched::new(Arc::clone(&arrival.identity)).presenting(arrival.presented.clone());
                 Request::Arrive(arrival, vouched)
             }
             // `core` may name wishes before anybody here grants them.
@@ -176,35 +175,34 @@ impl Connection {
         self.listen_to_itself(cx);
     }
 
-    fn verify(&mut self, claimed: Option<UserName>, data: Value, tag: Tag, cx: &mut Context<Self>) {
+    /// Asks who the client is, by what it presents and what its request brought.
+    fn confirmed(&self, data: Arc<Value>) -> impl Future<Output = Result<Identity, Refusal>> + use<> {
         let (clients, brought) = (Arc::clone(&self.worker.policy.clients), self.client.brought.clone());
         let (id, address) = (Arc::clone(&self.client.id), self.client.address);
-        let verified = async move {
+        async move {
             let visitor = Visitor {
                 address: Some(address),
                 connection: &id,
                 ..Visitor::new(&data, brought.as_deref().unwrap_or(&NOTHING))
             };
-            let verdict = confirm(&*clients, &visitor).await;
-            (verdict, data)
-        };
-        self.work(verified, cx, move |connection, verdict, cx| {
+            confirm(&*clients, &visitor).await
+        }
+    }
+
+    fn verify(&mut self, claimed: Option<UserName>, data: Value, tag: Tag, cx: &mut Context<Self>) {
+        let data = Arc::new(data);
+        let confirmed = self.confirmed(Arc::clone(&data));
+        self.work(confirmed, cx, move |connection, verdict, cx| {
             if connection.voice.ended().is_some() {
                 return;
             }
-            let (verdict, data) = verdict.unwrap_or_else(|| {
-                error!("the authenticator of clients did not answer {}", connection.client.id);
-                let after = RETRY;
-                (Err(Refusal::Unavailable { after }), Value::Null)
-            });
-            let identity = verdict
+            let identity = connection
+                .in_time(verdict)
                 .map_err(|refusal| connection.turn_away(refusal))
                 .and_then(|identity| named(identity, claimed));
             match identity {
                 Ok(identity) => {
-                    // Whoever vouched for it will want to see this again.
-                    connection.client.presented = identity.renews.map(|_| Box::new(data));
-                    let vouched = Vouched::new(Arc::new(identity));
+                    let vouched = Vouched::new(Arc::new(identity)).presenting(Some(data));
                     connection.ask(Request::Ident(vouched), tag, cx);
                 }
                 Err(rejection) => connection.tell(&Notice::Rejected(rejection), &tag, cx),
@@ -212,13 +210,33 @@ impl Connection {
         });
     }
 
-    /// Whoever vouched for it wants to be asked again: with what the client said last.
-    pub(in crate::client) fn renew(&mut self, cx: &mut Context<Self>) {
-        let data = self.client.presented.as_deref().cloned().unwrap_or_default();
-        self.client
-            .turns
-            .push(Turn::Grant(Intent::Ident { claimed: None, data }, None));
-        self.advance(cx);
+    /// Whoever vouched for it wants to be asked again: with what the client said last. Only a no ends it.
+    pub(in crate::client) fn renew(&mut self, presented: Option<Arc<Value>>, cx: &mut Context<Self>) {
+        if self.voice.ended().is_some() {
+            return;
+        }
+        let confirmed = self.confirmed(presented.clone().unwrap_or_default());
+        self.work(confirmed, cx, move |connection, verdict, cx| {
+            if connection.voice.ended().is_some() {
+                return;
+            }
+            let request = match connection.in_time(verdict) {
+                Ok(identity) => Request::Renewed(Vouched::new(Arc::new(identity)).presenting(presented)),
+                Err(refusal) => match connection.turn_away(refusal) {
+                    Rejection::Unavailable { after } => Request::Unconfirmed(after),
+                    _ => return connection.voice.end(Ending::Expired),
+                },
+            };
+            connection.ask(request, None, cx);
+        });
+    }
+
+    /// An authenticator that does not answer in time is neither a yes nor a no.
+    fn in_time(&self, verdict: Option<Result<Identity, Refusal>>) -> Result<Identity, Refusal> {
+        verdict.unwrap_or_else(|| {
+            error!("the authenticator of clients did not answer {}", self.client.id);
+            Err(Refusal::Unavailable { after: RETRY })
+        })
     }
 
     /// What a client is told that is not who it says; the operator hears why.

@@ -7,6 +7,7 @@ use turted_core::Api;
 
 use super::backends::{Backend, Shown};
 use super::decode::{Decoded, decode};
+use super::hook::Callback;
 use super::miss::unknown_word;
 use super::problem::{Problem, join_key};
 use super::secret::Secret;
@@ -47,6 +48,8 @@ pub enum Method {
         /// Goes after the name.
         suffix: Option<Secret>,
     },
+    /// `type = "callback"`: the user's backend is asked.
+    Callback(Box<Callback>),
 }
 
 /// `hash = "…"`
@@ -68,7 +71,11 @@ pub enum Hash {
     Sha512,
 }
 
-const TYPES: [&str; 3] = ["accept_all", "password", "token"];
+const TYPES: [&str; 4] = ["accept_all", "password", "token", "callback"];
+/// Of `[auth.backends]`: a backend brings no session of a browser.
+const BACKENDS: [&str; 3] = ["accept_all", "password", "token"];
+
+const CLIENTS: &str = "auth.clients";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -129,7 +136,7 @@ impl Auth {
 
     /// One table, or several in the order in which they are looked at.
     fn clients(&mut self, node: &Node, problems: &mut Vec<Problem>) {
-        let key = "auth.clients";
+        let key = CLIENTS;
         let several = match &node.value {
             Value::List(list) => list.as_slice(),
             _ => std::slice::from_ref(node),
@@ -187,8 +194,12 @@ impl Method {
                 let token = note(decoded, problems).filter(|_| sound)?;
                 token.method(door, key, problems)
             }
+            "callback" if key == CLIENTS => {
+                note(decode::<Callback>(&door.rest, key), problems).map(|callback| Method::Callback(Box::new(callback)))
+            }
             other => {
-                let message = unknown_word(other, &TYPES);
+                let known: &[&str] = if key == CLIENTS { &TYPES } else { &BACKENDS };
+                let message = unknown_word(other, known);
                 problems.push(Problem::new(door.kind_place.clone(), join_key(key, "type"), message));
                 None
             }
@@ -250,6 +261,16 @@ pub(super) struct Door<'a> {
 
 impl Serialize for Door<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Typed<'a, T> {
+            r#type: &'static str,
+            #[serde(flatten)]
+            rest: &'a T,
+        }
+        if let Method::Callback(rest) = self.method {
+            let r#type = "callback";
+            return Typed { r#type, rest }.serialize(serializer);
+        }
         let mut table = serializer.serialize_map(None)?;
         self.entries(&mut table)?;
         table.end()
@@ -259,6 +280,7 @@ impl Serialize for Door<'_> {
 impl Door<'_> {
     pub(super) fn entries<M: SerializeMap>(&self, table: &mut M) -> Result<(), M::Error> {
         match self.method {
+            Method::Callback(_) => {}
             Method::AcceptAll => table.serialize_entry("type", "accept_all")?,
             Method::Password(password) => {
                 table.serialize_entry("type", "password")?;

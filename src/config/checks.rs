@@ -22,6 +22,19 @@ pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {
     limits(&config.limits, &mut report);
     doors(config, &mut report);
     public(config, &mut report);
+    sessions(config, &mut report);
+}
+
+/// A browser sends its cookies along whatever page asks it to (CWE-1385).
+fn sessions(config: &Config, report: &mut Report<'_>) {
+    let by_cookie = |method: &Method| matches!(method, Method::Callback(callback) if callback.forwards_cookies());
+    if config.auth.clients.iter().any(by_cookie) && config.server.origins.iter().any(|origin| origin == "*") {
+        report.refuse(
+            "server.origins",
+            "must not be \"*\" while [auth.clients] type \"callback\" forwards cookies: any page could connect as whoever looks at it; \
+             list the origins of your pages",
+        );
+    }
 }
 
 struct Report<'a> {

@@ -10,8 +10,9 @@ use turted_core::may::{Audience, Condition, Grants, Pattern, Permissions, Verb, 
 use turted_core::units::duration;
 
 use super::decode::decode;
+use super::hook::HookUrl;
 use super::problem::{Problem, join_key};
-use super::secret::Secret;
+use super::secret::Secrets;
 use super::tree::Node;
 
 /// `[may]`: who may do what. Without it everybody may join every channel, and nobody may publish or call.
@@ -55,9 +56,9 @@ struct AudienceTable {
 #[serde(deny_unknown_fields)]
 pub struct Ask {
     /// Where.
-    pub url: String,
-    /// Signs the question.
-    pub secret: Secret,
+    pub url: HookUrl,
+    /// Signs the question; several while they are changed.
+    pub secret: Secrets,
     /// How long an answer may take. Default 2 s.
     #[serde(default = "two_seconds", with = "duration")]
     pub timeout: Duration,

@@ -19,6 +19,7 @@ mod expand;
 mod flat;
 #[cfg(test)]
 mod fuzz_tests;
+mod hook;
 mod may;
 mod miss;
 mod overlay;
@@ -46,9 +47,10 @@ pub use auth::{Auth, Hash, Method};
 pub use backends::Backend;
 pub use bounds::Bounds;
 pub use clients::{ClientSection, Clients};
+pub use hook::{Callback, Forward};
 pub use may::{Ask, May};
 pub use problem::{ConfigError, Place, Problem};
-pub use secret::{MASK, Secret};
+pub use secret::{MASK, Secret, Secrets};
 pub use section::{Section, Sections};
 pub use sections::{History, Limits, Observe, Server, Slow, Tls};
 

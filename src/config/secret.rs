@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, Error, Visitor};
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// What stands in for a secret wherever the configuration is shown.
@@ -55,6 +55,44 @@ impl<'de> Deserialize<'de> for Secret {
             }
         }
         deserializer.deserialize_str(Text)
+    }
+}
+
+/// One secret, or several: the newest first, while they are changed. Never none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Secrets(Vec<Secret>);
+
+impl Secrets {
+    /// Each of them; see [`Secret::expose`].
+    pub fn expose(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(Secret::expose)
+    }
+}
+
+impl<'de> Deserialize<'de> for Secrets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMore;
+        impl<'de> Visitor<'de> for OneOrMore {
+            type Value = Secrets;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text in quotes, or a list of them")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Secrets, E> {
+                Secret::deserialize(serde::de::value::StrDeserializer::new(text)).map(|secret| Secrets(vec![secret]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Secrets, A::Error> {
+                let mut secrets = Vec::new();
+                while let Some(secret) = list.next_element()? {
+                    secrets.push(secret);
+                }
+                if secrets.is_empty() {
+                    return Err(A::Error::custom("must not be empty"));
+                }
+                Ok(Secrets(secrets))
+            }
+        }
+        deserializer.deserialize_any(OneOrMore)
     }
 }
 

@@ -162,6 +162,18 @@ impl Desk {
                 let ident = |desk: &mut Self, since| Ok(desk.ident(seat, vouched, since, now));
                 self.catching_up(seat, now, targets, issued, ident).unwrap_or_default()
             }
+            Request::Renewed(vouched) => {
+                let ident = |desk: &mut Self, since| Ok(desk.ident(seat, vouched, since, now));
+                let mut said = self.catching_up(seat, now, ident).unwrap_or_default();
+                if matches!(said.notice.take(), Some(Notice::Rejected(_))) {
+                    self.disown(seat);
+                }
+                said
+            }
+            Request::Unconfirmed(after) => {
+                self.unconfirmed(seat, after, now);
+                Said::default()
+            }
             Request::Join(channel, permit) => {
                 let targets = vec![Target::Channel(channel.clone())];
                 let vouched = self

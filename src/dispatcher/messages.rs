@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use actix::{Message, Recipient};
 use bytes::Bytes;
+use serde_json::Value;
 use tokio::sync::oneshot;
 use turted_core::may::Verb;
 use turted_core::{
@@ -74,6 +75,10 @@ pub enum Request {
     Ready,
     /// It was verified as this.
     Ident(Vouched),
+    /// Whoever vouched for it was asked again, and does so; the client is not told.
+    Renewed(Vouched),
+    /// Whoever vouched for it was asked again, and said neither yes nor no: it is worth while to ask after this time.
+    Unconfirmed(Duration),
     /// Hear a channel.
     Join(ChannelName, Permit),
     /// Stop hearing a channel.
@@ -130,6 +135,10 @@ pub struct Vouched {
     pub expires: Option<Instant>,
     /// When whoever vouched for it wants to be asked again.
     pub renews: Option<Instant>,
+    /// What the client presented, to be shown then.
+    pub presented: Option<Arc<Value>>,
+    /// Since when whoever vouched for it does not answer.
+    pub unconfirmed: Option<Instant>,
 }
 
 /// Times further away are as good as never; and no clock can add more.
@@ -147,8 +156,17 @@ impl Vouched {
             issued: identity.issued.and_then(behind),
             expires: identity.expires.map(ahead),
             renews: identity.renews.map(ahead),
+            presented: None,
+            unconfirmed: None,
             identity,
         }
+    }
+
+    /// Keeps what the client presented, if whoever vouches for it will want to see it again.
+    #[must_use]
+    pub fn presenting(mut self, data: Option<Arc<Value>>) -> Self {
+        self.presented = data.filter(|_| self.renews.is_some());
+        self
     }
 }
 
@@ -304,6 +322,8 @@ pub enum Parcel {
     Renew {
         /// Whose lane.
         lane: u32,
+        /// What the client presented.
+        presented: Option<Arc<Value>>,
     },
     /// End one connection.
     End {

@@ -171,6 +171,8 @@ mod tests {
 
     fn vouched(name: &str, issued: Option<Instant>, token: Option<&str>) -> Vouched {
         Vouched {
+            presented: None,
+            unconfirmed: None,
             identity: Arc::new(Identity {
                 token: token.map(Arc::from),
                 ..Identity::of(user(name))

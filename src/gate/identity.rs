@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use actix_web::http::StatusCode;
+use actix_web::cookie::Cookie;
+use actix_web::http::{StatusCode, header};
 use serde_json::{Map, Value};
 use turted_core::may::{Verb, Verdict};
 use turted_core::{Arrival, Brought, ChannelName, Denial, Identity, Refusal, Rejection, UserName, Visitor};
@@ -31,7 +32,8 @@ const COOKIES: [(&str, &str); 2] = [("turted-username", "username"), ("turted-to
 /// What was presented does not hold, or it may hear none of the channels.
 pub async fn arrival(request: &HttpRequest, query: &[(String, String)], shared: &Shared) -> Result<Arrival, Refused> {
     let worker = worker(request)?;
-    let identity = Arc::new(identify(request, query, shared, worker).await?);
+    let (identity, presented) = identify(request, query, shared, worker).await?;
+    let identity = Arc::new(identity);
     refuse_revoked(request, &identity, worker).await?;
     let channels = channels(query, shared)?;
     let granted = granted(request, &identity, &channels, worker).await?;
@@ -39,6 +41,7 @@ pub async fn arrival(request: &HttpRequest, query: &[(String, String)], shared: 
         identity,
         channels,
         granted,
+        presented: Some(Arc::new(presented)),
         ..Arrival::default()
     })
 }
@@ -49,16 +52,36 @@ pub async fn arrival(request: &HttpRequest, query: &[(String, String)], shared: 
 /// When it cannot be believed.
 pub fn bring(request: &HttpRequest) -> Result<Brought, Refused> {
     let wants = &worker(request)?.policy.wants;
-    let cookie = |name: &Box<str>| Some((name.clone(), request.cookie(name)?.value().into()));
-    let header = |name: &Box<str>| {
-        let value = request.headers().get(&**name)?.to_str().ok()?;
-        Some((name.clone(), value.into()))
-    };
+    let header = |name: &str| Some(request.headers().get(name)?.to_str().ok()?.into());
+    let headers = wants.headers.iter();
     Ok(Brought {
         bearer: bearer(request).map(Box::from),
-        cookies: wants.cookies.iter().filter_map(cookie).collect(),
-        headers: wants.headers.iter().filter_map(header).collect(),
+        cookies: cookies(request, &wants.cookies),
+        headers: headers.filter_map(|name| Some((name.clone(), header(name)?))).collect(),
     })
+}
+
+/// The cookies that are wanted. One that is none spoils no other, or its user would become nobody; of two with one name
+/// the first counts, which browsers take from the narrower path.
+fn cookies(request: &HttpRequest, wanted: &[Box<str>]) -> Vec<(Box<str>, Box<str>)> {
+    let mut cookies: Vec<(Box<str>, Box<str>)> = Vec::new();
+    if wanted.is_empty() {
+        return cookies;
+    }
+    let is_wanted = |name: &str| wanted.iter().any(|one| &**one == "*" || **one == *name);
+    let lines = request.headers().get_all(header::COOKIE);
+    for piece in lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+    {
+        let Ok(cookie) = Cookie::parse_encoded(piece.trim()) else {
+            continue;
+        };
+        if is_wanted(cookie.name()) && cookies.iter().all(|(name, _)| **name != *cookie.name()) {
+            cookies.push((cookie.name().into(), cookie.value().into()));
+        }
+    }
+    cookies
 }
 
 /// Who this is, if it says so: by the query, by cookies, or by `Authorization: Bearer …`.
@@ -67,7 +90,7 @@ async fn identify(
     query: &[(String, String)],
     shared: &Shared,
     worker: &Worker,
-) -> Result<Identity, Refused> {
+) -> Result<(Identity, Value), Refused> {
     let mut data = Map::new();
     for (cookie, member) in COOKIES {
         if let Some(cookie) = request.cookie(cookie) {
@@ -78,7 +101,7 @@ async fn identify(
     data.extend(said.map(|(name, value)| (name.clone(), Value::from(value.as_str()))));
     let brought = bring(request)?;
     if data.is_empty() && brought.is_empty() {
-        return Ok(Identity::default());
+        return Ok((Identity::default(), Value::Null));
     }
     let claimed = data
         .get("username")
@@ -106,7 +129,8 @@ async fn identify(
         false => Ok(Identity::default()),
     };
     let identity = verdict.map_or_else(nothing, Ok)?;
-    named(identity, claimed).map_err(|_| bad_request("missing_field", "username is missing"))
+    let identity = named(identity, claimed).map_err(|_| bad_request("missing_field", "username is missing"))?;
+    Ok((identity, data))
 }
 
 /// Whoever was thrown out hears it here: a stream that begins and ends would be opened again and again. The Dispatcher

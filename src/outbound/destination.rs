@@ -203,10 +203,14 @@ fn class(status: u16) -> &'static str {
     }
 }
 
-/// A URL that can be asked.
+/// Whether a URL can be asked.
 ///
 /// # Errors
 /// What is wrong with it: a fragment of a sentence.
+pub fn check_url(url: &str) -> Result<(), String> {
+    parse(url).map(drop)
+}
+
 fn parse(url: &str) -> Result<Uri, String> {
     let example = "write something like https://app.example.com/turted";
     let uri: Uri = url.parse().map_err(|_| format!("is no URL; {example}"))?;

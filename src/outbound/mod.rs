@@ -4,17 +4,16 @@
 //! Out: what was answered, within bounds of time, size and number. Redirects are not followed, and metadata services
 //! are not asked (CWE-918). Refuses to know: what is asked, and why.
 
-// Nobody asks anybody yet; the methods that do come next.
-#![allow(dead_code, unused_imports)]
-
 mod address;
 mod caller;
 mod destination;
+mod hook;
 mod tls;
 
 use actix::{Actor, Addr, Arbiter};
 
-pub use destination::{Answer, Bounds, Destination, OutboundError, Request};
+pub use destination::{Answer, Bounds, Destination, check_url};
+pub use hook::Hook;
 pub use tls::client_config;
 
 use crate::observe::metrics::Outcomes;

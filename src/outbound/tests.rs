@@ -10,6 +10,7 @@ use actix::System;
 use bytes::Bytes;
 use http::Method;
 
+use super::destination::{OutboundError, Request};
 use super::*;
 
 const BOUNDS: Bounds = Bounds {

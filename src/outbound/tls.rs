@@ -1,7 +1,7 @@
 //! Whom turted trusts when it is the client.
 //!
-//! In: the certificate authorities of the system, or those in the file that `SSL_CERT_FILE` names. Out: what a TLS client
-//! needs. HTTP/1.1 only: nothing that is asked gains by HTTP/2, and a WebSocket needs it.
+//! In: the certificate authorities of the system, or those in the file that `SSL_CERT_FILE` names. Out: what a TLS
+//! client needs. HTTP/1.1 only: nothing that is asked gains by HTTP/2, and a WebSocket needs it.
 
 use std::sync::Arc;
 

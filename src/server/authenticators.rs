@@ -4,15 +4,15 @@
 
 use std::sync::Arc;
 
-use turted_core::{Authenticator, Limits};
+use log::error;
+use turted_core::{Adviser, Authenticator, Limits, Wants};
 
 use super::core_limits;
-use crate::auth::{AcceptAll, Backends, Chain, Digest, Password, Token, TokenScheme};
-use crate::config::{Backend, Config, Hash, May, Method, Secret};
-use crate::outbound::Outbound;
+use crate::auth::{AcceptAll, Advice, Backends, Callback, Chain, Digest, Password, Token, TokenScheme};
+use crate::config::{self, Ask, Backend, Config, Forward, Hash, May, Method, Secret, Secrets};
+use crate::outbound::{Bounds, Hook, Outbound};
 
 /// What methods need besides their own settings.
-#[allow(dead_code)]
 pub struct Means<'a> {
     /// Bounds for names.
     pub limits: Limits,
@@ -52,9 +52,63 @@ fn one(method: &Method, means: &Means<'_>) -> Box<dyn Authenticator> {
     match method {
         Method::AcceptAll => Box::new(AcceptAll),
         Method::Password(password) => Box::new(Password::new(password.expose())),
+        Method::Callback(callback) => match asked(callback, means) {
+            Some(callback) => Box::new(callback),
+            None => Box::new(Chain::new(Vec::new())),
+        },
         Method::Hmac(secret) => Box::new(hmac(secret, limits)),
         Method::Salted { hash, prefix, suffix } => Box::new(salted(*hash, prefix.as_ref(), suffix.as_ref(), limits)),
     }
+}
+
+/// Bytes of an answer to a question.
+const ANSWER: usize = 64 * 1024;
+
+fn asked(callback: &config::Callback, means: &Means<'_>) -> Option<Callback> {
+    let bounds = Bounds {
+        at_once: callback.at_once,
+        // As many as a crowd that comes back at once; the time limit is over them all.
+        waiting: callback.at_once.saturating_mul(16),
+        bytes: ANSWER,
+        timeout: callback.timeout,
+    };
+    let hook = hook(
+        means.outbound?,
+        "ident",
+        callback.url.as_str(),
+        &callback.secret,
+        bounds,
+    )?;
+    let mut forward = Wants::default();
+    for one in &callback.forward {
+        match one {
+            Forward::Cookies => forward.cookies.push("*".into()),
+            Forward::Cookie(name) => forward.cookies.push(name.as_str().into()),
+            Forward::Header(name) => forward.headers.push(name.as_str().into()),
+        }
+    }
+    let within = callback.grants.as_deref().map(Arc::from);
+    let keeps = Callback::new(hook, forward, callback.cache, means.limits);
+    Some(keeps.claims(Arc::clone(&means.claims)).within(within))
+}
+
+/// Who is asked about what rules leave open.
+pub fn adviser(ask: &Ask, outbound: &Outbound) -> Option<Arc<dyn Adviser>> {
+    let bounds = Bounds {
+        at_once: 64,
+        waiting: 1024,
+        bytes: ANSWER,
+        timeout: ask.timeout,
+    };
+    let hook = hook(outbound, "may", ask.url.as_str(), &ask.secret, bounds)?;
+    Some(Arc::new(Advice::new(hook, ask.cache)))
+}
+
+fn hook(outbound: &Outbound, purpose: &'static str, url: &str, secrets: &Secrets, bounds: Bounds) -> Option<Hook> {
+    let destination = outbound.toward(purpose, url, bounds);
+    // The configuration has looked at the URL.
+    let destination = destination.map_err(|why| error!("the url of {purpose} {why}")).ok()?;
+    Some(Hook::new(destination, secrets.expose()))
 }
 
 /// The token authenticator that a method asks for, if it asks for one: it can also issue tokens.
@@ -62,7 +116,7 @@ fn one(method: &Method, means: &Means<'_>) -> Box<dyn Authenticator> {
 #[must_use]
 pub fn token(method: &Method, limits: Limits) -> Option<Token> {
     match method {
-        Method::AcceptAll | Method::Password(_) => None,
+        Method::AcceptAll | Method::Password(_) | Method::Callback(_) => None,
         Method::Hmac(secret) => Some(hmac(secret, limits)),
         Method::Salted { hash, prefix, suffix } => Some(salted(*hash, prefix.as_ref(), suffix.as_ref(), limits)),
     }

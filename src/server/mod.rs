@@ -47,7 +47,7 @@ mod wires;
 
 #[cfg(feature = "cli")]
 pub use authenticators::token;
-use authenticators::{Means, authenticator, of_backends};
+use authenticators::{Means, adviser, authenticator, of_backends};
 use entrances::{Entrance, bounds, configured};
 use listen::Doorstep;
 pub use running::{Running, WayIn};
@@ -323,7 +323,11 @@ impl Server {
             wants: clients.wants(),
             clients,
             permissions,
-            adviser: None,
+            adviser: config
+                .may
+                .as_ref()
+                .and_then(May::ask)
+                .and_then(|ask| adviser(ask, &outbound)),
             refusals,
         });
         let workshop = listen::Workshop::new(

@@ -20,6 +20,7 @@ mod engineio;
 mod file;
 mod foreign;
 mod halves;
+mod hooks;
 mod hostile;
 mod http2;
 mod kick;

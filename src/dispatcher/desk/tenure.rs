@@ -19,6 +19,8 @@ use super::Desk;
 const NOTICE: Duration = Duration::from_secs(30);
 /// How long after its end a client may still bring a new identity.
 const GRACE: Duration = Duration::from_secs(25);
+/// How long somebody stays somebody while whoever vouched for it does not answer.
+const UNCONFIRMED: Duration = Duration::from_secs(300);
 
 impl Desk {
     /// Keeps who vouches for a connection, and watches its times.
@@ -63,7 +65,8 @@ impl Desk {
                 continue;
             };
             if vouched.renews.is_some_and(|renews| renews <= now && renews >= due) {
-                self.parcel(courier, Parcel::Renew { lane });
+                let presented = vouched.presented.clone();
+                self.parcel(courier, Parcel::Renew { lane, presented });
             }
             match vouched.expires {
                 Some(end) if end + GRACE <= now => {
@@ -89,6 +92,32 @@ impl Desk {
                 _ => {}
             }
             self.watch(key, next(&vouched, Some(now)));
+        }
+    }
+
+    /// Whoever vouched for a connection was asked again and did not answer: that is tried again while the patience
+    /// lasts, and then the connection ends.
+    pub(super) fn unconfirmed(&mut self, key: SeatKey, after: Duration, now: Instant) {
+        let Some(seat) = self.membership.get_mut(key) else {
+            return;
+        };
+        let Some(vouched) = seat.standing.vouched.as_deref_mut() else {
+            return;
+        };
+        let since = *vouched.unconfirmed.get_or_insert(now);
+        if now.saturating_duration_since(since) >= UNCONFIRMED {
+            return self.disown(key);
+        }
+        vouched.renews = Some(now + after);
+        let due = next(vouched, None);
+        self.watch(key, due);
+    }
+
+    /// Ends a connection for which nobody vouches any more.
+    pub(super) fn disown(&mut self, key: SeatKey) {
+        if let Some(LaneKey { courier, lane }) = self.membership.get(key).map(|seat| seat.lane) {
+            let ending = Ending::Expired;
+            self.parcel(courier, Parcel::End { lane, ending });
         }
     }
 

@@ -169,7 +169,7 @@ impl Story {
                 let (lanes, text) = match parcel {
                     Parcel::Frame { frame, lanes } => (lanes, String::from_utf8(frame.to_vec()).unwrap()),
                     Parcel::Tell { lane, notice, .. } => (vec![lane], tell(&notice)),
-                    Parcel::Renew { lane } => (vec![lane], "renew".to_owned()),
+                    Parcel::Renew { lane, .. } => (vec![lane], "renew".to_owned()),
                     Parcel::End { lane, ending } => (vec![lane], format!("end {}", ending.code())),
                     Parcel::Clear { lane } => {
                         self.arrived[lane as usize].clear();

@@ -46,9 +46,22 @@ impl Client {
         Self::greet(address, wire.expect("the server accepts")).await
     }
 
+    /// Connects with these headers in its request.
+    pub async fn bringing(server: &Server, headers: &[(&str, &str)]) -> Self {
+        Self::knock(&server.address, server.wire().await, headers).await
+    }
+
     async fn greet(address: &str, wire: TcpStream) -> Self {
-        let url = format!("ws://{address}/ws");
-        let upgrade = client_async(url.into_client_request().unwrap(), wire);
+        Self::knock(address, wire, &[]).await
+    }
+
+    async fn knock(address: &str, wire: TcpStream, headers: &[(&str, &str)]) -> Self {
+        let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
+        for (name, value) in headers {
+            let name: ::http::HeaderName = name.parse().unwrap();
+            request.headers_mut().append(name, value.parse().unwrap());
+        }
+        let upgrade = client_async(request, wire);
         let (wire, _) = within("the upgrade", upgrade)
             .await
             .expect("the server speaks WebSocket");

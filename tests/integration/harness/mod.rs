@@ -2,6 +2,7 @@
 //!
 //! In: settings as lines of TOML with dotted keys. Out: a [`Server`] that dies with the test.
 
+pub mod backend;
 pub mod client;
 pub mod embedded;
 pub mod engine;

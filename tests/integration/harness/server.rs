@@ -166,6 +166,11 @@ impl Server {
         self.ask(Request::new("GET", path)).await
     }
 
+    /// The status of an answer, whose body may never end.
+    pub async fn get_status(&self, request: Request) -> u16 {
+        super::Stream::open(self, request).await.status()
+    }
+
     /// The answer to a push as the original gives it.
     pub async fn push(&self, push: &Value) -> Reply {
         self.ask(Request::new("POST", "/push/").body(push.to_string())).await
