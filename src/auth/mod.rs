@@ -12,6 +12,7 @@ mod backends;
 mod cache;
 mod callback;
 mod chain;
+mod headers;
 mod password;
 mod seldom;
 mod token;
@@ -21,6 +22,7 @@ pub use advice::Advice;
 pub use backends::Backends;
 pub use callback::Callback;
 pub use chain::Chain;
+pub use headers::Headers;
 pub use password::Password;
 pub use token::{Digest, Token, TokenScheme};
 

@@ -139,6 +139,7 @@ fn word(method: &Method) -> &'static str {
         Method::Password(_) => "password",
         Method::Hmac(_) | Method::Salted { .. } => "token",
         Method::Callback(_) => "callback",
+        Method::Headers(_) => "headers",
     }
 }
 

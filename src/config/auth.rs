@@ -10,6 +10,7 @@ use super::decode::{Decoded, decode};
 use super::hook::Callback;
 use super::miss::unknown_word;
 use super::problem::{Problem, join_key};
+use super::proxy::Headers;
 use super::secret::Secret;
 use super::tagged::Tagged;
 use super::tree::{Node, Value};
@@ -50,6 +51,8 @@ pub enum Method {
     },
     /// `type = "callback"`: the user's backend is asked.
     Callback(Box<Callback>),
+    /// `type = "headers"`: a proxy says who somebody is.
+    Headers(Box<Headers>),
 }
 
 /// `hash = "…"`
@@ -71,7 +74,7 @@ pub enum Hash {
     Sha512,
 }
 
-const TYPES: [&str; 4] = ["accept_all", "password", "token", "callback"];
+const TYPES: [&str; 5] = ["accept_all", "password", "token", "callback", "headers"];
 /// Of `[auth.backends]`: a backend brings no session of a browser.
 const BACKENDS: [&str; 3] = ["accept_all", "password", "token"];
 
@@ -194,6 +197,9 @@ impl Method {
                 let token = note(decoded, problems).filter(|_| sound)?;
                 token.method(door, key, problems)
             }
+            "headers" if key == CLIENTS => {
+                note(decode::<Headers>(&door.rest, key), problems).map(|headers| Method::Headers(Box::new(headers)))
+            }
             "callback" if key == CLIENTS => {
                 note(decode::<Callback>(&door.rest, key), problems).map(|callback| Method::Callback(Box::new(callback)))
             }
@@ -271,6 +277,10 @@ impl Serialize for Door<'_> {
             let r#type = "callback";
             return Typed { r#type, rest }.serialize(serializer);
         }
+        if let Method::Headers(rest) = self.method {
+            let r#type = "headers";
+            return Typed { r#type, rest }.serialize(serializer);
+        }
         let mut table = serializer.serialize_map(None)?;
         self.entries(&mut table)?;
         table.end()
@@ -280,7 +290,7 @@ impl Serialize for Door<'_> {
 impl Door<'_> {
     pub(super) fn entries<M: SerializeMap>(&self, table: &mut M) -> Result<(), M::Error> {
         match self.method {
-            Method::Callback(_) => {}
+            Method::Callback(_) | Method::Headers(_) => {}
             Method::AcceptAll => table.serialize_entry("type", "accept_all")?,
             Method::Password(password) => {
                 table.serialize_entry("type", "password")?;

@@ -23,6 +23,22 @@ pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {
     doors(config, &mut report);
     public(config, &mut report);
     sessions(config, &mut report);
+    headers(config, &mut report);
+}
+
+/// Headers are believed of somebody, or of nobody.
+fn headers(config: &Config, report: &mut Report<'_>) {
+    let by_headers = |method: &Method| matches!(method, Method::Headers(_));
+    let unread = report
+        .problems
+        .iter()
+        .any(|problem| problem.key.starts_with("server.proxies"));
+    if config.auth.clients.iter().any(by_headers) && config.server.proxies.is_empty() && !unread {
+        report.refuse(
+            "server.proxies",
+            "must name the proxy whose headers [auth.clients] type \"headers\" believes, e.g. [\"127.0.0.1\"]",
+        );
+    }
 }
 
 /// A browser sends its cookies along whatever page asks it to (CWE-1385).
@@ -243,6 +259,7 @@ impl Config {
             _ if !server.listen.ip().to_canonical().is_loopback() => {
                 Some(("server.listen", "it listens beyond this machine"))
             }
+            _ if !server.proxies.is_empty() => Some(("server.proxies", "server.proxies is set")),
             _ if !server.origins.is_empty() => Some(("server.origins", "server.origins is set")),
             _ => None,
         }

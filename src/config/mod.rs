@@ -24,6 +24,7 @@ mod may;
 mod miss;
 mod overlay;
 mod problem;
+mod proxy;
 mod reader;
 #[cfg(test)]
 mod sample_tests;
@@ -50,6 +51,7 @@ pub use clients::{ClientSection, Clients};
 pub use hook::{Callback, Forward};
 pub use may::{Ask, May};
 pub use problem::{ConfigError, Place, Problem};
+pub use proxy::{HeaderTemplate, Headers, Network};
 pub use secret::{MASK, Secret, Secrets};
 pub use section::{Section, Sections};
 pub use sections::{History, Limits, Observe, Server, Slow, Tls};

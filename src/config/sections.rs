@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use turted_core::units::{duration, size};
 
+use super::proxy::Network;
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
@@ -31,6 +33,8 @@ pub struct Server {
     /// Web origins that may connect besides this host and loopback: `https://app.example.com`, `https://*.example.com`
     /// or `*`.
     pub origins: Vec<String>,
+    /// Peers that pass requests on for others: their `X-Forwarded-For` and identity headers are believed. Default none.
+    pub proxies: Vec<Network>,
     /// How long a shutdown may take before what is left is cut off. Default 10 s.
     #[serde(with = "duration")]
     pub shutdown_timeout: Duration,
@@ -47,6 +51,7 @@ impl Default for Server {
             static_dir: None,
             demo: true,
             origins: Vec::new(),
+            proxies: Vec::new(),
             shutdown_timeout: Duration::from_secs(10),
             loglevel: "info".to_owned(),
         }

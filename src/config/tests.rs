@@ -145,7 +145,7 @@ type = "rabbitmq"
 "#,
         r#"
 t.toml:3:1: server.listen: must be an IP address and a port, such as "127.0.0.1:7117", "0.0.0.0:80" or "[::]:7117"
-t.toml:4:1: server.wrokers: unknown key; allowed are listen, workers, static_dir, demo, origins, shutdown_timeout, loglevel; did you mean workers?
+t.toml:4:1: server.wrokers: unknown key; allowed are listen, workers, static_dir, demo, origins, proxies, shutdown_timeout, loglevel; did you mean workers?
 t.toml:5:1: server.demo: must be true or false, not a text
 t.toml:8:1: limits.outbox_byte: unknown key; allowed are message_bytes, push_bytes, json_depth, name_bytes, channels_per_connection, messages_per_second, messages_burst, bad_messages, outbox_bytes, outbox_frames, slow, outbox_total, parked_bytes, connections, connections_per_address, bodies_total, requests_per_connection, header_timeout, ident, ping; did you mean outbox_bytes?
 t.toml:9:1: limits.ping: must be a duration with its unit, such as "120s" or "2m", not a whole number

@@ -55,18 +55,30 @@ impl Admission {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).total
     }
 
+    /// Admits one more from a peer behind which many are: only the bound for all counts.
+    ///
+    /// # Errors
+    /// The bound that was reached.
+    pub fn admit_crowd(self: &Arc<Self>, address: IpAddr) -> Result<Ticket, Full> {
+        self.admit_up_to(usize::MAX, address)
+    }
+
     /// Admits one more from `address`, or rather from its [`network`].
     ///
     /// # Errors
     /// The bound that was reached.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Ticket, Full> {
+        self.admit_up_to(self.per_address, address)
+    }
+
+    fn admit_up_to(self: &Arc<Self>, per_address: usize, address: IpAddr) -> Result<Ticket, Full> {
         let address = network(address);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.total >= self.total {
             return Err(Full::Server);
         }
         let here = counts.addresses.get(&address).copied().unwrap_or(0);
-        if here >= self.per_address {
+        if here >= per_address {
             return Err(Full::Address);
         }
         counts.addresses.insert(address, here + 1);

@@ -13,6 +13,7 @@ use turted_core::endpoint::{Peer, Refusals};
 use super::body::{self, Unread};
 use super::entrance::{Refused, check_origin};
 use super::methods::sentence;
+use super::proxies::origin;
 use super::refusals::note;
 use super::{Shared, cors};
 
@@ -99,7 +100,8 @@ fn translate(request: &HttpRequest) -> Option<http::request::Parts> {
     for (name, value) in request.headers() {
         builder = builder.header(name.as_str(), value.as_bytes());
     }
-    if let Some(peer) = request.peer_addr() {
+    if let Some(mut peer) = request.peer_addr() {
+        peer.set_ip(origin(request).unwrap_or(peer.ip()));
         builder = builder.extension(Peer(peer));
     }
     builder.body(()).ok().map(|request| request.into_parts().0)

@@ -14,6 +14,7 @@ use turted_core::{Ending, Rejection, Welcome};
 use super::Shared;
 use super::admission::{Full, Ticket};
 use super::identity::bring;
+use super::proxies::origin;
 use super::refusals::{note, quoted};
 use super::request::{host, text};
 use crate::client::Newcomer;
@@ -87,10 +88,11 @@ pub fn admit(request: &HttpRequest, shared: &Shared) -> Result<(Newcomer, Ticket
         let why = "the server is shutting down";
         return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", why));
     }
-    let Some(peer) = request.peer_addr() else {
+    let Some(address) = origin(request) else {
         return Err(internal("the connection has no address"));
     };
-    let ticket = shared.admission.admit(peer.ip()).map_err(|full| {
+    let brought = bring(request)?;
+    let ticket = shared.admission.admit(address).map_err(|full| {
         let status = match full {
             Full::Address => StatusCode::TOO_MANY_REQUESTS,
             Full::Server => StatusCode::SERVICE_UNAVAILABLE,
@@ -108,21 +110,21 @@ pub fn admit(request: &HttpRequest, shared: &Shared) -> Result<(Newcomer, Ticket
         ping: shared.ping.as_secs().max(1),
     };
     let newcomer = Newcomer {
-        came: log_enabled!(target: LIFE, Level::Debug).then(|| came(request, peer).into()),
-        ..Newcomer::new(welcome, peer.ip(), bring(request)?)
+        came: log_enabled!(target: LIFE, Level::Debug).then(|| came(request, address).into()),
+        ..Newcomer::new(welcome, address, brought)
     };
     Ok((newcomer, ticket))
 }
 
 /// From where and with what a client comes. Of its path only what the configuration says of it: the rest may hold the
 /// id of a session, which is a credential, as the query may (CWE-532).
-fn came(request: &HttpRequest, peer: SocketAddr) -> String {
+fn came(request: &HttpRequest, address: IpAddr) -> String {
     let head = request.head();
     let (origin, agent) = (text(head, header::ORIGIN), text(head, header::USER_AGENT));
     let path = request.match_pattern().unwrap_or_default();
     let path = path.split('{').next().unwrap_or_default();
     format!(
-        "at {path} ({:?}) from {peer}, origin {}, agent {}",
+        "at {path} ({:?}) from {address}, origin {}, agent {}",
         request.version(),
         quoted(origin),
         quoted(agent)
@@ -135,7 +137,7 @@ fn tell(request: &HttpRequest, full: Full) {
             "there are limits.connections of them".to_owned()
         }),
         Full::Address => note(request, "connection", "full_address", || {
-            "limits.connections_per_address are open from there; behind a proxy that is the address of all".to_owned()
+            "limits.connections_per_address are open from there; behind a proxy that is the address of all, unless server.proxies names it".to_owned()
         }),
     }
 }

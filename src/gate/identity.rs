@@ -5,14 +5,15 @@
 
 use std::sync::Arc;
 
-use actix_web::HttpRequest;
 use actix_web::cookie::Cookie;
 use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, web};
 use serde_json::{Map, Value};
 use turted_core::may::{Verb, Verdict};
 use turted_core::{Arrival, Brought, ChannelName, Denial, Identity, Refusal, Rejection, UserName, Visitor};
 
 use super::entrance::Refused;
+use super::proxies::{origin, vouched};
 use super::refusals::note;
 use super::request::{bad_request, channels, worker};
 use super::{Shared, bearer};
@@ -53,11 +54,18 @@ pub async fn arrival(request: &HttpRequest, query: &[(String, String)], shared: 
 pub fn bring(request: &HttpRequest) -> Result<Brought, Refused> {
     let wants = &worker(request)?.policy.wants;
     let header = |name: &str| Some(request.headers().get(name)?.to_str().ok()?.into());
-    let headers = wants.headers.iter();
+    // What only a proxy may say is never taken from anybody else, whoever wants to see it.
+    let plain = wants.headers.iter().filter(|name| !wants.of_proxies.contains(name));
+    let mut headers: Vec<_> = plain.filter_map(|name| Some((name.clone(), header(name)?))).collect();
+    if let Some(shared) = request.app_data::<web::Data<Shared>>() {
+        for name in &wants.of_proxies {
+            headers.extend(vouched(request, name, &shared.proxies)?.map(|value| (name.clone(), value)));
+        }
+    }
     Ok(Brought {
         bearer: bearer(request).map(Box::from),
         cookies: cookies(request, &wants.cookies),
-        headers: headers.filter_map(|name| Some((name.clone(), header(name)?))).collect(),
+        headers,
     })
 }
 
@@ -111,7 +119,7 @@ async fn identify(
     let claimed = claimed.map_err(|why| bad_request("bad_name", format!("the user name {why}")))?;
     let data = Value::Object(data);
     let visitor = Visitor {
-        address: request.peer_addr().map(|peer| peer.ip()),
+        address: origin(request),
         ..Visitor::new(&data, &brought)
     };
     let verdict = worker

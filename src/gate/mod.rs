@@ -19,6 +19,7 @@ pub mod identity;
 pub mod methods;
 pub mod origin;
 pub mod passage;
+pub mod proxies;
 pub mod refusals;
 pub mod request;
 pub mod socket;
@@ -28,12 +29,15 @@ mod withdrawn;
 use admission::Admission;
 use body::Bodies;
 use origin::OriginRules;
+use proxies::Proxies;
 use refusals::Refusals;
 
 /// What every worker needs to answer requests.
 pub struct Shared {
     /// Which web pages may call.
     pub origins: OriginRules,
+    /// Whose word counts about where a request comes from.
+    pub proxies: Proxies,
     /// How many clients may be here.
     pub admission: Arc<Admission>,
     /// How many sockets may be open, with a client or without.

@@ -60,6 +60,7 @@ where
     }
     let shared = request.app_data::<web::Data<Shared>>();
     let checked = shared.map_or(Ok(None), |shared| {
+        shared.proxies.watch(request.head());
         check_host(&request, shared)?;
         check_count(&request, shared)
     });

@@ -15,6 +15,7 @@ use log::warn;
 
 use super::Shared;
 use super::admission::network;
+use super::proxies::origin;
 use crate::observe::metrics::Refused as Counts;
 
 /// Between two lines of one kind from one network.
@@ -101,7 +102,7 @@ impl turted_core::Refusals for Refusals {
 /// As [`Refusals::note`], for a request.
 pub fn note(request: &HttpRequest, what: &'static str, why: &'static str, tell: impl FnOnce() -> String) {
     if let Some(shared) = request.app_data::<web::Data<Shared>>() {
-        shared.refusals.note(what, why, request.peer_addr(), tell);
+        shared.refusals.note_from(what, why, origin(request), tell);
     }
 }
 

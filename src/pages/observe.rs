@@ -22,6 +22,7 @@ use crate::gate::admission::Ticket;
 use crate::gate::backend::{backend, in_words};
 use crate::gate::entrance::{Refused, check_origin};
 use crate::gate::methods::is_head;
+use crate::gate::proxies::origin;
 use crate::gate::refusals::note;
 use crate::gate::request::refuse;
 use crate::observe::Subscription;
@@ -51,7 +52,7 @@ pub async fn stream(
     if let Err(refused) = backend(&request, &shared, "viewer", Api::All).await {
         return in_words(refused);
     }
-    let Some(place) = request.peer_addr().map(|peer| shared.viewers.admit(peer.ip())) else {
+    let Some(place) = origin(&request).map(|address| shared.viewers.admit(address)) else {
         return HttpResponse::InternalServerError().finish();
     };
     let Ok(place) = place else {

@@ -2,14 +2,16 @@
 //!
 //! In: what the configuration says. Out: what stands at a door. Secrets pass through here and are not kept.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use log::error;
+use turted_core::mapping::Template;
 use turted_core::{Adviser, Authenticator, Limits, Wants};
 
 use super::core_limits;
-use crate::auth::{AcceptAll, Advice, Backends, Callback, Chain, Digest, Password, Token, TokenScheme};
-use crate::config::{self, Ask, Backend, Config, Forward, Hash, May, Method, Secret, Secrets};
+use crate::auth::{AcceptAll, Advice, Backends, Callback, Chain, Digest, Headers, Password, Token, TokenScheme};
+use crate::config::{self, Ask, Backend, Config, Forward, Hash, HeaderTemplate, May, Method, Secret, Secrets};
 use crate::outbound::{Bounds, Hook, Outbound};
 
 /// What methods need besides their own settings.
@@ -52,6 +54,12 @@ fn one(method: &Method, means: &Means<'_>) -> Box<dyn Authenticator> {
     match method {
         Method::AcceptAll => Box::new(AcceptAll),
         Method::Password(password) => Box::new(Password::new(password.expose())),
+        Method::Headers(headers) => Box::new(Headers {
+            user: headers.user.template.clone(),
+            claims: claims(&headers.claims),
+            wanted: Arc::clone(&means.claims),
+            limits,
+        }),
         Method::Callback(callback) => match asked(callback, means) {
             Some(callback) => Box::new(callback),
             None => Box::new(Chain::new(Vec::new())),
@@ -59,6 +67,13 @@ fn one(method: &Method, means: &Means<'_>) -> Box<dyn Authenticator> {
         Method::Hmac(secret) => Box::new(hmac(secret, limits)),
         Method::Salted { hash, prefix, suffix } => Box::new(salted(*hash, prefix.as_ref(), suffix.as_ref(), limits)),
     }
+}
+
+fn claims(claims: &BTreeMap<String, HeaderTemplate>) -> Vec<(Arc<str>, Template)> {
+    let claims = claims.iter();
+    claims
+        .map(|(name, value)| (name.as_str().into(), value.template.clone()))
+        .collect()
 }
 
 /// Bytes of an answer to a question.
@@ -116,7 +131,7 @@ fn hook(outbound: &Outbound, purpose: &'static str, url: &str, secrets: &Secrets
 #[must_use]
 pub fn token(method: &Method, limits: Limits) -> Option<Token> {
     match method {
-        Method::AcceptAll | Method::Password(_) | Method::Callback(_) => None,
+        Method::AcceptAll | Method::Password(_) | Method::Callback(_) | Method::Headers(_) => None,
         Method::Hmac(secret) => Some(hmac(secret, limits)),
         Method::Salted { hash, prefix, suffix } => Some(salted(*hash, prefix.as_ref(), suffix.as_ref(), limits)),
     }

@@ -366,7 +366,11 @@ where
     let shared = Arc::clone(shared);
     move |socket, service| {
         let peer = socket.peer_addr().ok();
-        let room = peer.map(|peer| shared.sockets.admit(peer.ip())).transpose();
+        let admit = |peer: SocketAddr| match shared.proxies.trusts(peer.ip()) {
+            true => shared.sockets.admit_crowd(peer.ip()),
+            false => shared.sockets.admit(peer.ip()),
+        };
+        let room = peer.map(admit).transpose();
         if let Err(full) = room {
             shared.refusals.note("socket", "full", peer, || {
                 let keys = "limits.connections and limits.connections_per_address";

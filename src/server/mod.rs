@@ -25,6 +25,7 @@ use crate::gate::Shared;
 use crate::gate::admission::Admission;
 use crate::gate::body::Bodies;
 use crate::gate::origin::OriginRules;
+use crate::gate::proxies::Proxies;
 use crate::gate::refusals::Refusals;
 use crate::http::Site;
 use crate::observe::{Bus, LogObserver, Metrics};
@@ -270,6 +271,15 @@ impl Server {
 
         let shared = Arc::new(Shared {
             origins: OriginRules::new(&config.server.origins).at(config.server.listen.ip()),
+            proxies: Proxies::new(
+                config
+                    .server
+                    .proxies
+                    .iter()
+                    .map(|network| network.addresses())
+                    .collect(),
+                !config.is_public(),
+            ),
             admission: Arc::new(Admission::new(
                 config.limits.connections,
                 config.limits.connections_per_address,

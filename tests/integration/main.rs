@@ -30,6 +30,7 @@ mod observe;
 mod packets;
 mod pages;
 mod polls;
+mod proxied;
 mod push;
 mod rabbitmq;
 mod redis;

@@ -75,6 +75,30 @@ impl Template {
         Ok(Self(parts))
     }
 
+    /// What its placeholders are called.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Field { name, .. } => Some(name.as_str()),
+        })
+    }
+
+    /// The text with what `find` says for each placeholder; `None` when something without a default is missing.
+    pub fn fill<'a>(&self, find: impl Fn(&str) -> Option<Cow<'a, str>>) -> Option<String> {
+        let mut text = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(plain) => text.push_str(plain),
+                Part::Field { name, default, .. } => match (find(name), default) {
+                    (Some(found), _) => text.push_str(&found),
+                    (None, Some(default)) => text.push_str(default),
+                    (None, None) => return None,
+                },
+            }
+        }
+        Some(text)
+    }
+
     /// The text, when there is no placeholder in it.
     pub(super) fn constant(&self) -> Option<&str> {
         match self.0.as_slice() {
