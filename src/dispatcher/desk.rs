@@ -152,19 +152,9 @@ impl Desk {
                 self.parcel(lane.courier, Parcel::Retire { lane: lane.lane });
                 return None;
             }
-            Request::Ident(vouched) => {
-                let identity = &vouched.identity;
-                let user = identity.user.iter().cloned().map(Target::User);
-                let targets = user
-                    .chain(identity.joins.iter().cloned().map(Target::Channel))
-                    .collect();
-                let issued = vouched.issued;
-                let ident = |desk: &mut Self, since| Ok(desk.ident(seat, vouched, since, now));
-                self.catching_up(seat, now, targets, issued, ident).unwrap_or_default()
-            }
+            Request::Ident(vouched) => self.confirmed(seat, vouched, now),
             Request::Renewed(vouched) => {
-                let ident = |desk: &mut Self, since| Ok(desk.ident(seat, vouched, since, now));
-                let mut said = self.catching_up(seat, now, ident).unwrap_or_default();
+                let mut said = self.confirmed(seat, vouched, now);
                 if matches!(said.notice.take(), Some(Notice::Rejected(_))) {
                     self.disown(seat);
                 }

@@ -216,8 +216,7 @@ mod tests {
                 ..Identity::of(user("adam"))
             }),
             issued: now.checked_sub(Duration::from_micros(ago * 1_000_000 + drift)),
-            expires: None,
-            renews: None,
+            ..Vouched::new(Arc::default())
         };
         assert!(!revoked.has(&dated(100, 0), now) && !revoked.has(&dated(100, 50), now));
         assert!(revoked.has(&dated(101, 0), now));

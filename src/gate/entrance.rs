@@ -3,7 +3,7 @@
 //! In: a request. Out: what a connection needs, or a refusal with a sentence: 403 for foreign pages, 429 and 503 when
 //! there is no room. How the refusal looks is the caller's: as text for sockets, as JSON for requests.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;

@@ -193,6 +193,16 @@ impl Desk {
         self.recent(key, behind, before.as_ref())
     }
 
+    /// A connection is somebody now, and its user and the channels that it brings along begin where they have to.
+    pub(super) fn confirmed(&mut self, key: SeatKey, vouched: Vouched, now: Instant) -> Said {
+        let identity = &vouched.identity;
+        let user = identity.user.iter().cloned().map(Target::User);
+        let joins = identity.joins.iter().cloned().map(Target::Channel);
+        let (targets, issued) = (user.chain(joins).collect(), vouched.issued);
+        let ident = |desk: &mut Self, since| Ok(desk.ident(key, vouched, since, now));
+        self.catching_up(key, now, targets, issued, ident).unwrap_or_default()
+    }
+
     /// A membership that begins now, or where its client was before a gap; but not before its identity was `issued`.
     pub(super) fn catching_up(
         &mut self,

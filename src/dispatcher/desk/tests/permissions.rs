@@ -45,10 +45,8 @@ pub fn story(permissions: Permissions) -> Story {
 /// An identity of this user that ends after so many seconds.
 pub fn until(story: &Story, name: &str, seconds: u64) -> Request {
     Request::Ident(Vouched {
-        identity: Arc::new(Identity::of(user(name))),
-        issued: None,
         expires: Some(story.now + Duration::from_secs(seconds)),
-        renews: None,
+        ..Vouched::new(Arc::new(Identity::of(user(name))))
     })
 }
 
