@@ -29,6 +29,8 @@ pub struct Visitor<'a> {
     pub connection: &'a str,
     /// What it speaks.
     pub dialect: &'a str,
+    /// Whether the token of `data` stood in a URL, from where it gets into logs and histories.
+    pub token_in_url: bool,
 }
 
 /// What says who somebody is in a request, before anybody speaks.
@@ -52,6 +54,7 @@ impl<'a> Visitor<'a> {
             address: None,
             connection: "",
             dialect: "",
+            token_in_url: false,
         }
     }
 

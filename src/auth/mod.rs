@@ -13,6 +13,7 @@ mod cache;
 mod callback;
 mod chain;
 mod headers;
+pub mod jwt;
 mod password;
 mod seldom;
 mod token;

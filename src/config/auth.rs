@@ -8,6 +8,7 @@ use turted_core::Api;
 use super::backends::{Backend, Shown};
 use super::decode::{Decoded, decode};
 use super::hook::Callback;
+use super::jwt::Jwt;
 use super::miss::unknown_word;
 use super::problem::{Problem, join_key};
 use super::proxy::Headers;
@@ -49,6 +50,8 @@ pub enum Method {
         /// Goes after the name.
         suffix: Option<Secret>,
     },
+    /// `type = "jwt"`: a signed token says who somebody is.
+    Jwt(Box<Jwt>),
     /// `type = "callback"`: the user's backend is asked.
     Callback(Box<Callback>),
     /// `type = "headers"`: a proxy says who somebody is.
@@ -74,9 +77,9 @@ pub enum Hash {
     Sha512,
 }
 
-const TYPES: [&str; 5] = ["accept_all", "password", "token", "callback", "headers"];
+const TYPES: [&str; 6] = ["accept_all", "password", "token", "jwt", "callback", "headers"];
 /// Of `[auth.backends]`: a backend brings no session of a browser.
-const BACKENDS: [&str; 3] = ["accept_all", "password", "token"];
+const BACKENDS: [&str; 4] = ["accept_all", "password", "token", "jwt"];
 
 const CLIENTS: &str = "auth.clients";
 
@@ -197,6 +200,7 @@ impl Method {
                 let token = note(decoded, problems).filter(|_| sound)?;
                 token.method(door, key, problems)
             }
+            "jwt" => Jwt::read(door, key, problems).map(|jwt| Method::Jwt(Box::new(jwt))),
             "headers" if key == CLIENTS => {
                 note(decode::<Headers>(&door.rest, key), problems).map(|headers| Method::Headers(Box::new(headers)))
             }
@@ -273,6 +277,10 @@ impl Serialize for Door<'_> {
             #[serde(flatten)]
             rest: &'a T,
         }
+        if let Method::Jwt(rest) = self.method {
+            let r#type = "jwt";
+            return Typed { r#type, rest }.serialize(serializer);
+        }
         if let Method::Callback(rest) = self.method {
             let r#type = "callback";
             return Typed { r#type, rest }.serialize(serializer);
@@ -290,7 +298,7 @@ impl Serialize for Door<'_> {
 impl Door<'_> {
     pub(super) fn entries<M: SerializeMap>(&self, table: &mut M) -> Result<(), M::Error> {
         match self.method {
-            Method::Callback(_) | Method::Headers(_) => {}
+            Method::Callback(_) | Method::Headers(_) | Method::Jwt(_) => {}
             Method::AcceptAll => table.serialize_entry("type", "accept_all")?,
             Method::Password(password) => {
                 table.serialize_entry("type", "password")?;

@@ -21,7 +21,7 @@ fn an_open_back_door_is_refused() {
     }
     check(
         &format!("{listen}[auth.backends]\ntype = \"pasword\"\n"),
-        "t.toml:3:1: auth.backends.type: must be one of \"accept_all\", \"password\", \"token\"; did you mean password?",
+        "t.toml:3:1: auth.backends.type: must be one of \"accept_all\", \"password\", \"token\", \"jwt\"; did you mean password?",
     );
     for loopback in [
         "127.0.0.1:1",

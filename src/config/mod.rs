@@ -20,6 +20,9 @@ mod flat;
 #[cfg(test)]
 mod fuzz_tests;
 mod hook;
+mod jwt;
+#[cfg(test)]
+mod jwt_tests;
 mod may;
 mod miss;
 mod overlay;
@@ -49,6 +52,7 @@ pub use backends::Backend;
 pub use bounds::Bounds;
 pub use clients::{ClientSection, Clients};
 pub use hook::{Callback, Forward};
+pub use jwt::{Jwt, JwtAlgorithm, is_safe};
 pub use may::{Ask, May};
 pub use problem::{ConfigError, Place, Problem};
 pub use proxy::{HeaderTemplate, Headers, Network};

@@ -29,7 +29,9 @@ fn samples() -> Vec<(usize, Vec<&'static str>)> {
 /// Every `${NAME}` of the sample has a value.
 fn environment() -> Vec<(&'static str, &'static str)> {
     let names = SAMPLE.split("${").skip(1).filter_map(|rest| rest.split_once('}'));
-    names.map(|(name, _)| (name, "some value")).collect()
+    names
+        .map(|(name, _)| (name, "some value, long enough for a secret"))
+        .collect()
 }
 
 #[test]

@@ -120,6 +120,7 @@ async fn identify(
     let data = Value::Object(data);
     let visitor = Visitor {
         address: origin(request),
+        token_in_url: query.iter().any(|(name, _)| name == "token"),
         ..Visitor::new(&data, &brought)
     };
     let verdict = worker

@@ -2,6 +2,7 @@
 //!
 //! In: what the configuration says. Out: what stands at a door. Secrets pass through here and are not kept.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use log::error;
 use turted_core::mapping::Template;
 use turted_core::{Adviser, Authenticator, Limits, Wants};
 
-use super::core_limits;
+use super::{core_limits, tokens};
+use crate::auth::jwt::Jwks;
 use crate::auth::{AcceptAll, Advice, Backends, Callback, Chain, Digest, Headers, Password, Token, TokenScheme};
 use crate::config::{self, Ask, Backend, Config, Forward, Hash, HeaderTemplate, May, Method, Secret, Secrets};
 use crate::outbound::{Bounds, Hook, Outbound};
@@ -22,6 +24,8 @@ pub struct Means<'a> {
     pub claims: Arc<[Arc<str>]>,
     /// The way to somebody who has to be asked. `None`: nobody is asked, since nothing is served.
     pub outbound: Option<&'a Outbound>,
+    /// Keys that are to be fetched for as long as the server runs.
+    pub jwks: RefCell<Vec<Arc<Jwks>>>,
 }
 
 impl<'a> Means<'a> {
@@ -31,13 +35,19 @@ impl<'a> Means<'a> {
             limits: core_limits(config),
             claims: config.may.as_ref().map(May::claims).unwrap_or_default().into(),
             outbound,
+            jwks: RefCell::default(),
         }
     }
 }
 
 /// The authenticator of a door with these methods.
 pub fn authenticator(methods: &[Method], means: &Means<'_>) -> Arc<dyn Authenticator> {
-    let all = methods.iter().map(|method| one(method, means));
+    let is_jwt = |method: &Method| matches!(method, Method::Jwt(_));
+    let all = methods.iter().enumerate().map(|(at, method)| match method {
+        // Several issuers: each looks at its own tokens, and the last one says what is wrong with the others.
+        Method::Jwt(jwt) => tokens::authenticator(jwt, methods[at + 1..].iter().any(is_jwt), means),
+        method => one(method, means),
+    });
     Arc::new(Chain::new(all.collect()))
 }
 
@@ -52,6 +62,7 @@ pub fn of_backends(backends: &[Backend], means: &Means<'_>) -> Arc<dyn Authentic
 fn one(method: &Method, means: &Means<'_>) -> Box<dyn Authenticator> {
     let limits = means.limits;
     match method {
+        Method::Jwt(jwt) => tokens::authenticator(jwt, false, means),
         Method::AcceptAll => Box::new(AcceptAll),
         Method::Password(password) => Box::new(Password::new(password.expose())),
         Method::Headers(headers) => Box::new(Headers {
@@ -131,7 +142,7 @@ fn hook(outbound: &Outbound, purpose: &'static str, url: &str, secrets: &Secrets
 #[must_use]
 pub fn token(method: &Method, limits: Limits) -> Option<Token> {
     match method {
-        Method::AcceptAll | Method::Password(_) | Method::Callback(_) | Method::Headers(_) => None,
+        Method::AcceptAll | Method::Password(_) | Method::Jwt(_) | Method::Callback(_) | Method::Headers(_) => None,
         Method::Hmac(secret) => Some(hmac(secret, limits)),
         Method::Salted { hash, prefix, suffix } => Some(salted(*hash, prefix.as_ref(), suffix.as_ref(), limits)),
     }

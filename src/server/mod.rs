@@ -43,6 +43,7 @@ mod line;
 mod listen;
 mod running;
 mod tls;
+mod tokens;
 mod vital;
 mod wires;
 
@@ -52,6 +53,8 @@ use authenticators::{Means, adviser, authenticator, of_backends};
 use entrances::{Entrance, bounds, configured};
 use listen::Doorstep;
 pub use running::{Running, WayIn};
+#[cfg(feature = "cli")]
+pub use tokens::{fetched, verifier};
 use vital::Vitals;
 
 /// Why the server does not run.
@@ -70,6 +73,9 @@ pub enum ServeError {
     /// The certificate or its key cannot be used: which, and why.
     #[error("{0}: {1}")]
     Tls(&'static str, String),
+    /// What `[auth]` names cannot be used: the key, and why.
+    #[error("{0}: {1}")]
+    Auth(String, String),
     /// The system gave no random numbers for the epoch.
     #[error("failed to get random numbers from the system")]
     Random,
@@ -138,6 +144,7 @@ impl Builder {
         if !problems.is_empty() {
             return Err(ServeError::Config(problems));
         }
+        tokens::check(&self.config.auth).map_err(|(key, why)| ServeError::Auth(key, why))?;
         let tls = self.config.tls.as_ref().map(tls::load).transpose()?;
         for (at, (name, _)) in connectors.iter().enumerate() {
             if connectors[..at].iter().any(|(earlier, _)| earlier == name) {
@@ -269,6 +276,20 @@ impl Server {
             idle.push((connector, cx));
         }
 
+        let clients = self
+            .clients
+            .unwrap_or_else(|| authenticator(&config.auth.clients, &means));
+        let mut watched = reports.clone();
+        for (at, jwks) in means.jwks.take().into_iter().enumerate() {
+            let name = if at == 0 {
+                "jwks".to_owned()
+            } else {
+                format!("jwks-{}", at + 1)
+            };
+            watched.push((name.into(), jwks.report().clone()));
+            tokens::keep(jwks, &outbound, shutdown.clone());
+        }
+
         let shared = Arc::new(Shared {
             origins: OriginRules::new(&config.server.origins).at(config.server.listen.ip()),
             proxies: Proxies::new(
@@ -305,7 +326,7 @@ impl Server {
         let site = Arc::new(Site {
             entrances,
             watched: Arc::new(Watched {
-                connectors: reports.clone(),
+                connectors: watched,
                 metrics: config.observe.metrics.then(|| Arc::clone(&self.metrics)),
                 ready_while_degraded: config.observe.ready_while_degraded,
                 metrics_auth: config.observe.metrics_auth,
@@ -326,9 +347,6 @@ impl Server {
                 (None, false) => Pages::None,
             },
         });
-        let clients = self
-            .clients
-            .unwrap_or_else(|| authenticator(&config.auth.clients, &means));
         let policy = Arc::new(Policy {
             wants: clients.wants(),
             clients,

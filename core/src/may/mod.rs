@@ -5,6 +5,7 @@
 
 mod claims;
 mod grants;
+mod naming;
 mod pattern;
 #[cfg(test)]
 mod pattern_tests;
@@ -14,5 +15,6 @@ mod permissions_tests;
 
 pub use claims::{Claims, find};
 pub use grants::{Grants, MOST_GRANTS, Verb};
+pub use naming::{Naming, kind};
 pub use pattern::{MOST_BYTES, Pattern, PatternError};
 pub use permissions::{Audience, Because, Condition, Permissions, RESERVED, Verdict, Who};
