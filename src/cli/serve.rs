@@ -138,6 +138,7 @@ fn word(method: &Method) -> &'static str {
         Method::AcceptAll => "accept_all",
         Method::Password(_) => "password",
         Method::Hmac(_) | Method::Salted { .. } => "token",
+        Method::Jwt(_) => "jwt",
         Method::Callback(_) => "callback",
         Method::Headers(_) => "headers",
     }

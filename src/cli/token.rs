@@ -1,7 +1,12 @@
-//! `turted token`: makes the token that a door of the configuration accepts.
+//! `turted token`: makes the token that a door of the configuration accepts, and says of one what is wrong with it.
 //!
 //! In: a name, and how the door is guarded. Out: the token on standard output, alone, for scripts. Refuses to know how
 //! a token is computed.
+
+mod check;
+mod jwt;
+
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use turted_core::UserName;
@@ -15,21 +20,45 @@ const EXAMPLES: &str = "\
 Examples:
   turted token adam
   turted listen --user adam --token \"$(turted token adam)\"
+  turted token adam --ttl 10m --claim org=acme --may join=room.** --join room.7
+  turted token --check eyJhbGciOiJIUzI1NiJ9.…
   TURTED_TOKEN=\"$(turted token shop --backends)\" turted push --user adam --event PAID";
 
-/// Print the token with which a user or a backend proves its name
+/// Print the token with which a user or a backend proves its name, or say what is wrong with one
 ///
-/// Works when [auth.clients] (with --backends: [auth.backends]) has the type "token". The token holds for as long as
-/// the secret in the configuration stays the same.
+/// Works when [auth.clients] (with --backends: [auth.backends]) has the type "token" or, with a secret, "jwt". A
+/// token of the type "token" holds for as long as the secret in the configuration stays the same; a JWT holds for
+/// --ttl.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct TokenArgs {
     /// The name that the token is for
-    user: String,
+    #[arg(required_unless_present = "check")]
+    user: Option<String>,
 
-    /// Make the token of a backend, as USER:TOKEN: the form that `turted push --token` and `Authorization: Bearer` take
+    /// Make the token of a backend, as `turted push --token` and `Authorization: Bearer` take it
     #[arg(long)]
     backends: bool,
+
+    /// How long a JWT is good for
+    #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
+    ttl: Duration,
+
+    /// Another claim of a JWT: JSON, or else a text
+    #[arg(long, value_name = "NAME=VALUE")]
+    claim: Vec<String>,
+
+    /// What a JWT lets its user do, as in join=room.**
+    #[arg(long, value_name = "VERB=PATTERN")]
+    may: Vec<String>,
+
+    /// A channel that a JWT lets its user join at once
+    #[arg(long, value_name = "CHANNEL")]
+    join: Vec<String>,
+
+    /// Say of a JWT, or of the one on standard input (-), what holds and what does not
+    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["user", "claim", "may", "join"])]
+    check: Option<String>,
 
     #[command(flatten)]
     settings: ConfigArgs,
@@ -41,31 +70,52 @@ impl TokenArgs {
         let settings = std::mem::take(&mut self.settings);
         (self, settings)
     }
+
+    /// The section of the door, and its methods.
+    fn door<'a>(&self, config: &'a Config) -> (&'static str, Vec<&'a Method>) {
+        let backends = config.auth.backends.iter().map(|backend| &backend.method);
+        match self.backends {
+            false => ("auth.clients", config.auth.clients.iter().collect()),
+            true => ("auth.backends", backends.collect()),
+        }
+    }
 }
 
-/// Prints the token.
+/// Prints the token, or what is to be said of one.
 pub fn run(args: &TokenArgs, config: &Config) -> Result<()> {
-    line::print(&issue(args, config)?)
+    match &args.check {
+        Some(token) => check::run(token, args.door(config), config),
+        None => line::print(&issue(args, config)?),
+    }
 }
 
 fn issue(args: &TokenArgs, config: &Config) -> Result<String> {
-    let (section, methods): (_, Vec<&Method>) = match args.backends {
-        false => ("auth.clients", config.auth.clients.iter().collect()),
-        true => (
-            "auth.backends",
-            config.auth.backends.iter().map(|backend| &backend.method).collect(),
-        ),
-    };
+    let (section, methods) = args.door(config);
     let limits = core_limits(config);
-    let user = UserName::parse(&args.user, &limits).map_err(|error| anyhow!("the name {error}"))?;
+    let user = UserName::parse(args.user.as_deref().unwrap_or_default(), &limits);
+    let user = user.map_err(|error| anyhow!("the name {error}"))?;
+    if let Some(method) = methods.iter().find_map(|method| match method {
+        Method::Jwt(jwt) if !jwt.secret.is_empty() => Some(jwt),
+        _ => None,
+    }) {
+        return jwt::issue(args, section, &user, method, config);
+    }
     let found = methods.iter().find_map(|method| token(method, limits));
     let token = found.with_context(|| {
         let way_out = "set type = \"token\" there to use tokens (turted.toml shows how)";
         match methods.as_slice() {
             [Method::Password(_), ..] => format!("[{section}] asks for a password and takes no tokens; {way_out}"),
+            [Method::Jwt(_), ..] => {
+                format!("[{section}] takes tokens that an identity provider signs; without its private key none can be made here")
+            }
             _ => format!("[{section}] believes everybody and needs no tokens; {way_out}"),
         }
     })?;
+    if !(args.claim.is_empty() && args.may.is_empty() && args.join.is_empty()) {
+        return Err(anyhow!(
+            "tokens of [{section}] say a name and nothing else; --claim, --may and --join are for type = \"jwt\""
+        ));
+    }
     let token = token.issue(&user);
     Ok(if args.backends {
         format!("{user}:{token}")
@@ -75,74 +125,4 @@ fn issue(args: &TokenArgs, config: &Config) -> Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Backend, Secret};
-    use futures_util::FutureExt;
-    use serde_json::Value;
-    use turted_core::{Brought, Visitor};
-
-    fn args(backends: bool) -> TokenArgs {
-        TokenArgs {
-            user: "adam".into(),
-            backends,
-            settings: ConfigArgs::default(),
-        }
-    }
-
-    fn guarded() -> Config {
-        let mut config = Config::default();
-        config.auth.clients = vec![Method::Hmac(Secret::new("hush"))];
-        config.auth.backends = vec![Backend::of(Method::Hmac(Secret::new("hush, too")))];
-        config
-    }
-
-    fn verify(method: &Method, data: &Value, bearer: Option<&str>) -> bool {
-        let authenticator = token(method, core_limits(&guarded())).unwrap();
-        let (brought, visitor) = (Brought::bearer(bearer), |brought| Visitor::new(data, brought));
-        let verdict = turted_core::Authenticator::verify(&authenticator, &visitor(&brought)).now_or_never();
-        matches!(verdict, Some(Ok(Some(_))))
-    }
-
-    #[test]
-    fn each_door_accepts_the_token_that_was_made_for_it() {
-        let config = guarded();
-        let data = serde_json::json!({"username": "adam", "token": issue(&args(false), &config).unwrap()});
-        assert!(verify(&config.auth.clients[0], &data, None));
-        assert!(!verify(&config.auth.backends[0].method, &data, None));
-        let bearer = issue(&args(true), &config).unwrap();
-        assert!(verify(&config.auth.backends[0].method, &Value::Null, Some(&bearer)));
-    }
-
-    #[test]
-    fn a_door_without_tokens_says_so() {
-        let mut config = guarded();
-        config.auth.clients = vec![Method::Password(Secret::new("hush"))];
-        config.auth.backends = vec![Backend::default()];
-        let says = |backends| issue(&args(backends), &config).unwrap_err().to_string();
-        assert!(
-            says(false).contains("[auth.clients] asks for a password"),
-            "{}",
-            says(false)
-        );
-        assert!(
-            says(true).contains("[auth.backends] believes everybody"),
-            "{}",
-            says(true)
-        );
-        assert!(!says(false).contains("hush"));
-    }
-
-    #[test]
-    fn a_name_that_no_user_can_have_is_refused() {
-        let args = TokenArgs {
-            user: String::new(),
-            backends: false,
-            settings: ConfigArgs::default(),
-        };
-        assert_eq!(
-            issue(&args, &guarded()).unwrap_err().to_string(),
-            "the name must not be empty"
-        );
-    }
-}
+mod tests;
