@@ -23,6 +23,7 @@ mod halves;
 mod hooks;
 mod hostile;
 mod http2;
+mod jwt;
 mod kick;
 mod life;
 mod limits;

@@ -4,7 +4,7 @@
 //! made.
 
 use super::*;
-use crate::config::Secret;
+use crate::config::{Backend, Secret};
 use futures_util::FutureExt;
 use serde_json::Value;
 use turted_core::{Brought, Visitor};
