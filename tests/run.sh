@@ -79,6 +79,7 @@ install_missing() {
   command -v composer >/dev/null || packages+=(composer)
   command -v javac >/dev/null || packages+=(default-jdk-headless)
   command -v openssl >/dev/null || packages+=(openssl)
+  /usr/bin/python3 -c 'import jwt, cryptography' 2>/dev/null || packages+=(python3-jwt python3-cryptography)
   command -v redis-server >/dev/null || packages+=(redis-server)
   command -v rabbitmq-server >/dev/null || [ -x /usr/sbin/rabbitmq-server ] || packages+=(rabbitmq-server)
   command -v cc >/dev/null || packages+=(gcc libc6-dev)
@@ -114,7 +115,7 @@ step 'the guide for writers of connectors'
 tests/connector_guide/run.sh
 
 step 'scripts'
-for script in static/*.js static/*.mjs tests/{browser,clients,connector_guide,performance,proxies,published}/*.mjs; do
+for script in static/*.js static/*.mjs tests/{browser,clients,connector_guide,identity,performance,proxies,published}/*.mjs; do
   node --check "$script"
 done
 for script in tests/*.sh tests/*/*.sh .ci/*; do
@@ -165,5 +166,8 @@ stop
 
 step 'behind nginx and Caddy, as the README says'
 "$root/tests/proxies/run.sh" "$target/debug/turted"
+
+step 'tokens of other libraries and of an OpenID provider'
+"$root/tests/identity/run.sh" "$target/debug/turted"
 
 step "all well; screenshots in $artefacts"

@@ -12,7 +12,7 @@ mod tls;
 
 use actix::{Actor, Addr, Arbiter};
 
-pub use destination::{Answer, Bounds, Destination, check_url};
+pub use destination::{Answer, Bounds, Destination, Request, check_url};
 pub use hook::Hook;
 pub use tls::client_config;
 

@@ -95,15 +95,11 @@ pub async fn fetched(jwks: &Jwks) -> Result<(), String> {
 /// # Errors
 /// The key, and what is wrong with what it names.
 pub fn check(auth: &Auth) -> Result<(), (String, String)> {
-    let doors = [
-        ("auth.clients", auth.clients.as_slice()),
-        ("auth.backends", std::slice::from_ref(&auth.backends)),
-    ];
-    for (section, methods) in doors {
-        for method in methods {
-            if let config::Method::Jwt(jwt) = method {
-                keys(jwt).map_err(|(key, why)| (format!("{section}.{key}"), why))?;
-            }
+    let clients = auth.clients.iter().map(|method| ("auth.clients", method));
+    let backends = auth.backends.iter().map(|backend| ("auth.backends", &backend.method));
+    for (section, method) in clients.chain(backends) {
+        if let config::Method::Jwt(jwt) = method {
+            keys(jwt).map_err(|(key, why)| (format!("{section}.{key}"), why))?;
         }
     }
     Ok(())

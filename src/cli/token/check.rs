@@ -23,7 +23,7 @@ pub struct Report {
 ///
 /// # Errors
 /// When the token would not be taken.
-pub fn run(token: &str, (section, methods): (&str, &[Method]), config: &Config) -> Result<()> {
+pub fn run(token: &str, (section, methods): (&str, Vec<&Method>), config: &Config) -> Result<()> {
     let token = match token {
         "-" => {
             let mut text = String::new();
@@ -47,7 +47,7 @@ pub fn run(token: &str, (section, methods): (&str, &[Method]), config: &Config) 
 ///
 /// # Errors
 /// When the door takes no tokens of this kind, or its keys cannot be used.
-pub async fn report(token: &str, (section, methods): (&str, &[Method]), config: &Config) -> Result<Report> {
+pub async fn report(token: &str, (section, methods): (&str, Vec<&Method>), config: &Config) -> Result<Report> {
     let jwts: Vec<_> = methods
         .iter()
         .filter_map(|method| match method {
