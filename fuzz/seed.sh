@@ -62,6 +62,13 @@ while IFS= read -r text; do
   seed sockjs_incoming 'i=1&d=%s' "$(field "$array")"
 done < <(said native classic)
 
+for claims in '{"sub":"adam","aud":"turted","exp":4102444800}' '{"sub":7,"aud":["turted"],"may":{"join":["room.**"]},"join":["room.7"]}'; do
+  seed jwt '%s' "$claims"
+  seed jwt '{"alg":"HS256","kid":"a"}\n%s' "$claims"
+done
+seed jwt 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGFtIn0.AAAA'
+seed jwt '{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'
+
 while IFS= read -r text; do
   packet=4$text
   seed socketio_packet '%s' "$text"

@@ -11,6 +11,8 @@
     reason = "a promise that is broken is a panic"
 )]
 
+mod tokens;
+
 use std::fmt::Write as _;
 use std::str::from_utf8;
 
@@ -35,6 +37,8 @@ use crate::dialects::native::Native;
 use crate::dialects::socketio::attachments::Assembler;
 use crate::dialects::socketio::turted::Turted;
 use crate::dialects::socketio::{self, SocketIo, Terms, Version};
+
+pub use tokens::jwt;
 
 /// Bad messages in a row that end a client.
 const BAD_MESSAGES: u32 = 20;
@@ -189,16 +193,17 @@ fn open(protocol: &dyn Protocol, check: impl FnMut(&Reaction)) -> Box<dyn Conver
 fn grant(intent: Intent) -> Option<Notice> {
     Some(match intent {
         Intent::Ident { claimed: None, .. } => Notice::Rejected(Rejection::MissingField("data.username")),
-        Intent::Ident { data, .. } if data.get("password").is_some() => Notice::Rejected(Rejection::IdentDenied),
+        Intent::Ident { data, .. } if data.get("password").is_some() => Notice::Rejected(Rejection::IdentDenied(None)),
         Intent::Ident {
             claimed: Some(user), ..
-        } => Notice::Identified(user),
+        } => Notice::Identified(Some(user), Vec::new()),
         Intent::Join(channel) => Notice::Joined(channel),
         Intent::Leave(channel) if channel.as_str().len() > 5 => Notice::Rejected(Rejection::NotJoined(channel)),
         Intent::Leave(channel) => Notice::Left(channel),
         Intent::Resume { token, last } => Notice::Resumed {
             connection: "CONNECTION".into(),
             recovered: &*token == "TOKEN",
+            expired: false,
             replayed: 0,
             since: last.filter(|_| &*token != "TOKEN"),
         },
@@ -216,6 +221,7 @@ fn event(protocol: &dyn Protocol, body: &[u8]) -> Option<Bytes> {
         event: &dispatch.event,
         payload: &dispatch.payload,
         via: dispatch.targets.first()?,
+        from: None,
     }))
 }
 

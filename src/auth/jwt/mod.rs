@@ -38,6 +38,8 @@ pub use issue::{Draft, issue};
 pub use jsonwebtoken::Algorithm;
 pub use jwks::{Fetch, Fetched, Jwks, MOST_BYTES, PATIENCE, Source};
 pub use keys::Key;
+#[cfg(fuzzing)]
+pub use keys::set;
 pub use rules::Rules;
 
 use keys::{Mismatch, fitting};

@@ -47,7 +47,7 @@ pub struct Rules {
 /// What does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// A sentence about "it", the token; never any of its text that was not signed.
+    /// A sentence about "it", the token; of its text only what was signed, and the name of an algorithm.
     pub why: String,
     /// What may have to change in the configuration.
     pub mend: Option<String>,
