@@ -221,7 +221,7 @@ async fn answers_that_are_none_leave_what_there_was() {
     let scene = Scene::at_address();
     scene.provider.shows(vec![scene.key(0)]);
     assert_eq!(scene.ask(0, "key-0").await, "in");
-    let many = format!(r#"{{"keys":[{}{{}}]}}"#, "{},".repeat(80_000));
+    let many = format!(r#"{{"keys":[{}{{}}]}}"#, "{},".repeat(1_000));
     for (name, answer) in [
         ("no JSON", Ok(body("<html>"))),
         ("cut off", Ok(body(r#"{"keys":["#))),
@@ -230,7 +230,7 @@ async fn answers_that_are_none_leave_what_there_was() {
             "only a secret",
             Ok(body(r#"{"keys":[{"kty":"oct","k":"c2VjcmV0","kid":"key-0"}]}"#)),
         ),
-        ("80,000 keys", Ok(body(&many))),
+        ("1,001 keys", Ok(body(&many))),
         ("too long", Ok(body(&" ".repeat(MOST_BYTES + 1)))),
         ("a redirect", Err("it answered with status 302".into())),
         ("500", Err("it answered with status 500".into())),
