@@ -11,8 +11,6 @@
     reason = "a promise that is broken is a panic"
 )]
 
-mod tokens;
-
 use std::fmt::Write as _;
 use std::str::from_utf8;
 
@@ -38,7 +36,7 @@ use crate::dialects::socketio::attachments::Assembler;
 use crate::dialects::socketio::turted::Turted;
 use crate::dialects::socketio::{self, SocketIo, Terms, Version};
 
-pub use tokens::jwt;
+pub use crate::auth::jwt::fuzz::jwt;
 
 /// Bad messages in a row that end a client.
 const BAD_MESSAGES: u32 = 20;

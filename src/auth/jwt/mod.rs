@@ -10,6 +10,8 @@ mod claim_tests;
 mod claims;
 #[cfg(test)]
 mod forge;
+#[cfg(fuzzing)]
+pub mod fuzz;
 #[cfg(any(test, feature = "cli"))]
 mod issue;
 mod jwks;
@@ -38,8 +40,6 @@ pub use issue::{Draft, issue};
 pub use jsonwebtoken::Algorithm;
 pub use jwks::{Fetch, Fetched, Jwks, MOST_BYTES, PATIENCE, Source};
 pub use keys::Key;
-#[cfg(fuzzing)]
-pub use keys::set;
 pub use rules::Rules;
 
 use keys::{Mismatch, fitting};

@@ -2,6 +2,8 @@
 //!
 //! In: any bytes. Out: nothing, or a panic where a promise is broken. It refuses to know where the bytes come from.
 
+#![allow(clippy::unwrap_used, reason = "a promise that is broken is a panic")]
+
 use std::str::from_utf8;
 use std::time::{Duration, SystemTime};
 
@@ -10,18 +12,21 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::FutureExt;
 use turted_core::{Authenticator, Brought, Limits, Refusal, Visitor};
 
-use super::WORDS;
-use crate::auth::jwt;
+use super::keys::set;
+use super::{Algorithm, Jwt, Key, Keys, Rules};
+
+/// Longest sentence.
+const WORDS: usize = 1024;
 
 /// Tokens: whatever is presented is looked at without a panic, and nobody comes in without a signature. What is signed,
 /// a header in the first line and claims in the others, is taken only with a user and an end.
 pub fn jwt(data: &[u8]) {
     const SECRET: &str = "a secret of at least thirty-two bytes";
     let Ok(text) = from_utf8(data) else { return };
-    let rules = jwt::Rules {
+    let rules = Rules {
         issuer: None,
         audience: vec!["turted".into()],
-        algorithms: vec![jwt::Algorithm::HS256, jwt::Algorithm::EdDSA],
+        algorithms: vec![Algorithm::HS256, Algorithm::EdDSA],
         user: Default::default(),
         leeway: Duration::from_secs(30),
         max_lifetime: Duration::from_secs(3600),
@@ -30,7 +35,7 @@ pub fn jwt(data: &[u8]) {
         limits: Limits::default(),
         query: false,
     };
-    let door = jwt::Jwt::new(rules, jwt::Keys::Fixed([jwt::Key::secret(SECRET).unwrap()].into()));
+    let door = Jwt::new(rules, Keys::Fixed([Key::secret(SECRET).unwrap()].into()));
     let asked = |token: &str| {
         let (data, brought) = (serde_json::Value::Null, Brought::bearer(Some(token)));
         door.verify(&Visitor::new(&data, &brought)).now_or_never().unwrap()
@@ -52,5 +57,5 @@ pub fn jwt(data: &[u8]) {
         Err(Refusal::Denied(denial)) => assert!(denial.why.len() <= WORDS, "{}", denial.why),
         Err(_) => {}
     }
-    let _ = jwt::set(data);
+    let _ = set(data);
 }
