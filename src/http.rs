@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::Route;
+use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 
 use crate::carriers::Routes;
@@ -15,6 +16,7 @@ use crate::gate::methods::{nothing, only, spellings};
 use crate::gate::{Shared, door};
 use crate::pages::api::{self, Api};
 use crate::pages::files::Pages;
+use crate::pages::tickets;
 use crate::pages::watch::{self, Watched};
 
 /// What is served besides the doors of connectors.
@@ -57,6 +59,10 @@ pub fn routes(config: &mut ServiceConfig, site: &Site, shared: &Arc<Shared>, wor
     if site.watched.stream {
         look("/observe", web::get().to(crate::pages::observe::stream));
     }
+    let own = web::resource(spellings("/ticket"))
+        .route(web::post().to(tickets::of_client))
+        .route(web::method(Method::OPTIONS).to(tickets::preflight));
+    config.service(own.default_service(only("POST, OPTIONS")));
     if let Some(api) = &site.api {
         api::routes(config, api);
     }

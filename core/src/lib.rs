@@ -28,6 +28,7 @@ pub mod shutdown;
 pub mod target;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
+mod ticket;
 pub mod units;
 
 pub use auth::{Adviser, Authenticator, Brought, Denial, Identity, Refusal, Visitor, Wants};
@@ -49,3 +50,4 @@ pub use report::{ConnectorState, Report};
 pub use scope::{Api, Scope};
 pub use shutdown::Shutdown;
 pub use target::Target;
+pub use ticket::{Tickets, Worth};

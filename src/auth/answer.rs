@@ -34,7 +34,7 @@ pub struct Said {
 /// What is wrong with the answer, for the operator; nothing that was sent or came back.
 pub fn read(answer: &Answer, limits: &Limits, now: SystemTime) -> Result<Result<Said, Denial>, String> {
     match answer.status {
-        200 => said(&answer.body, limits, now).map(Ok),
+        200 => parse(&answer.body, limits, now).map(Ok),
         401 | 403 => Ok(Err(denial(answer))),
         status => Err(format!("it answered {status}")),
     }
@@ -72,7 +72,11 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, String> {
     serde_json::from_slice(body).map_err(|_| "its answer is no JSON object".to_owned())
 }
 
-fn said(body: &[u8], limits: &Limits, now: SystemTime) -> Result<Said, String> {
+/// Reads who somebody is out of a body.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(body: &[u8], limits: &Limits, now: SystemTime) -> Result<Said, String> {
     let mut said = object(body)?;
     let user = match said.get("user") {
         Some(Value::Null) => None,

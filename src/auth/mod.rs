@@ -16,6 +16,7 @@ mod headers;
 pub mod jwt;
 mod password;
 mod seldom;
+mod ticket;
 mod token;
 
 pub use accept_all::AcceptAll;
@@ -25,6 +26,7 @@ pub use callback::Callback;
 pub use chain::Chain;
 pub use headers::Headers;
 pub use password::Password;
+pub use ticket::{ByTicket, Drawer, Order};
 pub use token::{Digest, Token, TokenScheme};
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use turted_core::{Dispatch, Intake, PushError, Receipt, Shutdown};
 use super::census::Census;
 use super::desk::Desk;
 use super::messages::{
-    Ask, Carry, EndAll, Enlist, Expel, Forget, IsRevoked, ListRevoked, Open, Pardon, Publish, Question, Request,
+    Ask, Carry, EndAll, Enlist, Expel, Forget, IsRevoked, Knows, ListRevoked, Open, Pardon, Publish, Question, Request,
     Revoke, SeatKey,
 };
 
@@ -183,6 +183,14 @@ impl Handler<Forget> for Dispatcher {
         let known = self.desk.forget(&token, Instant::now());
         self.census.publish(self.desk.counts());
         known
+    }
+}
+
+impl Handler<Knows> for Dispatcher {
+    type Result = bool;
+
+    fn handle(&mut self, Knows(token): Knows, _: &mut Self::Context) -> bool {
+        self.desk.knows(&token)
     }
 }
 

@@ -255,6 +255,11 @@ pub struct IsRevoked(pub Vouched);
 #[rtype(result = "bool")]
 pub struct Forget(pub Arc<str>);
 
+/// Whether the connection of this secret is here, or waited for.
+#[derive(Debug, Message)]
+#[rtype(result = "bool")]
+pub struct Knows(pub Arc<str>);
+
 /// A connector pushes.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -6,14 +6,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use actix_web::HttpRequest;
 use actix_web::http::{StatusCode, header};
+use actix_web::{HttpMessage, HttpRequest};
 use log::{Level, log_enabled};
 use turted_core::{Ending, Rejection, Welcome};
 
 use super::Shared;
 use super::admission::{Full, Ticket};
-use super::identity::bring;
+use super::identity::{Opens, bring};
 use super::proxies::origin;
 use super::refusals::{note, quoted};
 use super::request::{host, text};
@@ -100,7 +100,11 @@ pub fn admit(request: &HttpRequest, shared: &Shared) -> Result<(Newcomer, Ticket
         tell(request, full);
         Refused::new(status, "full", full.to_string())
     })?;
-    let (Some(connection), Some(resume)) = (secret::<9>(), secret::<20>()) else {
+    let opens = request
+        .extensions()
+        .get::<Opens>()
+        .map(|Opens(secret)| Arc::clone(secret));
+    let (Some(connection), Some(resume)) = (secret::<9>(), opens.or_else(secret::<20>)) else {
         return Err(internal("the system has no random numbers"));
     };
     let welcome = Welcome {

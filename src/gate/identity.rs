@@ -4,22 +4,23 @@
 //! the channels that it names, those that the user's backend has granted.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::cookie::Cookie;
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, web};
+use actix_web::{HttpMessage, HttpRequest, web};
 use serde_json::{Map, Value};
 use turted_core::may::{Verb, Verdict};
-use turted_core::{Arrival, Brought, ChannelName, Denial, Identity, Refusal, Rejection, UserName, Visitor};
+use turted_core::{Arrival, Brought, ChannelName, Denial, Identity, Refusal, Rejection, UserName, Visitor, Worth};
 
 use super::entrance::Refused;
 use super::proxies::{origin, vouched};
 use super::refusals::note;
-use super::request::{bad_request, channels, worker};
+use super::request::{bad_request, channels, first, worker};
 use super::{Shared, bearer};
 use crate::client::{Worker, named};
 use crate::dispatcher::Vouched;
-use crate::dispatcher::messages::IsRevoked;
+use crate::dispatcher::messages::{IsRevoked, Knows};
 
 /// Members of the query that say who somebody is; the same as the data of IDENT.
 const CREDENTIALS: [&str; 5] = ["username", "user", "id", "password", "token"];
@@ -33,18 +34,60 @@ const COOKIES: [(&str, &str); 2] = [("turted-username", "username"), ("turted-to
 /// What was presented does not hold, or it may hear none of the channels.
 pub async fn arrival(request: &HttpRequest, query: &[(String, String)], shared: &Shared) -> Result<Arrival, Refused> {
     let worker = worker(request)?;
+    if let Some(ticket) = first(query, "ticket") {
+        return ticketed(request, query, ticket, shared, worker).await;
+    }
     let (identity, presented) = identify(request, query, shared, worker).await?;
     let identity = Arc::new(identity);
     refuse_revoked(request, &identity, worker).await?;
     let channels = channels(query, shared)?;
     let granted = granted(request, &identity, &channels, worker).await?;
     Ok(Arrival {
-        identity,
         channels,
         granted,
-        presented: Some(Arc::new(presented)),
+        presented: identity.renews.map(|_| Arc::new(presented)),
+        identity,
         ..Arrival::default()
     })
+}
+
+/// The secret of the connection that this request opens, if a ticket says it.
+#[derive(Clone)]
+pub(super) struct Opens(pub(super) Arc<str>);
+
+/// With what a connection begins that shows a ticket. One that was used leads back to its own connection, so that an
+/// event stream recovers by itself, and opens nothing else.
+async fn ticketed(
+    request: &HttpRequest,
+    query: &[(String, String)],
+    ticket: &str,
+    shared: &Shared,
+    worker: &Worker,
+) -> Result<Arrival, Refused> {
+    let refused = |why| Err(turn_away(request, Refusal::denied(why)));
+    // Whoever may not hear anything there has not used it up.
+    let channels = channels(query, shared)?;
+    match shared.tickets.redeem(ticket, Instant::now()) {
+        Worth::Fresh(identity, secret) => {
+            refuse_revoked(request, &identity, worker).await?;
+            let granted = granted(request, &identity, &channels, worker).await?;
+            request.extensions_mut().insert(Opens(secret));
+            Ok(Arrival {
+                identity,
+                channels,
+                granted,
+                ..Arrival::default()
+            })
+        }
+        Worth::Used(secret) => match worker.dispatcher.send(Knows(Arc::clone(&secret))).await {
+            Ok(true) => Ok(Arrival {
+                resume: Some(secret),
+                ..Arrival::default()
+            }),
+            _ => refused("the ticket was used before, and what it opened has ended"),
+        },
+        Worth::Nothing => refused("the ticket is none, or is over"),
+    }
 }
 
 /// What a request brings along that some authenticator looks at.
@@ -164,7 +207,8 @@ async fn refuse_revoked(request: &HttpRequest, identity: &Arc<Identity>, worker:
     ))
 }
 
-fn turn_away(request: &HttpRequest, refusal: Refusal) -> Refused {
+/// What is answered to somebody who is not let in; the operator hears why.
+pub fn turn_away(request: &HttpRequest, refusal: Refusal) -> Refused {
     let (status, rejection, why) = match refusal {
         Refusal::Denied(Denial { why, word }) => (
             StatusCode::UNAUTHORIZED,

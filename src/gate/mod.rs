@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use turted_core::{Authenticator, Endpoint, Limits, Shutdown};
+use turted_core::{Authenticator, Endpoint, Limits, Shutdown, Tickets};
 
 pub mod admission;
 pub mod backend;
@@ -56,6 +56,8 @@ pub struct Shared {
     pub window: u64,
     /// Between two pings.
     pub ping: Duration,
+    /// Tickets, for those who cannot say who they are in a header.
+    pub tickets: Arc<dyn Tickets>,
     /// Who may push and observe.
     pub backends: Arc<dyn Authenticator>,
     /// Largest message of a client in bytes.

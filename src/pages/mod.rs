@@ -6,4 +6,5 @@
 pub mod api;
 pub mod files;
 pub mod observe;
+pub mod tickets;
 pub mod watch;

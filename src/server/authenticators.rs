@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use log::error;
 use turted_core::mapping::Template;
-use turted_core::{Adviser, Authenticator, Limits, Wants};
+use turted_core::{Adviser, Authenticator, Limits, Tickets, Wants};
 
 use super::{core_limits, tokens};
 use crate::auth::jwt::Jwks;
-use crate::auth::{AcceptAll, Advice, Backends, Callback, Chain, Digest, Headers, Password, Token, TokenScheme};
+use crate::auth::{
+    AcceptAll, Advice, Backends, ByTicket, Callback, Chain, Digest, Headers, Password, Token, TokenScheme,
+};
 use crate::config::{self, Ask, Backend, Config, Forward, Hash, HeaderTemplate, May, Method, Secret, Secrets};
 use crate::outbound::{Bounds, Hook, Outbound};
 
@@ -40,15 +42,16 @@ impl<'a> Means<'a> {
     }
 }
 
-/// The authenticator of a door with these methods.
-pub fn authenticator(methods: &[Method], means: &Means<'_>) -> Arc<dyn Authenticator> {
+/// The authenticator of the clients' door: who shows a ticket has been somebody before, whatever the methods are.
+pub fn of_clients(methods: &[Method], means: &Means<'_>, tickets: &Arc<dyn Tickets>) -> Arc<dyn Authenticator> {
     let is_jwt = |method: &Method| matches!(method, Method::Jwt(_));
+    let by_ticket: Box<dyn Authenticator> = Box::new(ByTicket(Arc::clone(tickets)));
     let all = methods.iter().enumerate().map(|(at, method)| match method {
         // Several issuers: each looks at its own tokens, and the last one says what is wrong with the others.
         Method::Jwt(jwt) => tokens::authenticator(jwt, methods[at + 1..].iter().any(is_jwt), means),
         method => one(method, means),
     });
-    Arc::new(Chain::new(all.collect()))
+    Arc::new(Chain::new(std::iter::once(by_ticket).chain(all).collect()))
 }
 
 /// The authenticator of the door of these backends.

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Arbiter};
 use tokio_util::task::TaskTracker;
 use turted_core::{
-    Authenticator, ConnectorContext, EncodeEvent, Epoch, Inbox, Observer, PushConnector, Report, Shutdown,
+    Authenticator, ConnectorContext, EncodeEvent, Epoch, Inbox, Observer, PushConnector, Report, Shutdown, Tickets,
 };
 
+use crate::auth::Drawer;
 use crate::carriers::{Mounts, Offer};
 use crate::client::Policy;
 use crate::client::relief::Relief;
@@ -49,7 +50,7 @@ mod wires;
 
 #[cfg(feature = "cli")]
 pub use authenticators::token;
-use authenticators::{Means, adviser, authenticator, of_backends};
+use authenticators::{Means, adviser, of_backends, of_clients};
 use entrances::{Entrance, bounds, configured};
 use listen::Doorstep;
 pub use running::{Running, WayIn};
@@ -249,6 +250,7 @@ impl Server {
         let intake = DispatcherInbox::new(dispatcher.clone(), shutdown.clone());
         let inbox = Inbox::new(Arc::new(intake));
         let outbound = Outbound::start(self.metrics.outcomes());
+        let tickets: Arc<dyn Tickets> = Arc::new(Drawer::default());
         let means = Means::new(&config, Some(&outbound));
         let backends = of_backends(&config.auth.backends, &means);
 
@@ -278,7 +280,7 @@ impl Server {
 
         let clients = self
             .clients
-            .unwrap_or_else(|| authenticator(&config.auth.clients, &means));
+            .unwrap_or_else(|| of_clients(&config.auth.clients, &means, &tickets));
         let mut watched = reports.clone();
         for (at, jwks) in means.jwks.take().into_iter().enumerate() {
             let name = if at == 0 {
@@ -318,6 +320,7 @@ impl Server {
             limits,
             message_bytes: config.limits.message_bytes,
             channels: config.limits.channels_per_connection,
+            tickets: Arc::clone(&tickets),
             window: config.history.age.as_secs(),
             ping: config.limits.ping,
             backends,
@@ -339,6 +342,7 @@ impl Server {
                     dispatcher: dispatcher.clone(),
                     census: Arc::clone(&self.census),
                     began: Instant::now(),
+                    claims: Arc::clone(&means.claims),
                 })
             }),
             pages: match (&config.server.static_dir, config.server.demo) {

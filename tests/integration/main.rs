@@ -46,6 +46,7 @@ mod sockjs;
 mod sse;
 mod stdin;
 mod tcp;
+mod tickets;
 mod tls;
 mod transcripts;
 mod wires;

@@ -126,7 +126,7 @@ async fn stream(
     };
     let arrival = Arrival {
         last: event_stream::last_id(request, query),
-        resume: token(query, "resume"),
+        resume: token(query, "resume").or(begins.resume),
         ..begins
     };
     let (newcomer, ticket) = admit(request, shared)?;

@@ -18,7 +18,7 @@ impl Desk {
         let Some(token) = arrival.resume.take() else {
             return self.begin(key, arrival, vouched, now);
         };
-        if self.membership.by_token(&token).is_some() || self.parking.knows(&token) {
+        if self.knows(&token) {
             return self.resume(key, true, &token, arrival.last, now);
         }
         let Some(connection) = self

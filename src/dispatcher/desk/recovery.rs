@@ -354,6 +354,11 @@ impl Desk {
         self.parking.take(token, now).is_some()
     }
 
+    /// Whether the connection of this secret is here, or waited for.
+    pub fn knows(&self, token: &Arc<str>) -> bool {
+        self.membership.by_token(token).is_some() || self.parking.knows(token)
+    }
+
     /// Puts what came after `last` into an outbox that is emptied first: what was handed out before may have been lost.
     /// An id that cannot tell what came after it gets the word about the gap, and behind it all that there is.
     pub(super) fn since(&mut self, key: SeatKey, last: Arc<str>, now: Instant) -> Said {
@@ -413,9 +418,14 @@ impl Desk {
         Said { notice, then }
     }
 
-    /// A client that names another time has seen nothing of this one, whatever it was granted before it said so.
+    /// A client that names another time has seen nothing of this one, whatever it was granted before it said so; but it is
+    /// shown nothing from before its identity was issued.
     fn begin_again(&mut self, key: SeatKey) {
-        let floor = self.log.floor();
+        let vouched = self.membership.get(key).and_then(|seat| seat.standing.vouched.as_ref());
+        let hidden = vouched
+            .and_then(|vouched| vouched.issued)
+            .map_or(0, |issued| self.log.at(issued));
+        let floor = self.log.floor().max(hidden);
         if let Some(seat) = self.membership.get_mut(key) {
             let Standing { user, channels, .. } = &mut seat.standing;
             let memberships = user.iter_mut().map(|(_, since)| since);

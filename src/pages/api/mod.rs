@@ -29,6 +29,7 @@ mod connections;
 mod kick;
 mod revoked;
 mod root;
+mod tickets;
 
 /// The path of it all.
 pub const PATH: &str = "/api";
@@ -49,6 +50,8 @@ pub struct Api {
     pub census: Arc<Census>,
     /// When the server began.
     pub began: Instant,
+    /// The claims that rules ask for, which a ticket keeps.
+    pub claims: Arc<[Arc<str>]>,
 }
 
 /// Every resource at its path.
@@ -58,6 +61,7 @@ pub fn routes(config: &mut ServiceConfig, api: &Arc<Api>) {
     kick::routes(config);
     connections::routes(config);
     revoked::routes(config);
+    tickets::routes(config);
     let nothing = |request: HttpRequest| async move {
         let what = quoted(Some(request.path()));
         refuse(Refused::new(
