@@ -140,9 +140,12 @@ impl Order {
     #[must_use]
     pub fn of(identity: Identity) -> Self {
         let now = SystemTime::now();
-        let left = identity.expires.map(|end| end.duration_since(now).unwrap_or_default());
+        // Whoever vouched for it cannot be asked again: a ticket shows nothing that could be forwarded.
+        let end = [identity.expires, identity.renews].into_iter().flatten().min();
+        let left = end.map(|end| end.duration_since(now).unwrap_or_default());
         let lasts = left.map_or(LASTS, |left| left.min(LASTS));
         let identity = Identity {
+            renews: None,
             expires: now.checked_add(lasts),
             ..identity
         };
@@ -210,6 +213,31 @@ mod tests {
         }
         assert_eq!(drawer.redeem(&ticket, now + LASTS), Worth::Nothing);
         assert_eq!(drawer.redeem(&ticket, now), Worth::Nothing, "it is forgotten");
+    }
+
+    #[test]
+    fn a_ticket_of_a_client_lasts_as_long_as_what_it_was_made_of_and_is_not_asked_about() {
+        let soon = |seconds| SystemTime::now().checked_add(Duration::from_secs(seconds));
+        for (expires, renews, most) in [
+            (None, None, 3600),
+            (soon(600), None, 600),
+            (soon(600), soon(60), 60),
+            (None, soon(10), 10),
+            (soon(100_000), None, 3600),
+        ] {
+            let order = Order::of(Identity {
+                expires,
+                renews,
+                ..(*adam()).clone()
+            });
+            assert!(
+                order.lasts.as_secs() <= most && order.lasts.as_secs() + 5 > most,
+                "{:?}",
+                order.lasts
+            );
+            assert!(order.ttl <= order.lasts && order.identity.renews.is_none());
+            assert!(order.identity.expires <= soon(most));
+        }
     }
 
     #[test]
