@@ -418,8 +418,8 @@ impl Desk {
         Said { notice, then }
     }
 
-    /// A client that names another time has seen nothing of this one, whatever it was granted before it said so; but it is
-    /// shown nothing from before its identity was issued.
+    /// A client that names another time has seen nothing of this one, whatever it was granted before it said so; but it
+    /// is shown nothing from before its identity was issued.
     fn begin_again(&mut self, key: SeatKey) {
         let vouched = self.membership.get(key).and_then(|seat| seat.standing.vouched.as_ref());
         let hidden = vouched

@@ -1,7 +1,7 @@
 //! `POST /api/tickets`: a backend says for whom.
 //!
-//! In: `{"user":"adam","ttl":"30s","may":{…},"claims":{…},"expires":"1h"}`. Out: `{"ticket":"tk_…","expires_in":30}`. Whoever may
-//! make tickets may be anybody, so it takes all of the API.
+//! In: `{"user":"adam","ttl":"30s","may":{…},"claims":{…},"expires":"1h"}`. Out: `{"ticket":"tk_…","expires_in":30}`.
+//! Whoever may make tickets may be anybody, so it takes all of the API.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
