@@ -127,8 +127,13 @@ fn came(request: &HttpRequest, address: IpAddr) -> String {
     let (origin, agent) = (text(head, header::ORIGIN), text(head, header::USER_AGENT));
     let path = request.match_pattern().unwrap_or_default();
     let path = path.split('{').next().unwrap_or_default();
+    let from = match request.peer_addr() {
+        Some(peer) if peer.ip() == address => peer.to_string(),
+        Some(peer) => format!("{address} by way of {peer}"),
+        None => address.to_string(),
+    };
     format!(
-        "at {path} ({:?}) from {address}, origin {}, agent {}",
+        "at {path} ({:?}) from {from}, origin {}, agent {}",
         request.version(),
         quoted(origin),
         quoted(agent)

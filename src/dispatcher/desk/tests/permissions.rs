@@ -152,7 +152,8 @@ fn a_client_says_something_where_it_may_and_hears_itself_unless_it_does_not_want
         story.ask(seat, ident("adam"));
         story.ask(seat, join("own.adam"));
     }
-    (story.take(one), story.take(two));
+    story.take(one);
+    story.take(two);
     story.ask(adam, say("own.adam", true));
     assert_eq!(
         story.take(one),
@@ -227,7 +228,8 @@ fn an_identity_ends_unless_a_new_one_comes_in_time() {
     story.ask(adam, short);
     story.ask(eve, other);
     story.ask(adam, join("own.adam"));
-    (story.take(one), story.take(two));
+    story.take(one);
+    story.take(two);
     story.wait(29);
     assert!(story.take(one).is_empty());
     story.wait(2);
