@@ -3,6 +3,8 @@
 //! In: an [`Intent`], read by a protocol from the wire. Out: a [`Notice`], which the protocol writes to the wire. The
 //! Dispatcher and the connection speak these words and never see a protocol.
 
+use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +20,31 @@ use crate::name::{ChannelName, EventName, UserName};
 /// of `ref`.
 pub type Tag = Option<Arc<str>>;
 
+/// What a client presents to prove who it is: the data of IDENT, or of its request. Clones share it.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Presented(Arc<Value>);
+
+impl From<Value> for Presented {
+    fn from(data: Value) -> Self {
+        Self(Arc::new(data))
+    }
+}
+
+impl Deref for Presented {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        &self.0
+    }
+}
+
+/// Says nothing: it holds credentials (CWE-532).
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Presented").finish_non_exhaustive()
+    }
+}
+
 /// What a client wants of the server. Everything that gives or takes a membership is one of these, arriving with a past
 /// included.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +57,7 @@ pub enum Intent {
         /// The name that the client claims, if it claims one.
         claimed: Option<UserName>,
         /// Everything it presented, for the authenticator.
-        data: Value,
+        data: Presented,
     },
     /// Hear a channel.
     Join(ChannelName),
@@ -72,7 +99,7 @@ pub struct Arrival {
     /// Those of them that the user's backend was asked about, and granted.
     pub granted: Vec<ChannelName>,
     /// What it presented, for an authenticator that will want to see it again.
-    pub presented: Option<Arc<Value>>,
+    pub presented: Option<Presented>,
     /// The last event id that the client saw: what came after it is told first.
     pub last: Option<Arc<str>>,
     /// The secret of an earlier connection, which goes on if it is still waited for.

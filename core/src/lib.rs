@@ -33,7 +33,7 @@ pub mod units;
 
 pub use auth::{Adviser, Authenticator, Brought, Denial, Identity, Refusal, Visitor, Wants};
 pub use backoff::Backoff;
-pub use client::{Arrival, Intent, Notice, Publication, Rejection, Tag, Welcome};
+pub use client::{Arrival, Intent, Notice, Presented, Publication, Rejection, Tag, Welcome};
 pub use connector::{Claim, ConnectorConfig, ConnectorContext, ConnectorError, Outcome, PushConnector, SettingError};
 pub use dialect::{Conversation, Protocol, Reaction};
 pub use dispatch::{Dispatch, DispatchId, Epoch, Exclude, Receipt, Sender};

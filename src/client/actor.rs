@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::SendError;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Running, SpawnHandle};
 use futures_util::Stream;
-use serde_json::Value;
-use turted_core::{Ending, Intent};
+use turted_core::{Ending, Intent, Presented};
 
 use super::heartbeat::Beat;
 use super::newcomer::{Client, Inbound, Newcomer, Worker};
@@ -388,7 +387,7 @@ pub enum Poke {
     /// What it was told made it want something.
     Uttered,
     /// Its identity is to be confirmed again, by what its client presented.
-    Renew(Option<Arc<Value>>),
+    Renew(Option<Presented>),
 }
 
 impl Handler<Poke> for Connection {

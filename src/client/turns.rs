@@ -8,9 +8,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::Value;
 use tokio::sync::oneshot;
-use turted_core::{Intent, Tag};
+use turted_core::{Intent, Presented, Tag};
 
 use super::newcomer::Inbound;
 use super::requests::moving::Move;
@@ -25,7 +24,7 @@ pub enum Turn {
     /// The client wants something.
     Grant(Intent, Tag),
     /// Whoever vouched for the client wants to see this again.
-    Renew(Option<Arc<Value>>),
+    Renew(Option<Presented>),
     /// A request wants to hear again what came after this id; it is told when that has come.
     Since(Arc<str>, oneshot::Sender<()>),
     /// Somebody wants to know when everything before is done.

@@ -13,9 +13,8 @@ use std::time::Duration;
 use actix::WeakAddr;
 use bytes::Bytes;
 use log::error;
-use serde_json::Value;
 use tokio::sync::oneshot;
-use turted_core::{Conversation, Ending, Intent, Notice, Reaction, Rejection, Tag, Welcome};
+use turted_core::{Conversation, Ending, Intent, Notice, Presented, Reaction, Rejection, Tag, Welcome};
 
 use super::actor::{Connection, Poke};
 use super::outbox::{Outbox, OutboxBounds};
@@ -260,7 +259,7 @@ impl Voice {
     }
 
     /// Whoever vouched for its client wants to be asked again.
-    pub fn renew(&self, presented: Option<Arc<Value>>) {
+    pub fn renew(&self, presented: Option<Presented>) {
         self.poke(Poke::Renew(presented));
     }
 

@@ -11,11 +11,12 @@ use actix::fut::{ActorFutureExt, WrapFuture};
 use actix::{AsyncContext, Context, MailboxError};
 use futures_util::FutureExt;
 use log::error;
-use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use turted_core::auth::confirm;
-use turted_core::{Brought, Denial, Ending, Identity, Intent, Notice, Refusal, Rejection, Tag, UserName, Visitor};
+use turted_core::{
+    Brought, Denial, Ending, Identity, Intent, Notice, Presented, Refusal, Rejection, Tag, UserName, Visitor,
+};
 
 use super::actor::Connection;
 use super::courier::Fence;
@@ -176,7 +177,7 @@ impl Connection {
     }
 
     /// Asks who the client is, by what it presents and what its request brought.
-    fn confirmed(&self, data: Arc<Value>) -> impl Future<Output = Result<Identity, Refusal>> + use<> {
+    fn confirmed(&self, data: Presented) -> impl Future<Output = Result<Identity, Refusal>> + use<> {
         let (clients, brought) = (Arc::clone(&self.worker.policy.clients), self.client.brought.clone());
         let (id, address) = (Arc::clone(&self.client.id), self.client.address);
         async move {
@@ -189,9 +190,8 @@ impl Connection {
         }
     }
 
-    fn verify(&mut self, claimed: Option<UserName>, data: Value, tag: Tag, cx: &mut Context<Self>) {
-        let data = Arc::new(data);
-        let confirmed = self.confirmed(Arc::clone(&data));
+    fn verify(&mut self, claimed: Option<UserName>, data: Presented, tag: Tag, cx: &mut Context<Self>) {
+        let confirmed = self.confirmed(data.clone());
         self.work(confirmed, cx, move |connection, verdict, cx| {
             if connection.voice.ended().is_some() {
                 return;
@@ -211,7 +211,7 @@ impl Connection {
     }
 
     /// Whoever vouched for it wants to be asked again: with what the client said last. Only a no ends it.
-    pub(in crate::client) fn renew(&mut self, presented: Option<Arc<Value>>, cx: &mut Context<Self>) {
+    pub(in crate::client) fn renew(&mut self, presented: Option<Presented>, cx: &mut Context<Self>) {
         if self.voice.ended().is_some() {
             return;
         }

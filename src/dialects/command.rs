@@ -87,6 +87,7 @@ fn ident(data: Option<&RawValue>, limits: &Limits) -> Result<Intent, Rejection> 
         }
         Some(_) => return Err(Rejection::BadName("the user name must be a string".into())),
     };
+    let data = data.into();
     Ok(Intent::Ident { claimed, data })
 }
 

@@ -8,11 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use actix::{Message, Recipient};
 use bytes::Bytes;
-use serde_json::Value;
 use tokio::sync::oneshot;
 use turted_core::may::Verb;
 use turted_core::{
-    Arrival, ChannelName, Dispatch, Ending, Identity, Notice, Publication, PushError, Receipt, Tag, UserName,
+    Arrival, ChannelName, Dispatch, Ending, Identity, Notice, Presented, Publication, PushError, Receipt, Tag, UserName,
 };
 
 use super::revoked::Subject;
@@ -136,7 +135,7 @@ pub struct Vouched {
     /// When whoever vouched for it wants to be asked again.
     pub renews: Option<Instant>,
     /// What the client presented, to be shown then.
-    pub presented: Option<Arc<Value>>,
+    pub presented: Option<Presented>,
     /// Since when whoever vouched for it does not answer.
     pub unconfirmed: Option<Instant>,
 }
@@ -164,7 +163,7 @@ impl Vouched {
 
     /// Keeps what the client presented, if whoever vouches for it will want to see it again.
     #[must_use]
-    pub fn presenting(mut self, data: Option<Arc<Value>>) -> Self {
+    pub fn presenting(mut self, data: Option<Presented>) -> Self {
         self.presented = data.filter(|_| self.renews.is_some());
         self
     }
@@ -328,7 +327,7 @@ pub enum Parcel {
         /// Whose lane.
         lane: u32,
         /// What the client presented.
-        presented: Option<Arc<Value>>,
+        presented: Option<Presented>,
     },
     /// End one connection.
     End {

@@ -45,7 +45,7 @@ pub async fn arrival(request: &HttpRequest, query: &[(String, String)], shared: 
     Ok(Arrival {
         channels,
         granted,
-        presented: identity.renews.map(|_| Arc::new(presented)),
+        presented: identity.renews.map(|_| presented.into()),
         identity,
         ..Arrival::default()
     })

@@ -14,6 +14,7 @@ use actix::{Actor, Addr, Arbiter};
 
 pub use destination::{Answer, Bounds, Destination, Request, check_url};
 pub use hook::Hook;
+#[cfg(feature = "cli")]
 pub use tls::client_config;
 
 use crate::observe::metrics::Outcomes;
