@@ -3,6 +3,7 @@
 //! In: identities that a backend or a token vouches for. Out: a ticket for each, which opens once. They are for pages
 //! that cannot say who they are in a header, as an EventSource cannot. Where they are kept is the server's business.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,6 @@ pub trait Tickets: Send + Sync {
     /// too many, or no random numbers.
     fn issue(&self, identity: Arc<Identity>, ttl: Duration, lasts: Duration, now: Instant) -> Option<Arc<str>>;
 
-    /// Uses a ticket.
-    fn redeem(&self, ticket: &str, now: Instant) -> Worth;
+    /// Uses a ticket. Whoever shows a used one from another address than it was used from has nothing: URLs get into logs.
+    fn redeem(&self, ticket: &str, from: Option<IpAddr>, now: Instant) -> Worth;
 }

@@ -8,8 +8,15 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use turted_core::{Authenticator, Identity, Refusal, Scope, Visitor};
 
-/// What says who a backend is, and its bounds.
-type Backend = (Box<dyn Authenticator>, Option<Arc<Scope>>);
+/// A backend.
+pub struct Backend {
+    /// What says that it is this one.
+    pub method: Box<dyn Authenticator>,
+    /// Its name: a token of somebody else is none of its.
+    pub name: Option<String>,
+    /// What it may.
+    pub scope: Option<Arc<Scope>>,
+}
 
 /// Every backend there is.
 pub struct Backends(Vec<Backend>);
@@ -26,8 +33,14 @@ impl Authenticator for Backends {
     fn verify<'a>(&'a self, visitor: &'a Visitor<'a>) -> BoxFuture<'a, Result<Option<Identity>, Refusal>> {
         Box::pin(async move {
             let mut refusal = None;
-            for (backend, scope) in &self.0 {
-                match backend.verify(visitor).await {
+            for Backend { method, name, scope } in &self.0 {
+                match method.verify(visitor).await {
+                    Ok(Some(Identity { user: Some(user), .. }))
+                        if name.as_ref().is_some_and(|name| name != user.as_str()) =>
+                    {
+                        let why = "the token is that of another name";
+                        refusal = refusal.or(Some(Refusal::denied(why)));
+                    }
                     Ok(Some(identity)) => {
                         let scope = scope.clone().or(identity.scope);
                         return Ok(Some(Identity { scope, ..identity }));
@@ -60,11 +73,16 @@ mod tests {
                 ..Scope::default()
             }))
         };
-        let all: Vec<(Box<dyn Authenticator>, _)> = vec![
-            (Box::new(Password::new("new")), scope("shop")),
-            (Box::new(Password::new("old")), scope("shop")),
-            (Box::new(Password::new("root")), None),
-            (Box::new(Token::new(scheme, Limits::default())), scope("signed")),
+        let backend = |method: Box<dyn Authenticator>, name: Option<&str>| Backend {
+            method,
+            name: name.map(str::to_owned),
+            scope: name.and_then(scope),
+        };
+        let all = vec![
+            backend(Box::new(Password::new("new")), Some("shop")),
+            backend(Box::new(Password::new("old")), Some("shop")),
+            backend(Box::new(Password::new("root")), None),
+            backend(Box::new(Token::new(scheme, Limits::default())), Some("signed")),
         ];
         let brought = Brought::bearer(bearer);
         let verdict = Backends::new(all)
@@ -82,9 +100,12 @@ mod tests {
             assert_eq!(name(None, &json!({"password": password})), Ok(Some(whose.to_owned())));
         }
         let token = Token::new(TokenScheme::Hmac { secret: "hush".into() }, Limits::default());
-        let user = turted_core::UserName::parse("mail", &Limits::default()).unwrap();
-        let bearer = format!("mail:{}", token.issue(&user));
+        let user = turted_core::UserName::parse("signed", &Limits::default()).unwrap();
+        let bearer = format!("signed:{}", token.issue(&user));
         assert_eq!(name(Some(&bearer), &Value::Null), Ok(Some("signed".to_owned())));
+        let other = turted_core::UserName::parse("mail", &Limits::default()).unwrap();
+        let bearer = format!("mail:{}", token.issue(&other));
+        assert!(name(Some(&bearer), &Value::Null).is_err(), "a token of another name");
         assert!(name(Some("neither"), &Value::Null).is_err());
         assert!(name(Some(""), &Value::Null).is_err());
         assert_eq!(name(None, &Value::Null), Ok(None));

@@ -21,7 +21,7 @@ mod token;
 
 pub use accept_all::AcceptAll;
 pub use advice::Advice;
-pub use backends::Backends;
+pub use backends::{Backend, Backends};
 pub use callback::Callback;
 pub use chain::Chain;
 pub use headers::Headers;

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -36,12 +37,13 @@ struct Kept {
     opens_until: Instant,
     lasts_until: Instant,
     opens: Arc<str>,
-    is_used: bool,
+    /// From where it was used, once it was.
+    used: Option<Option<IpAddr>>,
 }
 
 impl Kept {
     fn is_over(&self, now: Instant) -> bool {
-        let until = if self.is_used {
+        let until = if self.used.is_some() {
             self.lasts_until
         } else {
             self.opens_until
@@ -65,7 +67,7 @@ impl Tickets for Drawer {
             opens_until: now + ttl,
             lasts_until: now + lasts.max(ttl),
             opens: hex::encode(opens).into(),
-            is_used: false,
+            used: None,
         };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST {
@@ -78,7 +80,7 @@ impl Tickets for Drawer {
         Some(ticket)
     }
 
-    fn redeem(&self, ticket: &str, now: Instant) -> Worth {
+    fn redeem(&self, ticket: &str, from: Option<IpAddr>, now: Instant) -> Worth {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = digest(ticket);
         let Some(kept) = all.get_mut(&key) else {
@@ -88,10 +90,14 @@ impl Tickets for Drawer {
             all.remove(&key);
             return Worth::Nothing;
         }
-        let opens = Arc::clone(&kept.opens);
-        match std::mem::replace(&mut kept.is_used, true) {
-            true => Worth::Used(opens),
-            false => Worth::Fresh(Arc::clone(&kept.identity), opens),
+        let (opens, mut is_first) = (Arc::clone(&kept.opens), false);
+        match *kept.used.get_or_insert_with(|| {
+            is_first = true;
+            from
+        }) {
+            _ if is_first => Worth::Fresh(Arc::clone(&kept.identity), opens),
+            before if before == from => Worth::Used(opens),
+            _ => Worth::Nothing,
         }
     }
 }
@@ -114,6 +120,11 @@ impl Order {
     pub fn read(body: &[u8], limits: &Limits, wanted: &[Arc<str>]) -> Result<Self, String> {
         let now = SystemTime::now();
         let all: Map<String, Value> = serde_json::from_slice(body).map_err(|_| "the body is no JSON object")?;
+        let known = ["user", "ttl", "expires", "may", "join", "claims", "info"];
+        if let Some(unknown) = all.keys().find(|member| !known.contains(&member.as_str())) {
+            let unknown = unknown.chars().take(40).collect::<String>();
+            return Err(format!("{unknown:?} is no member; known are {}", known.join(", ")));
+        }
         let lasts = match all.get("expires") {
             None | Some(Value::Null) => LASTS,
             Some(expires) => {
@@ -122,7 +133,12 @@ impl Order {
             }
         };
         let Said { identity, claims, ttl } = parse(body, limits, now)?;
-        let lasts = lasts.min(LONGEST);
+        if lasts > LONGEST {
+            return Err("expires is at most 24h".to_owned());
+        }
+        if ttl.is_some_and(|ttl| ttl > LONGEST_TTL) {
+            return Err("ttl is at most 1h".to_owned());
+        }
         let identity = Identity {
             claims: Claims::pick(&claims, wanted),
             renews: None,
@@ -131,7 +147,7 @@ impl Order {
         };
         Ok(Self {
             identity: Arc::new(identity),
-            ttl: ttl.unwrap_or(TTL).min(LONGEST_TTL),
+            ttl: ttl.unwrap_or(TTL),
             lasts,
         })
     }
@@ -165,9 +181,9 @@ impl ByTicket {
         let Some(ticket) = visitor.data.get("ticket").filter(|ticket| !ticket.is_null()) else {
             return Ok(None);
         };
-        let worth = ticket
-            .as_str()
-            .map_or(Worth::Nothing, |ticket| self.0.redeem(ticket, Instant::now()));
+        let worth = ticket.as_str().map_or(Worth::Nothing, |ticket| {
+            self.0.redeem(ticket, visitor.address, Instant::now())
+        });
         match worth {
             Worth::Fresh(identity, _) => Ok(Some((*identity).clone())),
             Worth::Used(_) => Err(Refusal::denied("the ticket was used before")),
@@ -195,6 +211,8 @@ mod tests {
     use super::*;
     use turted_core::{Limits, UserName};
 
+    const HERE: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+
     fn adam() -> Arc<Identity> {
         Arc::new(Identity::of(UserName::parse("adam", &Limits::default()).unwrap()))
     }
@@ -204,15 +222,19 @@ mod tests {
         let (drawer, now) = (Drawer::default(), Instant::now());
         let ticket = drawer.issue(adam(), TTL, LASTS, now).unwrap();
         assert_eq!(ticket.len(), PREFIX.len() + 32);
-        let Worth::Fresh(identity, secret) = drawer.redeem(&ticket, now) else {
+        let Worth::Fresh(identity, secret) = drawer.redeem(&ticket, HERE, now) else {
             panic!("it is new");
         };
         assert_eq!((identity, secret.len()), (adam(), 40));
         for later in [now, now + TTL, now + LASTS - TTL] {
-            assert_eq!(drawer.redeem(&ticket, later), Worth::Used(Arc::clone(&secret)));
+            assert_eq!(drawer.redeem(&ticket, HERE, later), Worth::Used(Arc::clone(&secret)));
+            assert_eq!(
+                drawer.redeem(&ticket, Some([10, 0, 0, 1].into()), later),
+                Worth::Nothing
+            );
         }
-        assert_eq!(drawer.redeem(&ticket, now + LASTS), Worth::Nothing);
-        assert_eq!(drawer.redeem(&ticket, now), Worth::Nothing, "it is forgotten");
+        assert_eq!(drawer.redeem(&ticket, HERE, now + LASTS), Worth::Nothing);
+        assert_eq!(drawer.redeem(&ticket, HERE, now), Worth::Nothing, "it is forgotten");
     }
 
     #[test]
@@ -251,9 +273,9 @@ mod tests {
             "tk_00000000000000000000000000000000",
             &ticket[..ticket.len() - 1],
         ] {
-            assert_eq!(drawer.redeem(word, now), Worth::Nothing, "{word}");
+            assert_eq!(drawer.redeem(word, HERE, now), Worth::Nothing, "{word}");
         }
-        assert_eq!(drawer.redeem(&ticket, now + TTL), Worth::Nothing);
+        assert_eq!(drawer.redeem(&ticket, HERE, now + TTL), Worth::Nothing);
         assert!(!format!("{drawer:?}").contains("tk_"));
     }
 }

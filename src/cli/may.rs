@@ -1,7 +1,7 @@
 //! `turted may`: whether somebody may do something, and by which line of the configuration, without a server.
 //!
-//! In: a configuration, and somebody with claims who wants something. Out: yes with the rule, or no with the reason and
-//! exit code 1. Refuses to know how anybody proves who it is.
+//! In: a configuration, and somebody with claims who wants something. Out: yes with the rule; exit code 1 with the reason
+//! when it is no, or when somebody else would have to be asked. Refuses to know how anybody proves who it is.
 
 use anyhow::{Result, anyhow, bail};
 use serde_json::{Map, Value};
@@ -21,7 +21,7 @@ Examples:
 
 /// Say whether somebody may do something, and which line of [may] grants it
 ///
-/// Asks only the configuration: nobody has to be there. The exit code is 1 when the answer is no.
+/// Asks only the configuration: nobody has to be there. The exit code is 0 for yes only.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct MayArgs {
@@ -73,7 +73,7 @@ fn answer(args: &MayArgs, config: &Config) -> Result<String> {
     let permissions = config.may.as_ref().map(May::permissions).unwrap_or_default();
     match permissions.judge(verb, name.as_str(), &identity) {
         Verdict::Yes(because) => Ok(format!("yes, by {because}")),
-        Verdict::Ask => Ok("the backend of [may.ask] is asked".to_owned()),
+        Verdict::Ask => bail!("that depends: the backend of [may.ask] is asked"),
         Verdict::No => bail!("no: {}", permissions.explain(verb, name.as_str(), &identity)),
     }
 }
@@ -86,7 +86,15 @@ fn claims(pairs: &[String]) -> Result<Map<String, Value>> {
             .ok_or_else(|| anyhow!("{pair:?} must be NAME=VALUE"))?;
         let values = claims.entry(name).or_insert_with(|| Value::Array(Vec::new()));
         if let Value::Array(values) = values {
-            values.push(value.into());
+            // As `turted token --claim` reads it: JSON, or else text.
+            values.push(serde_json::from_str(value).unwrap_or_else(|_| value.into()));
+        }
+    }
+    for value in claims.values_mut() {
+        if let Value::Array(values) = value
+            && let [one] = values.as_mut_slice()
+        {
+            *value = one.take();
         }
     }
     Ok(claims)
@@ -137,7 +145,10 @@ mod tests {
             ask(adam, &["roles=editor", "roles=staff"], "publish", "x"),
             "yes, by [may.staff] publish[0]"
         );
-        assert_eq!(ask(None, &[], "join", "doc.7"), "the backend of [may.ask] is asked");
+        assert_eq!(
+            ask(None, &[], "join", "doc.7"),
+            "that depends: the backend of [may.ask] is asked"
+        );
         assert_eq!(
             asked(&[], None, &[], "join", "x"),
             "yes, by the absence of [may]: everybody may join everything"

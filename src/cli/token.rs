@@ -104,6 +104,9 @@ fn issue(args: &TokenArgs, config: &Config) -> Result<String> {
     let token = found.with_context(|| {
         let way_out = "set type = \"token\" there to use tokens (turted.toml shows how)";
         match methods.as_slice() {
+            [Method::Callback(_) | Method::Headers(_), ..] => {
+                format!("[{section}] takes no tokens: somebody else says there who a client is")
+            }
             [Method::Password(_), ..] => format!("[{section}] asks for a password and takes no tokens; {way_out}"),
             [Method::Jwt(_), ..] => {
                 format!("[{section}] takes tokens that an identity provider signs; without its private key none can be made here")

@@ -79,7 +79,7 @@ pub enum Hash {
 
 const TYPES: [&str; 6] = ["accept_all", "password", "token", "jwt", "callback", "headers"];
 /// Of `[auth.backends]`: a backend brings no session of a browser.
-const BACKENDS: [&str; 4] = ["accept_all", "password", "token", "jwt"];
+const BACKENDS: [&str; 3] = ["accept_all", "password", "token"];
 
 const CLIENTS: &str = "auth.clients";
 
@@ -200,7 +200,7 @@ impl Method {
                 let token = note(decoded, problems).filter(|_| sound)?;
                 token.method(door, key, problems)
             }
-            "jwt" => Jwt::read(door, key, problems).map(|jwt| Method::Jwt(Box::new(jwt))),
+            "jwt" if key == CLIENTS => Jwt::read(door, key, problems).map(|jwt| Method::Jwt(Box::new(jwt))),
             "headers" if key == CLIENTS => {
                 note(decode::<Headers>(&door.rest, key), problems).map(|headers| Method::Headers(Box::new(headers)))
             }

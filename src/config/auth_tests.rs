@@ -21,7 +21,7 @@ fn an_open_back_door_is_refused() {
     }
     check(
         &format!("{listen}[auth.backends]\ntype = \"pasword\"\n"),
-        "t.toml:3:1: auth.backends.type: must be one of \"accept_all\", \"password\", \"token\", \"jwt\"; did you mean password?",
+        "t.toml:3:1: auth.backends.type: must be one of \"accept_all\", \"password\", \"token\"; did you mean password?",
     );
     for loopback in [
         "127.0.0.1:1",
@@ -158,9 +158,22 @@ fn a_public_server_says_who_may_come_and_what_they_may() {
             .map(|line| format!("{}\n", line.trim_start()))
             .collect::<String>()
     };
+    let door = "this server is public, since server.origins is set, and with [auth.backends] type \"accept_all\" whoever reaches \
+                it may send events and use the server API. To let your backend in:\n[auth.backends]\ntype = \
+                \"password\"\npassword = \"${TURTED_PUSH_PASSWORD}\"\nto let everybody in, since something else keeps \
+                strangers away:\n[auth.backends]\ntype = \"accept_all\"\nanywhere = true";
     let at = "t.toml:1:8: server.origins: ";
     let (may, token) = ("[may.users]\n", "[auth.clients]\ntype = \"token\"\nsecret = \"x\"\n");
-    assert_eq!(said(""), format!("{at}{rules}\n{at}{guard}\n"));
+    assert_eq!(said(""), format!("{at}{rules}\n{at}{guard}\n{at}{door}\n"));
+    let public = &format!("{public}auth.backends = {{ type = \"accept_all\", anywhere = true }}\n");
+    let said = |text: &str| {
+        let error =
+            load(&format!("{public}{text}"), &[], &[]).map_or_else(|error| error.to_string(), |_| String::new());
+        error
+            .lines()
+            .map(|line| format!("{}\n", line.trim_start()))
+            .collect::<String>()
+    };
     assert_eq!(said(token), format!("{at}{rules}\n"));
     assert_eq!(said(may), format!("{at}{guard}\n"));
     assert_eq!(said(&format!("{may}{token}")), "");

@@ -265,13 +265,17 @@ impl Config {
         }
     }
 
+    /// Whether any program may push that reaches the server, and nobody has said that this is meant.
+    fn has_open_door(&self) -> bool {
+        let is_open = |backend: &Backend| backend.method == Method::AcceptAll;
+        self.auth.backends.iter().any(is_open) && !self.auth.backends_anywhere
+    }
+
     /// What is wrong with taking events in on `listen`: the only guard of an open back door is that nobody else can
     /// reach it (CWE-306).
     #[must_use]
     pub fn open_door(&self, listen: SocketAddr) -> Option<String> {
-        let is_open = |backend: &Backend| backend.method == Method::AcceptAll;
-        let open = self.auth.backends.iter().any(is_open) && !self.auth.backends_anywhere;
-        (open && !listen.ip().to_canonical().is_loopback()).then(|| {
+        (self.has_open_door() && !listen.ip().to_canonical().is_loopback()).then(|| {
             format!(
                 "{listen} is more than this machine, and with [auth.backends] type \"accept_all\" anybody who reaches it may send \
                  events; set type = \"password\" or \"token\" there, or listen on 127.0.0.1, or write anywhere = true under \
@@ -307,6 +311,17 @@ fn public(config: &Config, report: &mut Report<'_>) {
                 "this server is public, since {why}, and with [auth.clients] type \"accept_all\" whoever says \"adam\" hears what \
                  is meant for adam. To find out who somebody is:\n    [auth.clients]\n    type = \"token\"\n    secret = \
                  \"${{TURTED_SECRET}}\"\nto believe everybody:\n    [auth.clients]\n    type = \"accept_all\"\n    anywhere = true"
+            ),
+        );
+    }
+    if config.has_open_door() {
+        report.refuse(
+            key,
+            format!(
+                "this server is public, since {why}, and with [auth.backends] type \"accept_all\" whoever reaches it may send events \
+                 and use the server API. To let your backend in:\n    [auth.backends]\n    type = \"password\"\n    password = \
+                 \"${{TURTED_PUSH_PASSWORD}}\"\nto let everybody in, since something else keeps strangers away:\n    \
+                 [auth.backends]\n    type = \"accept_all\"\n    anywhere = true"
             ),
         );
     }

@@ -65,6 +65,9 @@ pub struct Ask {
     /// How long an answer holds for the same question. Default 30 s; 0 asks again each time.
     #[serde(default = "half_a_minute", with = "duration")]
     pub cache: Duration,
+    /// Claims that go along with the question. Default none.
+    #[serde(default)]
+    pub claims: Vec<String>,
     #[serde(default)]
     join: Vec<Pattern>,
     #[serde(default)]
@@ -167,7 +170,10 @@ impl May {
                     claims.extend(named.filter_map(|key| key.strip_prefix("claim.")));
                     table.patterns().map(|(_, pattern)| pattern).collect()
                 }
-                Table::Ask(ask) => ask.patterns().map(|(_, pattern)| pattern).collect(),
+                Table::Ask(ask) => {
+                    claims.extend(ask.claims.iter().map(String::as_str));
+                    ask.patterns().map(|(_, pattern)| pattern).collect()
+                }
             };
             claims.extend(patterns.into_iter().flat_map(Pattern::claims));
         }

@@ -233,6 +233,18 @@ impl Membership {
         }
     }
 
+    /// Forgets all secrets that continue it but the newest, which only the client of its wire knows.
+    pub fn keep_newest_token(&mut self, key: SeatKey) {
+        if self.get(key).is_none() {
+            return;
+        }
+        let tokens = &mut self.seats[key.index as usize].standing.tokens;
+        let newest = tokens.pop();
+        for token in std::mem::replace(tokens, newest.into_iter().collect()) {
+            self.tokens.remove(&token);
+        }
+    }
+
     /// Puts it into a channel; joining twice changes nothing.
     pub fn join(&mut self, key: SeatKey, channel: ChannelName, since: u64) {
         if self.get(key).is_some() && self.channels.entry(channel.clone()).or_default().insert(key.index) {

@@ -67,7 +67,7 @@ async fn ticketed(
     let refused = |why| Err(turn_away(request, Refusal::denied(why)));
     // Whoever may not hear anything there has not used it up.
     let channels = channels(query, shared)?;
-    match shared.tickets.redeem(ticket, Instant::now()) {
+    match shared.tickets.redeem(ticket, origin(request), Instant::now()) {
         Worth::Fresh(identity, secret) => {
             refuse_revoked(request, &identity, worker).await?;
             let granted = granted(request, &identity, &channels, worker).await?;

@@ -13,7 +13,7 @@ use turted_core::{Adviser, Authenticator, Limits, Tickets, Wants};
 use super::{core_limits, tokens};
 use crate::auth::jwt::Jwks;
 use crate::auth::{
-    AcceptAll, Advice, Backends, ByTicket, Callback, Chain, Digest, Headers, Password, Token, TokenScheme,
+    self, AcceptAll, Advice, Backends, ByTicket, Callback, Chain, Digest, Headers, Password, Token, TokenScheme,
 };
 use crate::config::{self, Ask, Backend, Config, Forward, Hash, HeaderTemplate, May, Method, Secret, Secrets};
 use crate::outbound::{Bounds, Hook, Outbound};
@@ -56,9 +56,11 @@ pub fn of_clients(methods: &[Method], means: &Means<'_>, tickets: &Arc<dyn Ticke
 
 /// The authenticator of the door of these backends.
 pub fn of_backends(backends: &[Backend], means: &Means<'_>) -> Arc<dyn Authenticator> {
-    let all = backends
-        .iter()
-        .map(|backend| (one(&backend.method, means), backend.scope().map(Arc::new)));
+    let all = backends.iter().map(|backend| auth::Backend {
+        method: one(&backend.method, means),
+        name: backend.name.clone(),
+        scope: backend.scope().map(Arc::new),
+    });
     Arc::new(Backends::new(all.collect()))
 }
 

@@ -193,6 +193,9 @@ impl Permissions {
         let lacks = match (missing, audience) {
             _ if user.is_none() && pattern.wants_user() => ", but there is no user".to_owned(),
             (Some(path), _) => format!(", but the claim {path} is missing"),
+            _ if brings_separator(&pattern, user, &who.claims) => {
+                ", but a value in front of something else must not hold a separator (. : /)".to_owned()
+            }
             (None, Some(audience)) if !audience.has(user, &who.claims) => {
                 format!(
                     ", but that is of [may.{}], which is not about this identity",
@@ -203,6 +206,17 @@ impl Permissions {
         };
         Some(format!("nearest {pattern}{lacks}"))
     }
+}
+
+/// Whether a value that the pattern asks for holds a separator, which only the last part may.
+fn brings_separator(pattern: &super::Pattern, user: Option<&str>, claims: &Claims) -> bool {
+    let divides = |text: &str| text.contains(['.', ':', '/']);
+    let is_last = |placeholder: &str| pattern.as_str().ends_with(placeholder);
+    let by_user = pattern.wants_user() && !is_last("{user}") && user.is_some_and(divides);
+    by_user
+        || pattern
+            .claims()
+            .any(|path| !is_last(&format!("{{claim.{path}}}")) && claims.texts(path).any(divides))
 }
 
 impl Audience {

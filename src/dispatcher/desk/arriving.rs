@@ -97,16 +97,16 @@ impl Desk {
         }
     }
 
-    /// Lets a connection join a channel that its request named, if it may; otherwise it is told behind the rest.
-    fn try_to_enter(&mut self, key: SeatKey, channel: ChannelName, permit: Permit, since: u64) {
-        match self.join(key, channel, permit, since) {
-            Ok(Notice::Rejected(rejection)) => self.tell_behind(key, Notice::Rejected(rejection)),
-            // Its door has asked, and took no answer for a no.
-            Err(Question { verb, name, .. }) => {
-                let why = None;
-                self.tell_behind(key, Notice::Rejected(Rejection::Denied { verb, name, why }));
-            }
-            Ok(_) => {}
-        }
+    /// Lets a connection join a channel that its request or its identity named, if it may; otherwise it is told behind the
+    /// rest, and the answer is false.
+    pub(super) fn try_to_enter(&mut self, key: SeatKey, channel: ChannelName, permit: Permit, since: u64) -> bool {
+        let rejection = match self.join(key, channel, permit, since) {
+            Ok(Notice::Rejected(rejection)) => rejection,
+            Ok(_) => return true,
+            // Whoever brings it along has asked, and took no answer for a no.
+            Err(Question { verb, name, .. }) => Rejection::Denied { verb, name, why: None },
+        };
+        self.tell_behind(key, Notice::Rejected(rejection));
+        false
     }
 }

@@ -76,20 +76,11 @@ impl Desk {
         }
         let joins = vouched.identity.joins.clone();
         self.identify(key, vouched, since);
-        let may_join = |channel: &ChannelName| {
-            matches!(
-                self.judge(key, Verb::Join, channel.as_str(), Permit::None),
-                Judgement::Granted(_)
-            )
-        };
-        let joins: Vec<ChannelName> = joins.into_iter().filter(may_join).collect();
-        let room = |desk: &Self| desk.membership.get(key).map_or(0, |seat| seat.standing.channels.len());
-        for channel in &joins {
-            if room(self) < self.settings.channels {
-                self.enter(key, channel.clone(), since);
-            }
-        }
-        Notice::Identified(user, joins)
+        let joined = joins
+            .into_iter()
+            .filter(|channel| self.try_to_enter(key, channel.clone(), Permit::None, since));
+        let joined = joined.collect();
+        Notice::Identified(user, joined)
     }
 
     /// Why this identity may not come in although it was confirmed: it was thrown out, or it has ended meanwhile.
@@ -131,6 +122,10 @@ impl Desk {
             None => self
                 .membership
                 .forget_user(key, !self.settings.permissions.broadcasts()),
+        }
+        if !is_same {
+            // Whoever was handed a connection by somebody else does not share it with them (CWE-384).
+            self.membership.keep_newest_token(key);
         }
         self.vouch(key, vouched);
         if let Some(user) = user {

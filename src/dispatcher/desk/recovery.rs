@@ -66,7 +66,12 @@ impl Desk {
         {
             return Notice::Rejected(self.too_many_channels(key)).into();
         }
-        let Some((meant, mut standing)) = self.reclaim(token, now) else {
+        // A secret of somebody else's connection is none of this client (CWE-384).
+        let of = |standing: &Standing| standing.user.as_ref().map(|(user, _)| user.clone());
+        let is_foreign = |earlier: &Standing| own.user.is_some() && of(earlier).is_some() && of(earlier) != of(&own);
+        let is_foreign = self.standing_of(token).is_some_and(is_foreign);
+        let reclaimed = if is_foreign { None } else { self.reclaim(token, now) };
+        let Some((meant, mut standing)) = reclaimed else {
             return Said {
                 then: self.remember(key, !fresh, last.as_deref(), now),
                 notice: Some(resumed(own.connection, false, 0, last)),
@@ -93,6 +98,9 @@ impl Desk {
         self.membership.replace(key, standing);
         if let Some(vouched) = vouched {
             self.vouch(key, *vouched);
+        }
+        if brings_user && !is_same {
+            self.membership.keep_newest_token(key);
         }
         if brings_user {
             self.judge_again(key, is_same);

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::server::OPEN;
+use super::server::opened;
 use super::{Server, within};
 
 /// The name in the certificate.
@@ -44,7 +44,7 @@ impl Secure {
 
     /// As [`with`](Self::with), one that is public and open to everybody all the same.
     pub fn public(settings: &str) -> Self {
-        Self::with(&format!("{OPEN}{settings}"))
+        Self::with(&opened(settings))
     }
 
     /// A TLS connection on which one of these protocols was agreed.

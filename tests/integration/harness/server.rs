@@ -26,6 +26,15 @@ const BASE: &str = "server.listen = \"127.0.0.1:0\"\nserver.workers = 2\nconnect
 /// What makes a public server one that everybody may enter, and where everybody may join everything.
 pub const OPEN: &str = "may.anyone.join = [\"**\"]\nauth.clients = { type = \"accept_all\", anywhere = true }\n";
 
+/// These settings for a public server that everybody may enter, by the backends' door too unless they say otherwise.
+pub fn opened(settings: &str) -> String {
+    let backends = match settings.contains("auth.backends") {
+        true => "",
+        false => "auth.backends = { type = \"accept_all\", anywhere = true }\n",
+    };
+    format!("{OPEN}{backends}{settings}")
+}
+
 /// A running server.
 pub struct Server {
     child: Child,
@@ -50,7 +59,7 @@ impl Server {
 
     /// As [`with`](Self::with), one that is public and open to everybody all the same.
     pub fn public(settings: &str) -> Self {
-        Self::with(&format!("{OPEN}{settings}"))
+        Self::with(&opened(settings))
     }
 
     /// Starts one with an open standard input.

@@ -178,7 +178,10 @@ fn an_identity_brings_channels_along_as_far_as_it_may_hear_them() {
         ..Identity::of(user("adam"))
     });
     story.ask(seat, Request::Ident(Vouched::new(Arc::clone(&identity))));
-    assert_eq!(story.take(lane), ["ident adam with own.adam, room.7"]);
+    assert_eq!(
+        story.take(lane),
+        ["ident adam with own.adam, room.7", "rejected join_denied"]
+    );
     // Its own grants may have a bound.
     let within = Some(Arc::from([Pattern::parse("hall.*").unwrap()]));
     let bounded = Identity {
@@ -186,7 +189,15 @@ fn an_identity_brings_channels_along_as_far_as_it_may_hear_them() {
         ..Identity::clone(&identity)
     };
     story.ask(seat, Request::Ident(Vouched::new(Arc::new(bounded))));
-    assert_eq!(story.take(lane), ["ident adam with own.adam", "left room.7 denied"]);
+    assert_eq!(
+        story.take(lane),
+        [
+            "ident adam with own.adam",
+            "left room.7 denied",
+            "rejected join_denied",
+            "rejected join_denied"
+        ]
+    );
 }
 
 #[test]
@@ -271,6 +282,35 @@ fn an_identity_that_ended_meanwhile_does_not_come_back_with_the_wire() {
     assert_eq!(story.take(lane), ["resumed c0 false 0 expired"]);
     story.push(to("own.adam"), Exclude::default());
     assert!(story.take(lane).is_empty());
+}
+
+#[test]
+fn a_connection_of_somebody_else_is_not_taken_over_nor_shared_with_whoever_knew_it_before() {
+    let mut story = story(own());
+    let ((eve, one), (adam, two), (victim, three)) = (story.open(), story.open(), story.open());
+    story.ask(eve, ident("eve"));
+    // Adam is made to show a secret that eve knows.
+    story.ask(adam, ident("adam"));
+    story.resume(adam, "t0", None);
+    assert_eq!(story.take(two), ["ident adam", "resumed c1 false 0"]);
+    assert_eq!(story.take(one), ["ident eve"], "it goes on");
+    // Somebody without a name yet is, and then says who it is.
+    story.resume(victim, "t0", None);
+    story.ask(victim, ident("bob"));
+    story.take(three);
+    let (again, lane) = story.open();
+    story.resume(again, "t0", None);
+    assert_eq!(story.take(lane), [format!("resumed c{lane} false 0")]);
+    // And one that brings its name along.
+    let ((_, five), (carol, six)) = (story.open(), story.open());
+    story.ask(carol, ident("carol"));
+    story.resume(carol, &format!("t{five}"), None);
+    let (thief, seven) = story.open();
+    story.resume(thief, &format!("t{five}"), None);
+    story.take(six);
+    assert_eq!(story.take(seven), [format!("resumed c{seven} false 0")]);
+    story.push(vec![Target::User(user("bob"))], Exclude::default());
+    assert_eq!((story.take(three).len(), story.take(lane).len()), (1, 0));
 }
 
 #[test]
