@@ -44,10 +44,16 @@ fn headers(config: &Config, report: &mut Report<'_>) {
 /// A browser sends its cookies along whatever page asks it to (CWE-1385).
 fn sessions(config: &Config, report: &mut Report<'_>) {
     let by_cookie = |method: &Method| matches!(method, Method::Callback(callback) if callback.forwards_cookies());
-    if config.auth.clients.iter().any(by_cookie) && config.server.origins.iter().any(|origin| origin == "*") {
+    if config.auth.clients.iter().any(by_cookie)
+        && config
+            .server
+            .origins
+            .iter()
+            .any(|origin| matches!(origin.as_str(), "*" | "null"))
+    {
         report.refuse(
             "server.origins",
-            "must not be \"*\" while [auth.clients] type \"callback\" forwards cookies: any page could connect as whoever looks at it; \
+            "must have neither \"*\" nor \"null\" while [auth.clients] type \"callback\" forwards cookies: any page could connect as whoever looks at it; \
              list the origins of your pages",
         );
     }

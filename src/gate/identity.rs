@@ -16,7 +16,7 @@ use turted_core::{Arrival, Brought, ChannelName, Denial, Identity, Refusal, Reje
 use super::entrance::Refused;
 use super::proxies::{origin, vouched};
 use super::refusals::note;
-use super::request::{bad_request, channels, first, worker};
+use super::request::{bad_request, channels, first, host, text, worker};
 use super::{Shared, bearer};
 use crate::client::{Worker, named};
 use crate::dispatcher::Vouched;
@@ -143,7 +143,9 @@ async fn identify(
     worker: &Worker,
 ) -> Result<(Identity, Value), Refused> {
     let mut data = Map::new();
-    for (cookie, member) in COOKIES {
+    let head = request.head();
+    let trusts = shared.origins.trusts_cookies(text(head, header::ORIGIN), host(head));
+    for (cookie, member) in COOKIES.into_iter().filter(|_| trusts) {
         if let Some(cookie) = request.cookie(cookie) {
             data.insert(member.to_owned(), cookie.value().into());
         }

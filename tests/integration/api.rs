@@ -276,7 +276,7 @@ async fn bad_words_change_nothing_and_are_answered_in_one_shape() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_another_origin_has_no_access() {
-    let settings = "server.origins = [\"https://app.example\"]\n[may.anyone]\njoin = [\"**\"]\n[auth.clients]\ntype = \"accept_all\"\nanywhere = true\n";
+    let settings = "server.origins = [\"https://app.example\"]\nauth.backends = { type = \"accept_all\", anywhere = true }\n[may.anyone]\njoin = [\"**\"]\n[auth.clients]\ntype = \"accept_all\"\nanywhere = true\n";
     let server = Server::with(settings);
     let mut adam = server.user("adam").await;
     for origin in [

@@ -281,7 +281,7 @@ async fn cookies_are_not_forwarded_for_pages_of_everybody() {
     let check = |origins: &str, forward: &str| {
         let file = folder.path().join("turted.toml");
         let text = format!(
-            "[server]\norigins = [{origins:?}]\n[may.users]\njoin = [\"**\"]\n[auth.clients]\ntype = \"callback\"\n\
+            "[server]\norigins = [{origins:?}]\n[auth.backends]\ntype = \"password\"\npassword = \"x\"\n[may.users]\njoin = [\"**\"]\n[auth.clients]\ntype = \"callback\"\n\
              url = \"http://127.0.0.1:1/\"\nsecret = {SECRET:?}\nforward = [{forward:?}]\n"
         );
         std::fs::write(&file, text).unwrap();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Client, Request, Server, Stream, json};
 
-const SETTINGS: &str = "server.proxies = [\"127.0.0.1\"]\nlimits.connections_per_address = 2\n\
+const SETTINGS: &str = "server.proxies = [\"127.0.0.1\"]\nauth.backends = { type = \"accept_all\", anywhere = true }\nlimits.connections_per_address = 2\n\
     [auth.clients]\ntype = \"headers\"\nuser = \"{header.x-user}\"\nclaims = { zone = \"{header.x-zone}\" }\n\
     [may.users]\njoin = [\"zone.{claim.zone}\"]\n[may.anyone]\njoin = [\"news\", \"mark-*\"]\n";
 

@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+/// Most values of all claims together; what is beyond is not kept, so that nothing is granted by it.
+const MOST_VALUES: usize = 128;
+
 /// The claims that rules ask for; the others are not kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Claims(Box<[(Arc<str>, Fact)]>);
@@ -34,7 +37,7 @@ impl Claims {
             let facts = several.iter().filter_map(Fact::of);
             facts.map(|fact| (Arc::clone(path), fact))
         });
-        Self(facts.collect())
+        Self(facts.take(MOST_VALUES).collect())
     }
 
     /// The texts of the claim under `path`.

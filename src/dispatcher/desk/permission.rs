@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use turted_core::may::{Verb, Verdict};
+use turted_core::may::{RESERVED, Verb, Verdict};
 use turted_core::{
     ChannelName, Dispatch, Ending, Exclude, Identity, Note, Notice, Publication, Rejection, Sender, Tag, Target,
 };
@@ -126,6 +126,9 @@ impl Desk {
         if !is_same {
             // Whoever was handed a connection by somebody else does not share it with them (CWE-384).
             self.membership.keep_newest_token(key);
+            if let Some(seat) = self.membership.get_mut(key) {
+                seat.standing.asked.clear();
+            }
         }
         self.vouch(key, vouched);
         if let Some(user) = user {
@@ -240,6 +243,10 @@ impl Desk {
             payload,
             echo,
         } = publication;
+        if is_own_word(event.as_str()) {
+            let why = format!("the event name {event} is one of the server's own words");
+            return Ok(Notice::Rejected(Rejection::BadName(why)));
+        }
         let tells_from = match self.judge(key, Verb::Publish, channel.as_str(), permit) {
             Judgement::Refused(rejection) => return Ok(Notice::Rejected(rejection)),
             Judgement::Asks(question) => return Err(question),
@@ -266,4 +273,14 @@ impl Desk {
         }
         Ok(Notice::Published(self.publish(dispatch, now)))
     }
+}
+
+/// Words of the server in some dialect, where an event has nothing but its name to be told apart by. Backends may say
+/// them, as they always could; clients may not.
+const OWN_WORDS: [&str; 10] = [
+    "OK", "ERROR", "WELCOME", "LEFT", "EXPIRING", "BYE", "GAP", "PONG", "PING", "ECHO",
+];
+
+fn is_own_word(event: &str) -> bool {
+    event.starts_with(RESERVED) || OWN_WORDS.iter().any(|word| word.eq_ignore_ascii_case(event))
 }

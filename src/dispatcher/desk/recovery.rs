@@ -13,6 +13,7 @@ use super::super::life::LIFE;
 use super::super::membership::{Polled, Seat};
 use super::super::messages::{LaneKey, Parcel, Question, SeatKey, Vouched};
 use super::super::standing::{Late, Standing};
+use super::tenure::UNCONFIRMED;
 use super::{Desk, Said};
 
 /// A dispatch that somebody should have heard, with its place and the reason.
@@ -102,9 +103,8 @@ impl Desk {
         if brings_user && !is_same {
             self.membership.keep_newest_token(key);
         }
-        if brings_user {
-            self.judge_again(key, is_same);
-        }
+        // Channels of both are judged as those of whom it is now.
+        self.judge_again(key, is_same || !brings_user);
         self.membership.ready(key);
         // That was handed to it, by another wire.
         self.membership.mark(key, meant);
@@ -138,10 +138,18 @@ impl Desk {
         }
     }
 
-    /// An identity that has ended, or was revoked, takes its user and its channels with it.
+    /// An identity that has ended, was revoked, or would have to be confirmed again takes its user and its channels with it.
+    /// While whoever vouched for it does not answer it holds for a while.
     fn strip(&self, standing: &mut Standing, now: Instant) -> bool {
-        let has_ended =
-            |vouched: &Vouched| vouched.expires.is_some_and(|end| end <= now) || self.revoked.has(vouched, now);
+        let is_due = |vouched: &Vouched| {
+            let is_patient = vouched
+                .unconfirmed
+                .is_some_and(|since| now.saturating_duration_since(since) < UNCONFIRMED);
+            vouched.renews.is_some_and(|renews| renews <= now) && !is_patient
+        };
+        let has_ended = |vouched: &Vouched| {
+            vouched.expires.is_some_and(|end| end <= now) || is_due(vouched) || self.revoked.has(vouched, now)
+        };
         if !standing.vouched.as_deref().is_some_and(has_ended) {
             return false;
         }
@@ -162,12 +170,24 @@ impl Desk {
         }
         standing.behind = standing.behind.or(own.behind);
         standing.late.extend(own.late);
+        // What the user's backend granted to somebody is granted to nobody else.
+        let is_plain = own.user.is_none() && own.vouched.is_none();
+        let is_other = own.user.as_ref().map(|(user, _)| user) != standing.user.as_ref().map(|(user, _)| user);
+        match is_plain {
+            true => standing.asked.extend(own.asked),
+            false if own.user.is_some() && is_other => standing.asked = own.asked,
+            false if own.user.is_some() => standing.asked.extend(own.asked),
+            false => {}
+        }
         if own.user.is_some() {
             standing.user = own.user;
             standing.vouched = own.vouched;
         }
-        standing.is_deaf = standing.user.is_none() && !self.settings.permissions.broadcasts();
-        standing.asked.extend(own.asked);
+        let is_deaf = standing.user.is_none() && !self.settings.permissions.broadcasts();
+        if std::mem::replace(&mut standing.is_deaf, is_deaf) && !is_deaf {
+            // What everybody was told before it had a name was not for it.
+            standing.opened = self.log.newest();
+        }
         for (channel, since) in own.channels {
             if !standing.channels.iter().any(|(joined, _)| *joined == channel) {
                 standing.channels.push((channel, since));
@@ -186,13 +206,16 @@ impl Desk {
         let seen = last.and_then(|last| self.settings.epoch.sequence_of(last));
         let seen = seen.filter(|seen| self.log.after(*seen).is_some());
         let behind = seen.unwrap_or_else(|| self.log.floor());
+        let (hidden, hears_all) = (self.hidden(key), self.settings.permissions.broadcasts());
         let until = now + self.settings.log.age;
         let Some(seat) = self.membership.get_mut(key) else {
             return Vec::new();
         };
         let before = has_heard.then(|| seat.standing.clone());
         seat.standing.behind = Some((behind, until));
-        seat.standing.opened = seat.standing.opened.min(behind);
+        // Where broadcasts are for those with a name, they are shown from the time of the name on.
+        let shown = if hears_all { behind } else { behind.max(hidden) };
+        seat.standing.opened = seat.standing.opened.min(shown);
         if !has_heard {
             // All that there is comes now, by its numbers.
             seat.standing.late.clear();
@@ -424,6 +447,13 @@ impl Desk {
         self.parcel(courier, Parcel::Clear { lane });
         let notice = Some(Notice::Missed { since: last });
         Said { notice, then }
+    }
+
+    /// The newest place of which the identity of a connection is shown nothing: what was said before it was issued.
+    fn hidden(&self, key: SeatKey) -> u64 {
+        let vouched = self.membership.get(key).and_then(|seat| seat.standing.vouched.as_ref());
+        let issued = vouched.and_then(|vouched| vouched.issued);
+        issued.map_or(0, |issued| self.log.at(issued))
     }
 
     /// A client that names another time has seen nothing of this one, whatever it was granted before it said so; but it

@@ -20,7 +20,7 @@ const NOTICE: Duration = Duration::from_secs(30);
 /// How long after its end a client may still bring a new identity.
 const GRACE: Duration = Duration::from_secs(25);
 /// How long somebody stays somebody while whoever vouched for it does not answer.
-const UNCONFIRMED: Duration = Duration::from_secs(300);
+pub(super) const UNCONFIRMED: Duration = Duration::from_secs(300);
 
 impl Desk {
     /// Keeps who vouches for a connection, and watches its times.

@@ -301,14 +301,15 @@ fn what_was_granted_before_resuming_stays_and_the_id_of_the_new_wire_ends() {
     let heard = story.take(lane);
     assert_eq!(heard.len(), 5, "{heard:?}");
     assert!(ended(&story).contains(&"c1 4011".to_owned()), "{:?}", ended(&story));
-    // Three are allowed: with a fourth it would have too many, and the earlier connection waits on.
+    // Three are allowed: with a fourth it would have too many, and the earlier connection waits on. It is eve's now, and
+    // the secret from before is worth nothing.
     story.ask(new, Request::Gone(Ending::Vanished));
     let (third, lane) = story.open();
     story.ask(third, join("d"));
-    story.resume(third, "t0", None);
+    story.resume(third, "t1", None);
     assert_eq!(story.take(lane), ["join d", "rejected too_many_channels"]);
     let (fourth, lane) = story.open();
-    story.resume(fourth, "t0", None);
+    story.resume(fourth, "t1", None);
     assert!(story.take(lane).last().unwrap().starts_with("resumed c0 true"));
 }
 

@@ -285,6 +285,74 @@ fn an_identity_that_ended_meanwhile_does_not_come_back_with_the_wire() {
 }
 
 #[test]
+fn what_would_have_to_be_confirmed_again_does_not_come_back_unconfirmed() {
+    let mut story = story(own());
+    let (seat, _) = story.open();
+    let vouched = Vouched {
+        renews: Some(story.now + Duration::from_secs(60)),
+        ..Vouched::new(Arc::new(Identity::of(user("adam"))))
+    };
+    story.ask(seat, Request::Ident(vouched));
+    story.ask(seat, join("own.adam"));
+    story.ask(seat, Request::Gone(Ending::Vanished));
+    story.now += Duration::from_secs(61);
+    story.push(to("own.adam"), Exclude::default());
+    let (again, lane) = story.open();
+    story.resume(again, "t0", Some("e-0"));
+    assert_eq!(story.take(lane), ["resumed c0 false 0 expired"]);
+}
+
+#[test]
+fn channels_of_two_connections_that_become_one_are_judged_as_those_of_whom_it_is() {
+    let mut story = story(own());
+    let ((adam, one), (nobody, two)) = (story.open(), story.open());
+    story.ask(adam, ident("adam"));
+    let bearer = Identity {
+        grants: Grants::read(&serde_json::json!({"join": ["secret"]})).unwrap(),
+        ..Identity::default()
+    };
+    story.ask(nobody, Request::Ident(Vouched::new(Arc::new(bearer))));
+    story.ask(nobody, join("secret"));
+    story.take(one);
+    story.resume(nobody, "t0", None);
+    let told = story.take(two);
+    assert!(told.contains(&"left secret denied".to_owned()), "{told:?}");
+    story.push(to("secret"), Exclude::default());
+    assert!(story.take(two).is_empty());
+}
+
+#[test]
+fn what_the_backend_granted_to_one_user_is_gone_with_that_user() {
+    let mut story = story(own());
+    let (seat, lane) = story.open();
+    story.ask(seat, ident("adam"));
+    story.ask(seat, Request::Join(channel("doc.9"), Permit::Granted));
+    let bearer = Identity {
+        grants: Grants::read(&serde_json::json!({"join": ["doc.9"]})).unwrap(),
+        ..Identity::of(user("eve"))
+    };
+    story.ask(seat, Request::Ident(Vouched::new(Arc::new(bearer))));
+    assert_eq!(story.take(lane), ["ident adam", "join doc.9", "ident eve"]);
+    story.ask(seat, ident("eve"));
+    assert_eq!(story.take(lane), ["ident eve", "left doc.9 denied"]);
+}
+
+#[test]
+fn a_client_does_not_speak_with_the_words_of_the_server() {
+    let mut story = story(own());
+    let (seat, lane) = story.open();
+    story.ask(seat, ident("adam"));
+    for word in ["left", "OK", "turted:bye"] {
+        let Request::Publish(said, permit) = say("own.adam", true) else {
+            panic!("it is said");
+        };
+        let event = EventName::parse(word, &Limits::default()).unwrap();
+        story.ask(seat, Request::Publish(Publication { event, ..said }, permit));
+    }
+    assert_eq!(story.take(lane)[1..], ["rejected bad_name"; 3]);
+}
+
+#[test]
 fn a_connection_of_somebody_else_is_not_taken_over_nor_shared_with_whoever_knew_it_before() {
     let mut story = story(own());
     let ((eve, one), (adam, two), (victim, three)) = (story.open(), story.open(), story.open());
