@@ -166,6 +166,17 @@ mod tests {
     }
 
     #[test]
+    fn an_identity_with_twenty_grants_takes_less_than_a_kibibyte() {
+        let names: Vec<String> = (0..20).map(|number| format!("org.acme.room.{number}.**")).collect();
+        let identity = crate::auth::Identity {
+            grants: Grants::read(&json!({ "join": names })).unwrap(),
+            ..crate::auth::Identity::default()
+        };
+        assert!(identity.weight() <= 1024, "{}", identity.weight());
+        assert!(identity.weight() > 20 * "join org.acme.room.0.**".len());
+    }
+
+    #[test]
     fn what_is_no_list_of_patterns_is_refused_with_its_place() {
         let refused = |may: Value| Grants::read(&may).unwrap_err();
         assert_eq!(refused(json!([])), "may must be an object of lists of patterns");
