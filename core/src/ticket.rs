@@ -26,6 +26,7 @@ pub trait Tickets: Send + Sync {
     /// too many, or no random numbers.
     fn issue(&self, identity: Arc<Identity>, ttl: Duration, lasts: Duration, now: Instant) -> Option<Arc<str>>;
 
-    /// Uses a ticket. Whoever shows a used one from another address than it was used from has nothing: URLs get into logs.
+    /// Uses a ticket. Whoever shows a used one from another address than it was used from has nothing: URLs get into
+    /// logs.
     fn redeem(&self, ticket: &str, from: Option<IpAddr>, now: Instant) -> Worth;
 }

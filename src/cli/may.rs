@@ -1,7 +1,7 @@
 //! `turted may`: whether somebody may do something, and by which line of the configuration, without a server.
 //!
-//! In: a configuration, and somebody with claims who wants something. Out: yes with the rule; exit code 1 with the reason
-//! when it is no, or when somebody else would have to be asked. Refuses to know how anybody proves who it is.
+//! In: a configuration, and somebody with claims who wants something. Out: yes with the rule; exit code 1 with the
+//! reason when it is no, or when somebody else would have to be asked. Refuses to know how anybody proves who it is.
 
 use anyhow::{Result, anyhow, bail};
 use serde_json::{Map, Value};

@@ -40,8 +40,8 @@ impl OriginRules {
         !self.is_loopback || is_loopback(name) || self.allowed.iter().any(|allowed| is_at(allowed, name))
     }
 
-    /// Whether cookies may speak for whoever looks at this page: one that is listed by its name, or of this host. Where any
-    /// page may come, none of them may use what a browser sends along by itself (CWE-352).
+    /// Whether cookies may speak for whoever looks at this page: one that is listed by its name, or of this host. Where
+    /// any page may come, none of them may use what a browser sends along by itself (CWE-352).
     #[must_use]
     pub fn trusts_cookies(&self, origin: Option<&str>, host: Option<&str>) -> bool {
         let named = self

@@ -97,8 +97,8 @@ impl Desk {
         }
     }
 
-    /// Lets a connection join a channel that its request or its identity named, if it may; otherwise it is told behind the
-    /// rest, and the answer is false.
+    /// Lets a connection join a channel that its request or its identity named, if it may; otherwise it is told behind
+    /// the rest, and the answer is false.
     pub(super) fn try_to_enter(&mut self, key: SeatKey, channel: ChannelName, permit: Permit, since: u64) -> bool {
         let rejection = match self.join(key, channel, permit, since) {
             Ok(Notice::Rejected(rejection)) => rejection,

@@ -138,8 +138,8 @@ impl Desk {
         }
     }
 
-    /// An identity that has ended, was revoked, or would have to be confirmed again takes its user and its channels with it.
-    /// While whoever vouched for it does not answer it holds for a while.
+    /// An identity that has ended, was revoked, or would have to be confirmed again takes its user and its channels
+    /// with it. While whoever vouched for it does not answer it holds for a while.
     fn strip(&self, standing: &mut Standing, now: Instant) -> bool {
         let is_due = |vouched: &Vouched| {
             let is_patient = vouched

@@ -301,8 +301,8 @@ fn what_was_granted_before_resuming_stays_and_the_id_of_the_new_wire_ends() {
     let heard = story.take(lane);
     assert_eq!(heard.len(), 5, "{heard:?}");
     assert!(ended(&story).contains(&"c1 4011".to_owned()), "{:?}", ended(&story));
-    // Three are allowed: with a fourth it would have too many, and the earlier connection waits on. It is eve's now, and
-    // the secret from before is worth nothing.
+    // Three are allowed: with a fourth it would have too many, and the earlier connection waits on. It is eve's now,
+    // and the secret from before is worth nothing.
     story.ask(new, Request::Gone(Ending::Vanished));
     let (third, lane) = story.open();
     story.ask(third, join("d"));
