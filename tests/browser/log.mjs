@@ -4,9 +4,7 @@
 // Out: a verdict and pictures. Lines are pushed as the file connector shapes them; it refuses to know how files are read.
 // Nothing sleeps: an expectation waits until the page fulfils it. Each story has a channel of its own, so that the server may be shared.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
@@ -79,24 +77,19 @@ async function sayAll(...lines) {
   for (const line of lines) await say(line);
 }
 
-/** Many lines in order, as fast as the server takes them: batches of pushes one behind the other on one wire (HTTP pipelining). */
+/** Many lines in order, as fast as the server takes them: lists of pushes, of which those are sent again that a busy machine put off. */
 async function flood(count, text = (index) => `2026-11-21T10:00:00Z INFO flood: line ${index}`) {
-  const { host, hostname, port } = new URL(TURTED_URL);
-  const wire = connect(port, hostname).setEncoding('latin1');
-  const request = (index) => {
-    const pushed = body({ file: 'app.log', line: text(index) }, 'LOG:LINE');
-    return `POST /push/ HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(pushed)}\r\n\r\n${pushed}`;
-  };
-  for (let sent = 0; sent < count; sent += BATCH) {
+  for (let sent = 0; sent < count; ) {
     const batch = Math.min(BATCH, count - sent);
-    wire.write(Array.from({ length: batch }, (_, index) => request(sent + index)).join(''));
-    let answers = '';
-    for (let accepted = 0; accepted < batch; accepted = answers.split('HTTP/1.1 200 ').length - 1) {
-      answers += (await once(wire, 'data'))[0];
-      assert.doesNotMatch(answers, /HTTP\/1\.1 [^2]/);
-    }
+    const list = Array.from({ length: batch }, (_, index) => body({ file: 'app.log', line: text(sent + index) }, 'LOG:LINE'));
+    const headers = { 'Content-Type': 'application/json', Accept: 'application/json' };
+    const response = await fetch(`${TURTED_URL}/push/`, { method: 'POST', headers, body: `[${list.join(',')}]` });
+    const answers = await response.json();
+    // Behind one that was put off nothing is dispatched.
+    const refused = answers.findIndex((answer) => answer.error);
+    if (refused >= 0) assert.equal(answers[refused].error.code, 'overloaded');
+    sent += refused < 0 ? batch : refused;
   }
-  wire.destroy();
 }
 
 const rows = (page) => page.locator('#lines > .line');
