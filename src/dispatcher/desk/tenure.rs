@@ -11,7 +11,7 @@ use turted_core::{Ending, Note, Notice};
 use super::super::messages::{
     Expel, LaneKey, ListRevoked, Parcel, Pardon, Revocation, Revocations, Revoke, SeatKey, Vouched, Whom,
 };
-use super::super::revoked::{Revoked, Subject};
+use super::super::revoked::Subject;
 use super::super::standing::Standing;
 use super::Desk;
 
@@ -232,11 +232,6 @@ impl Desk {
     #[must_use]
     pub fn is_revoked(&self, vouched: &Vouched, now: Instant) -> bool {
         self.revoked.has(vouched, now)
-    }
-
-    /// What was revoked.
-    pub fn revoked(&mut self) -> &mut Revoked {
-        &mut self.revoked
     }
 }
 
