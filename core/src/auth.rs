@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use crate::may::{Claims, Grants, Pattern, Verb};
+use crate::may::{Claims, Grants, Names, Pattern, Verb};
 use crate::name::{ChannelName, UserName};
 use crate::scope::Scope;
 
@@ -180,10 +180,11 @@ impl Identity {
 
     /// Which of its own patterns grants this, counted from 0.
     #[must_use]
-    pub fn granted(&self, verb: Verb, name: &str) -> Option<usize> {
+    pub fn granted<'a>(&self, verb: Verb, names: impl Into<Names<'a>>) -> Option<usize> {
+        let names = names.into();
         let user = self.user.as_ref().map(UserName::as_str);
-        let is_within = |within: &Arc<[Pattern]>| within.iter().any(|one| one.matches(name, user, &self.claims));
-        let at = self.grants.find(verb, name, user, &self.claims)?;
+        let is_within = |within: &Arc<[Pattern]>| within.iter().any(|one| one.matches(names, user, &self.claims));
+        let at = self.grants.find(verb, names, user, &self.claims)?;
         self.within.as_ref().is_none_or(is_within).then_some(at)
     }
 }

@@ -15,6 +15,7 @@ use crate::dispatch::Receipt;
 use crate::json::Payload;
 use crate::may::Verb;
 use crate::name::{ChannelName, EventName, UserName};
+use crate::subscription::Subscription;
 
 /// What the client wrote to recognise the answer by, passed through untouched. In the native protocol the JSON text
 /// of `ref`.
@@ -59,10 +60,10 @@ pub enum Intent {
         /// Everything it presented, for the authenticator.
         data: Presented,
     },
-    /// Hear a channel.
-    Join(ChannelName),
-    /// Stop hearing a channel.
-    Leave(ChannelName),
+    /// Hear a channel, or all that a pattern matches.
+    Join(Subscription),
+    /// Stop hearing it.
+    Leave(Subscription),
     /// Say something to a channel.
     Publish(Publication),
     /// Continue an earlier connection on this wire.
@@ -126,14 +127,14 @@ pub enum Notice {
     /// It is known as this user now, or as nobody in particular, and hears these channels, which the identity brought
     /// along.
     Identified(Option<UserName>, Vec<ChannelName>),
-    /// It hears this channel from here on.
-    Joined(ChannelName),
-    /// It hears nothing of this channel any more.
-    Left(ChannelName),
-    /// The server took it out of this channel.
+    /// It hears this from here on.
+    Joined(Subscription),
+    /// It hears nothing of this any more.
+    Left(Subscription),
+    /// The server took it out of this channel, or of all that this pattern matches.
     Removed {
         /// Which.
-        channel: ChannelName,
+        channel: Subscription,
         /// Why, in one word.
         reason: &'static str,
     },
@@ -203,7 +204,7 @@ pub enum Rejection {
     },
     /// LEAVE of a channel it is not in.
     #[error("this connection is not in the channel {0}")]
-    NotJoined(ChannelName),
+    NotJoined(Subscription),
     /// More channels than one connection may hear.
     #[error("a connection may join {0} channels")]
     TooManyChannels(usize),

@@ -25,6 +25,7 @@ pub mod observe;
 pub mod report;
 pub mod scope;
 pub mod shutdown;
+pub mod subscription;
 pub mod target;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
@@ -49,5 +50,6 @@ pub use observe::{Note, Observer, Refusals};
 pub use report::{ConnectorState, Report};
 pub use scope::{Api, Scope};
 pub use shutdown::Shutdown;
+pub use subscription::{ChannelPattern, Depth, Subscription};
 pub use target::Target;
 pub use ticket::{Tickets, Worth};

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::dispatch::{Dispatch, Receipt};
-use crate::name::{ChannelName, UserName};
+use crate::name::UserName;
+use crate::subscription::Subscription;
 
 /// One thing that happened. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -32,19 +33,19 @@ pub enum Note {
         /// The user.
         user: UserName,
     },
-    /// A connection joined a channel.
+    /// A connection joined a channel, or all that a pattern matches.
     Joined {
         /// Its public id.
         connection: Arc<str>,
-        /// The channel.
-        channel: ChannelName,
+        /// Which.
+        channel: Subscription,
     },
-    /// A connection left a channel.
+    /// A connection left it.
     Left {
         /// Its public id.
         connection: Arc<str>,
-        /// The channel.
-        channel: ChannelName,
+        /// Which.
+        channel: Subscription,
     },
     /// A connection came back on a new wire.
     Resumed {

@@ -62,8 +62,8 @@ pub fn read(text: &str, limits: &Limits) -> (Tag, Result<Command, Rejection>) {
 pub fn interpret(word: &str, data: Option<&RawValue>, limits: &Limits) -> Result<Command, Rejection> {
     match word.to_ascii_uppercase().as_str() {
         "IDENT" => ident(data, limits).map(Command::Intent),
-        "JOIN" => channel(data, limits).map(|channel| Command::Intent(Intent::Join(channel))),
-        "LEAVE" => channel(data, limits).map(|channel| Command::Intent(Intent::Leave(channel))),
+        "JOIN" => channel(data, limits).map(|channel| Command::Intent(Intent::Join(channel.into()))),
+        "LEAVE" => channel(data, limits).map(|channel| Command::Intent(Intent::Leave(channel.into()))),
         "PUBLISH" => publish(data, limits).map(Command::Intent),
         "ECHO" => Ok(Command::Echo(Bytes::copy_from_slice(
             data.map_or("null", RawValue::get).as_bytes(),

@@ -14,7 +14,7 @@ use turted_core::envelope::{self, Body};
 use turted_core::may::Verb;
 use turted_core::{
     ChannelName, Delivery, Dispatch, Ending, Epoch, Intent, Limits, Notice, Publication, Receipt, Rejection, Sender,
-    Target, UserName, Welcome,
+    Subscription, Target, UserName, Welcome,
 };
 
 use super::classic::Classic;
@@ -59,14 +59,14 @@ struct Kept {
     tokens: Vec<String>,
     opened: u64,
     user: Option<UserName>,
-    channels: Vec<ChannelName>,
+    subscriptions: Vec<Subscription>,
 }
 
 impl Kept {
     fn via<'a>(&self, dispatch: &'a Dispatch) -> Option<&'a Target> {
         dispatch.targets.iter().find(|target| match target {
             Target::User(user) => self.user.as_ref() == Some(user),
-            Target::Channel(channel) => self.channels.contains(channel),
+            Target::Channel(channel) => self.subscriptions.iter().any(|one| one.has(channel)),
             Target::Everybody => true,
         })
     }
@@ -117,8 +117,8 @@ impl<'a> Player<'a> {
             ("woken", "") => self.converse(&|conversation, out| conversation.wake(out)),
             ("push", body) => self.push(body),
             ("left", channel) => {
-                self.standing.channels.retain(|joined| joined.as_str() != channel);
-                let channel = ChannelName::parse(channel, &Limits::default()).unwrap();
+                self.standing.subscriptions.retain(|joined| joined.as_str() != channel);
+                let channel = ChannelName::parse(channel, &Limits::default()).unwrap().into();
                 let reason = "denied";
                 self.tell(&Notice::Removed { channel, reason });
             }
@@ -232,15 +232,17 @@ impl<'a> Player<'a> {
                 self.standing.user = Some(user.clone());
                 Notice::Identified(Some(user), Vec::new())
             }
-            Intent::Join(channel) if channel.as_str().starts_with(CLOSED) => denied(Verb::Join, &channel),
-            Intent::Publish(said) if said.channel.as_str().starts_with(CLOSED) => denied(Verb::Publish, &said.channel),
+            Intent::Join(channel) if channel.as_str().starts_with(CLOSED) => denied(Verb::Join, channel.as_str()),
+            Intent::Publish(said) if said.channel.as_str().starts_with(CLOSED) => {
+                denied(Verb::Publish, said.channel.as_str())
+            }
             Intent::Publish(said) => Notice::Published(self.publish(said)),
             Intent::Join(channel) => {
-                self.standing.channels.push(channel.clone());
+                self.standing.subscriptions.push(channel.clone());
                 Notice::Joined(channel)
             }
-            Intent::Leave(channel) if self.standing.channels.contains(&channel) => {
-                self.standing.channels.retain(|joined| *joined != channel);
+            Intent::Leave(channel) if self.standing.subscriptions.contains(&channel) => {
+                self.standing.subscriptions.retain(|joined| *joined != channel);
                 Notice::Left(channel)
             }
             Intent::Leave(channel) => Notice::Rejected(Rejection::NotJoined(channel)),
@@ -320,8 +322,8 @@ impl<'a> Player<'a> {
     }
 }
 
-fn denied(verb: Verb, channel: &ChannelName) -> Notice {
-    let (name, why) = (channel.as_str().into(), None);
+fn denied(verb: Verb, name: &str) -> Notice {
+    let (name, why) = (name.into(), None);
     Notice::Rejected(Rejection::Denied { verb, name, why })
 }
 

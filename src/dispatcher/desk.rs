@@ -13,7 +13,7 @@ use bytes::Bytes;
 use log::error;
 use turted_core::may::Permissions;
 use turted_core::{
-    ChannelName, Delivery, Dispatch, EncodeEvent, Ending, Epoch, Note, Notice, Observer, Receipt, Refusals, Rejection,
+    Delivery, Dispatch, EncodeEvent, Ending, Epoch, Note, Notice, Observer, Receipt, Refusals, Rejection, Subscription,
     Tag, Target,
 };
 
@@ -26,7 +26,7 @@ use super::messages::{CourierId, EncoderId, LaneKey, Open, Parcel, Question, Req
 use super::parked::{Parking, ParkingBounds};
 use super::queued::Queued;
 use super::revoked::Revoked;
-use super::standing::Standing;
+use super::standing::{By, Standing};
 
 /// What a desk needs to know.
 pub struct DeskSettings {
@@ -99,7 +99,7 @@ impl Desk {
             tokens: vec![open.token],
             opened: self.log.newest(),
             user: None,
-            channels: Vec::new(),
+            subscriptions: Vec::new(),
             asked: Vec::new(),
             vouched: None,
             is_deaf: !self.settings.permissions.broadcasts(),
@@ -164,15 +164,15 @@ impl Desk {
                 self.unconfirmed(seat, after, now);
                 Said::default()
             }
-            Request::Join(channel, permit) => {
-                let targets = vec![Target::Channel(channel.clone())];
+            Request::Join(subscription, permit) => {
+                let by = vec![By::Subscription(subscription.clone())];
                 let vouched = self
                     .membership
                     .get(seat)
                     .and_then(|seat| seat.standing.vouched.as_ref());
                 let issued = vouched.and_then(|vouched| vouched.issued);
-                match self.catching_up(seat, now, targets, issued, |desk, since| {
-                    desk.join(seat, channel, permit, since)
+                match self.catching_up(seat, now, by, issued, |desk, since| {
+                    desk.join(seat, subscription, permit, since)
                 }) {
                     Ok(said) => said,
                     Err(question) => return Some(question),
@@ -182,7 +182,7 @@ impl Desk {
                 Ok(notice) => notice.into(),
                 Err(question) => return Some(question),
             },
-            Request::Leave(channel) => self.leave(seat, channel).into(),
+            Request::Leave(subscription) => self.leave(seat, subscription).into(),
             Request::Resume { token, last } => self.resume(seat, fresh, &token, last, now),
             Request::Arrive(arrival, vouched) => self.arrive(seat, arrival, vouched, now),
             Request::Since(last) => self.since(seat, last, now),
@@ -311,7 +311,7 @@ impl Desk {
         }
     }
 
-    fn enter(&mut self, seat: SeatKey, channel: ChannelName, since: u64) {
+    fn enter(&mut self, seat: SeatKey, channel: Subscription, since: u64) {
         self.membership.join(seat, channel.clone(), since);
         self.note_of(seat, |connection| Note::Joined {
             connection,
@@ -319,7 +319,7 @@ impl Desk {
         });
     }
 
-    fn leave(&mut self, seat: SeatKey, channel: ChannelName) -> Notice {
+    fn leave(&mut self, seat: SeatKey, channel: Subscription) -> Notice {
         if !self.membership.leave(seat, &channel) {
             return Notice::Rejected(Rejection::NotJoined(channel));
         }

@@ -10,9 +10,10 @@ use std::time::Instant;
 
 use indexmap::IndexSet;
 use slab::Slab;
-use turted_core::{ChannelName, Dispatch, Exclude, Target, UserName};
+use turted_core::{ChannelName, Dispatch, Exclude, Subscription, Target, UserName};
 
 use super::messages::{CourierId, EncoderId, LaneKey, SeatKey};
+use super::patterns::Patterns;
 use super::standing::Standing;
 
 /// A connection with a wire.
@@ -88,6 +89,7 @@ pub struct Membership {
     marks: Vec<Mark>,
     users: HashMap<UserName, IndexSet<u32>>,
     channels: HashMap<ChannelName, IndexSet<u32>>,
+    patterns: Patterns,
     connections: HashMap<Arc<str>, u32>,
     tokens: HashMap<Arc<str>, u32>,
     next_serial: u64,
@@ -245,29 +247,26 @@ impl Membership {
         }
     }
 
-    /// Puts it into a channel; joining twice changes nothing.
-    pub fn join(&mut self, key: SeatKey, channel: ChannelName, since: u64) {
-        if self.get(key).is_some() && self.channels.entry(channel.clone()).or_default().insert(key.index) {
+    /// Lets it hear a channel, or all that a pattern matches; joining twice changes nothing.
+    pub fn join(&mut self, key: SeatKey, subscription: Subscription, since: u64) {
+        if self.get(key).is_some() && self.subscribe(key.index, &subscription) {
             let standing = &mut self.seats[key.index as usize].standing;
-            standing.channels.push((channel, since));
+            standing.subscriptions.push((subscription, since));
         }
     }
 
-    /// Takes it out of a channel. False when it was not in it.
-    pub fn leave(&mut self, key: SeatKey, channel: &ChannelName) -> bool {
+    /// Takes a subscription from it. False when it does not have it.
+    pub fn leave(&mut self, key: SeatKey, subscription: &Subscription) -> bool {
         if self.get(key).is_none() {
             return false;
         }
-        let channels = &mut self.seats[key.index as usize].standing.channels;
-        let Some(at) = channels.iter().position(|(joined, _)| joined == channel) else {
+        let standing = &mut self.seats[key.index as usize].standing;
+        let Some(at) = standing.subscriptions.iter().position(|(one, _)| one == subscription) else {
             return false;
         };
-        channels.swap_remove(at);
-        self.seats[key.index as usize]
-            .standing
-            .asked
-            .retain(|asked| asked != channel);
-        drop_from(&mut self.channels, channel, key.index);
+        standing.subscriptions.swap_remove(at);
+        standing.asked.retain(|asked| asked != subscription);
+        self.unsubscribe(key.index, subscription);
         true
     }
 
@@ -281,7 +280,12 @@ impl Membership {
             let marks = &mut self.marks;
             match whom {
                 Target::User(name) => reach.each(marks, self.users.get(name).into_iter().flatten().copied()),
-                Target::Channel(name) => reach.each(marks, self.channels.get(name).into_iter().flatten().copied()),
+                Target::Channel(name) => {
+                    reach.each(marks, self.channels.get(name).into_iter().flatten().copied());
+                    for members in self.patterns.matching(name.as_str()) {
+                        reach.each(marks, members.iter().copied());
+                    }
+                }
                 // A slot is below 2^32, see `sit`.
                 #[allow(clippy::cast_possible_truncation)]
                 Target::Everybody => reach.everybody(marks, self.seats.iter().map(|(slot, _)| slot as u32)),
@@ -363,8 +367,23 @@ impl Membership {
         if let Some((user, _)) = &standing.user {
             self.users.entry(user.clone()).or_default().insert(index);
         }
-        for (channel, _) in &standing.channels {
-            self.channels.entry(channel.clone()).or_default().insert(index);
+        for (subscription, _) in standing.subscriptions.clone() {
+            self.subscribe(index, &subscription);
+        }
+    }
+
+    /// True when it was not there before.
+    fn subscribe(&mut self, index: u32, subscription: &Subscription) -> bool {
+        match subscription {
+            Subscription::Channel(name) => self.channels.entry(name.clone()).or_default().insert(index),
+            Subscription::Pattern(pattern) => self.patterns.insert(pattern, index),
+        }
+    }
+
+    fn unsubscribe(&mut self, index: u32, subscription: &Subscription) {
+        match subscription {
+            Subscription::Channel(name) => drop_from(&mut self.channels, name, index),
+            Subscription::Pattern(pattern) => self.patterns.remove(pattern, index),
         }
     }
 
@@ -377,8 +396,8 @@ impl Membership {
         if let Some((user, _)) = &standing.user {
             drop_from(&mut self.users, user, index);
         }
-        for (channel, _) in &standing.channels {
-            drop_from(&mut self.channels, channel, index);
+        for (subscription, _) in standing.subscriptions.clone() {
+            self.unsubscribe(index, &subscription);
         }
     }
 }

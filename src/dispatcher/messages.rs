@@ -11,7 +11,8 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use turted_core::may::Verb;
 use turted_core::{
-    Arrival, ChannelName, Dispatch, Ending, Identity, Notice, Presented, Publication, PushError, Receipt, Tag, UserName,
+    Arrival, Dispatch, Ending, Identity, Notice, Presented, Publication, PushError, Receipt, Subscription, Tag,
+    UserName,
 };
 
 use super::revoked::Subject;
@@ -78,10 +79,10 @@ pub enum Request {
     Renewed(Vouched),
     /// Whoever vouched for it was asked again, and said neither yes nor no: it is worth while to ask after this time.
     Unconfirmed(Duration),
-    /// Hear a channel.
-    Join(ChannelName, Permit),
-    /// Stop hearing a channel.
-    Leave(ChannelName),
+    /// Hear a channel, or all that a pattern matches.
+    Join(Subscription, Permit),
+    /// Stop hearing it.
+    Leave(Subscription),
     /// Continue an earlier connection.
     Resume {
         /// Its secret.

@@ -13,6 +13,7 @@ pub mod log;
 pub mod membership;
 pub mod messages;
 pub mod parked;
+mod patterns;
 pub mod queued;
 pub mod revoked;
 pub mod standing;

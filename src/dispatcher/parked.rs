@@ -181,7 +181,7 @@ impl Parking {
 
 /// What waiting for a connection costs, with a flat estimate for the structures around the text.
 fn weigh(standing: &Standing) -> usize {
-    let channels = standing.channels.iter().map(|(name, _)| 64 + name.as_str().len());
+    let channels = standing.subscriptions.iter().map(|(name, _)| 64 + name.as_str().len());
     let tokens = standing.tokens.iter().map(|token| 96 + token.len());
     let user = standing.user.as_ref().map_or(0, |(name, _)| name.as_str().len());
     let vouched = standing.vouched.as_deref();
@@ -210,7 +210,7 @@ mod tests {
             tokens: vec![name.into()],
             opened: 0,
             user: None,
-            channels: (0..channels).map(|number| (channel(number), 0)).collect(),
+            subscriptions: (0..channels).map(|number| (channel(number).into(), 0)).collect(),
             asked: Vec::new(),
             vouched: None,
             is_deaf: false,

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use turted_core::{ChannelName, Dispatch, Exclude, Identity, Target, UserName};
+use turted_core::{Dispatch, Exclude, Identity, Subscription, Target, UserName};
 
 use super::messages::Vouched;
 
@@ -15,11 +15,30 @@ use super::messages::Vouched;
 #[derive(Debug, Clone)]
 pub struct Late {
     /// Which.
-    pub target: Target,
+    pub by: By,
     /// It brought what came after this number …
     pub since: u64,
     /// … up to this one, the newest when it began.
     pub at: u64,
+}
+
+/// Something by which a connection hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    /// Its user.
+    User(UserName),
+    /// A channel that it is in, or a pattern of channels.
+    Subscription(Subscription),
+}
+
+impl By {
+    fn hears(&self, target: &Target) -> bool {
+        match (self, target) {
+            (Self::User(user), Target::User(name)) => user == name,
+            (Self::Subscription(subscription), Target::Channel(name)) => subscription.has(name),
+            _ => false,
+        }
+    }
 }
 
 /// The order in which a connection is given dispatches: their numbers, but where a membership came [`Late`].
@@ -36,10 +55,10 @@ pub struct Standing {
     pub opened: u64,
     /// Its user, and the newest dispatch when it became that user.
     pub user: Option<(UserName, u64)>,
-    /// Its channels, each with the newest dispatch when it joined.
-    pub channels: Vec<(ChannelName, u64)>,
+    /// Its channels and patterns of channels, each with the newest dispatch when it joined.
+    pub subscriptions: Vec<(Subscription, u64)>,
     /// Those of them that the user's backend was asked about.
-    pub asked: Vec<ChannelName>,
+    pub asked: Vec<Subscription>,
     /// Who vouches for its user, and what else is known about it.
     pub vouched: Option<Box<Vouched>>,
     /// Whether it does not hear what everybody is told.
@@ -67,26 +86,32 @@ impl Standing {
     /// When this connection is given what it hears: at once, or with the first of its memberships that came late.
     #[must_use]
     pub fn order(&self, sequence: u64, dispatch: &Dispatch) -> Order {
-        let of = |target: &Target| {
-            let late = self.late.iter().enumerate();
-            late.filter(|(_, late)| late.target == *target && sequence <= late.at)
-                .map(|(place, late)| (late.at, place + 1, sequence))
-                .next()
-                .unwrap_or((sequence, 0, sequence))
+        let at_once = (sequence, 0, sequence);
+        let of = |by: &By| {
+            let mut late = self.late.iter().enumerate();
+            let late = late.find(|(_, late)| late.by == *by && sequence <= late.at);
+            late.map_or(at_once, |(place, late)| (late.at, place + 1, sequence))
         };
-        let heard = dispatch.targets.iter().filter(|target| self.hears(sequence, target));
-        heard.map(of).min().unwrap_or((sequence, 0, sequence))
+        if self.late.is_empty() || dispatch.targets.iter().any(|target| self.is_told(sequence, target)) {
+            return at_once;
+        }
+        let user = self.user.iter().map(|(user, since)| (By::User(user.clone()), *since));
+        let subscriptions = self.subscriptions.iter();
+        let subscriptions = subscriptions.map(|(one, since)| (By::Subscription(one.clone()), *since));
+        let heard = user
+            .chain(subscriptions)
+            .filter(|(by, since)| *since < sequence && dispatch.targets.iter().any(|target| by.hears(target)));
+        heard.map(|(by, _)| of(&by)).min().unwrap_or(at_once)
     }
 
     /// Notes that a membership brought something from before it began.
     pub fn came_late(&mut self, late: Late) {
-        let is_kept = |target: &Target| match target {
-            Target::User(name) => self.user.as_ref().is_some_and(|(user, _)| user == name),
-            Target::Channel(name) => self.channels.iter().any(|(channel, _)| channel == name),
-            Target::Everybody => true,
+        let is_kept = |by: &By| match by {
+            By::User(name) => self.user.as_ref().is_some_and(|(user, _)| user == name),
+            By::Subscription(name) => self.subscriptions.iter().any(|(one, _)| one == name),
         };
         let mut kept = std::mem::take(&mut self.late);
-        kept.retain(|one| one.target != late.target && is_kept(&one.target));
+        kept.retain(|one| one.by != late.by && is_kept(&one.by));
         kept.push(late);
         self.late = kept;
     }
@@ -106,11 +131,16 @@ impl Standing {
                 .as_ref()
                 .is_some_and(|(user, since)| user == name && *since < sequence),
             Target::Channel(name) => self
-                .channels
+                .subscriptions
                 .iter()
-                .any(|(channel, since)| channel == name && *since < sequence),
-            Target::Everybody => !self.is_deaf && self.opened < sequence,
+                .any(|(one, since)| *since < sequence && one.has(name)),
+            Target::Everybody => self.is_told(sequence, target),
         }
+    }
+
+    /// Whether the target is everybody, and this connection hears what everybody is told.
+    fn is_told(&self, sequence: u64, target: &Target) -> bool {
+        *target == Target::Everybody && !self.is_deaf && self.opened < sequence
     }
 
     /// Who it is: without a user, nobody in particular.

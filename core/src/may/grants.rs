@@ -8,6 +8,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::claims::Claims;
+use super::names::Names;
 use super::pattern::{self, Pattern};
 
 /// Most patterns that a token or an answer may bring.
@@ -123,11 +124,18 @@ impl Grants {
             .map(|(_, text)| text)
     }
 
-    /// Which of the patterns of `verb` matches `name`, counted from 0.
+    /// Which of the patterns of `verb` matches `names`, all of them, counted from 0.
     #[must_use]
-    pub fn find(&self, verb: Verb, name: &str, user: Option<&str>, claims: &Claims) -> Option<usize> {
+    pub fn find<'a>(
+        &self,
+        verb: Verb,
+        names: impl Into<Names<'a>>,
+        user: Option<&str>,
+        claims: &Claims,
+    ) -> Option<usize> {
+        let names = names.into();
         self.of(verb)
-            .position(|text| pattern::matches(text, name, user, claims))
+            .position(|text| pattern::matches(text, names, user, claims))
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod claims;
 mod grants;
+mod names;
 mod naming;
 mod pattern;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod permissions_tests;
 
 pub use claims::{Claims, find};
 pub use grants::{Grants, MOST_GRANTS, Verb};
+pub use names::Names;
 pub use naming::{Naming, kind};
 pub use pattern::{MOST_BYTES, Pattern, PatternError};
 pub use permissions::{Audience, Because, Condition, Permissions, RESERVED, Verdict, Who};

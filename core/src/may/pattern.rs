@@ -9,6 +9,7 @@
 use std::fmt;
 
 use super::claims::Claims;
+use super::names::Names;
 
 /// Longest pattern in bytes.
 pub const MOST_BYTES: usize = 200;
@@ -85,10 +86,10 @@ impl Pattern {
         &self.0
     }
 
-    /// Whether it matches `name` when `user`, with these claims, asks.
+    /// Whether it matches `names`, all of them, when `user`, with these claims, asks.
     #[must_use]
-    pub fn matches(&self, name: &str, user: Option<&str>, claims: &Claims) -> bool {
-        matches(&self.0, name, user, claims)
+    pub fn matches<'a>(&self, names: impl Into<Names<'a>>, user: Option<&str>, claims: &Claims) -> bool {
+        matches(&self.0, names.into(), user, claims)
     }
 
     /// The claims that it asks for, in its order.
@@ -117,14 +118,18 @@ impl Pattern {
 }
 
 /// Whether a text that was [parsed](Pattern::parse) before matches.
-pub(super) fn matches(pattern: &str, name: &str, user: Option<&str>, claims: &Claims) -> bool {
-    let name = name.as_bytes();
+pub(super) fn matches(pattern: &str, names: Names<'_>, user: Option<&str>, claims: &Claims) -> bool {
+    let name = names.prefix().as_bytes();
     // Where in the name the rest of the pattern may begin.
     let mut reached = vec![false; name.len() + 1];
     reached[0] = true;
     let mut parts = parts(pattern).peekable();
     while let Some(part) = parts.next() {
         let is_last = parts.peek().is_none();
+        // Whatever comes behind the names' common beginning is one or more of any character.
+        if let (Part::Rest, Names::Below(_)) = (part, names) {
+            return true;
+        }
         let mut next = vec![false; name.len() + 1];
         match part {
             Part::Text(text) => step(&reached, name, text.as_bytes(), &mut next),
@@ -150,7 +155,7 @@ pub(super) fn matches(pattern: &str, name: &str, user: Option<&str>, claims: &Cl
         }
         reached = next;
     }
-    reached[name.len()]
+    matches!(names, Names::One(_)) && reached[name.len()]
 }
 
 /// A value in front of something else must not bring a separator of its own: a member of org `a` with the channels

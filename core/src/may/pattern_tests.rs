@@ -1,5 +1,6 @@
 //! What a pattern matches, as a table: the pattern, the name, and whether it does, for adam with some claims.
 
+use super::names::Names;
 use super::pattern::{MOST_BYTES, Pattern, PatternError};
 use super::{Claims, find};
 
@@ -306,7 +307,7 @@ fn the_worst_pattern_costs_little() {
     let pattern = Pattern::parse(&"a*".repeat(99)).unwrap();
     let begun = std::time::Instant::now();
     for _ in 0..100 {
-        assert!(!pattern.matches(&("a".repeat(199) + "."), None, &Claims::default()));
+        assert!(!pattern.matches(("a".repeat(199) + ".").as_str(), None, &Claims::default()));
     }
     assert!(
         begun.elapsed() < std::time::Duration::from_secs(1),
@@ -343,8 +344,41 @@ fn no_text_is_a_pattern_that_breaks() {
         };
         let (pattern, name) = (text(&mut random, 8), text(&mut random, 12));
         if let Ok(pattern) = Pattern::parse(&pattern) {
-            let _ = pattern.matches(&name, Some("adam"), &claims);
+            let _ = pattern.matches(name.as_str(), Some("adam"), &claims);
         }
     }
     assert!(find(&serde_json::Map::new(), "...").is_none());
+}
+
+/// Somebody wants all names that begin so: only a rule that ends in `**` can cover them.
+#[test]
+fn a_pattern_covers_what_begins_alike_only_as_a_whole() {
+    let claims = Claims::default();
+    for (pattern, prefix, covers) in [
+        ("**", "", true),
+        ("**", "chat/", true),
+        ("chat/**", "chat/", true),
+        ("chat/**", "chat/a/", true),
+        ("chat/**", "chat", false),
+        ("chat/**", "", false),
+        ("chat/**", "chap/", false),
+        ("chat/*", "chat/", false),
+        ("chat/", "chat/", false),
+        ("*", "", false),
+        ("*.**", "a.", true),
+        ("*.**", "a", false),
+        ("*/x/**", "a/x/", true),
+        ("*/x/**", "a/y/", false),
+        ("user/{user}/**", "user/adam/", true),
+        ("user/{user}/**", "user/adam/x", true),
+        ("user/{user}/**", "user/adam", false),
+        ("user/{user}/**", "user/eve/", false),
+        ("user/{user}**", "user/adam", true),
+        ("user/{user}", "user/adam", false),
+        ("org/{claim.org}/**", "org/acme/", false),
+    ] {
+        let parsed = Pattern::parse(pattern).unwrap();
+        let told = parsed.matches(Names::Below(prefix), Some("adam"), &claims);
+        assert_eq!(told, covers, "{pattern} covers {prefix}**");
+    }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::claims::Claims;
 use super::grants::{Grants, Verb};
+use super::names::Names;
 use crate::auth::Identity;
 
 /// Names that begin so are the server's own.
@@ -116,10 +117,12 @@ impl Permissions {
         self.is_open || self.broadcasts || self.audiences.iter().any(is_open)
     }
 
-    /// Whether `who` may do this with `name`.
+    /// Whether `who` may do this with `names`: with all of them. A backend is asked about one name only, as it may
+    /// know no patterns.
     #[must_use]
-    pub fn judge(&self, verb: Verb, name: &str, who: &Identity) -> Verdict<'_> {
-        if name.starts_with(RESERVED) {
+    pub fn judge<'a>(&self, verb: Verb, names: impl Into<Names<'a>>, who: &Identity) -> Verdict<'_> {
+        let names = names.into();
+        if names.prefix().starts_with(RESERVED) {
             return Verdict::No;
         }
         if self.is_open && verb == Verb::Join {
@@ -127,22 +130,24 @@ impl Permissions {
         }
         let user = who.user.as_ref().map(crate::UserName::as_str);
         for audience in self.audiences.iter().filter(|audience| audience.has(user, &who.claims)) {
-            if let Some(at) = audience.grants.find(verb, name, user, &who.claims) {
+            if let Some(at) = audience.grants.find(verb, names, user, &who.claims) {
                 return Verdict::Yes(Because::Audience(audience, verb, at));
             }
         }
-        if let Some(at) = who.granted(verb, name) {
+        if let Some(at) = who.granted(verb, names) {
             return Verdict::Yes(Because::Own(verb, at));
         }
-        match self.asks.find(verb, name, user, &who.claims) {
-            Some(_) => Verdict::Ask,
-            None => Verdict::No,
+        match (names, self.asks.find(verb, names, user, &who.claims)) {
+            (Names::One(_), Some(_)) => Verdict::Ask,
+            _ => Verdict::No,
         }
     }
 
     /// Why not: a sentence for whoever wrote the rules. It may hold names and claims, and never a credential.
     #[must_use]
-    pub fn explain(&self, verb: Verb, name: &str, who: &Identity) -> String {
+    pub fn explain<'a>(&self, verb: Verb, names: impl Into<Names<'a>>, who: &Identity) -> String {
+        let names = names.into();
+        let name = names.prefix();
         if name.starts_with(RESERVED) {
             return format!("names that begin with {RESERVED} are the server's own");
         }
@@ -155,11 +160,12 @@ impl Permissions {
         let mut told = match asked.as_slice() {
             [] => "no audience of [may] is about this identity".to_owned(),
             asked => {
-                let names: Vec<String> = asked
-                    .iter()
-                    .map(|audience| format!("[may.{}]", audience.name))
-                    .collect();
-                format!("no pattern of {} matches", names.join(", "))
+                let tables = asked.iter().map(|audience| format!("[may.{}]", audience.name));
+                let tables = tables.collect::<Vec<_>>().join(", ");
+                match names {
+                    Names::One(_) => format!("no pattern of {tables} matches"),
+                    Names::Below(_) => format!("no pattern of {tables} covers {names}"),
+                }
             }
         };
         if let Some(near) = self.nearest(verb, name, who) {

@@ -35,7 +35,7 @@ use self::{
     publisher::Publisher,
     report::{Cost, Report},
     stamp::{MOST_PUBLISHES, SMALLEST_PAYLOAD, Stamp},
-    subscriber::{Socket, Subscription, listen},
+    subscriber::{Listening, Socket, listen},
     tally::Tally,
 };
 
@@ -146,14 +146,14 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
     let before = watched.usage()?;
 
     let begin = Instant::now();
-    let subscription = Subscription {
+    let listening = Listening {
         server,
         url: format!("ws://{authority}{base}{}", args.peer.subscribe_path(&args.channel)),
         peer: args.peer,
         channel: args.channel.clone(),
         patience,
     };
-    let sockets = join(&subscription, args.subscribers).await?;
+    let sockets = join(&listening, args.subscribers).await?;
     let joining = begin.elapsed();
 
     let stamp = Rc::new(Stamp::new(fastrand::u64(..), args.payload));
@@ -220,8 +220,8 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
 }
 
 /// Connects all subscribers, a bounded number at a time.
-async fn join(subscription: &Subscription, subscribers: usize) -> Result<Vec<Socket>> {
-    iter((0..subscribers).map(|index| subscription.connect(index)))
+async fn join(listening: &Listening, subscribers: usize) -> Result<Vec<Socket>> {
+    iter((0..subscribers).map(|index| listening.connect(index)))
         .buffer_unordered(JOINING_AT_ONCE)
         .try_collect()
         .await

@@ -40,7 +40,7 @@ const PER_ADDRESS: usize = 20_000;
 
 /// Where and how to subscribe; the same for all subscribers of a run.
 #[derive(Debug)]
-pub struct Subscription {
+pub struct Listening {
     /// The server's address.
     pub server: SocketAddr,
     /// The WebSocket's URL.
@@ -53,7 +53,7 @@ pub struct Subscription {
     pub patience: Duration,
 }
 
-impl Subscription {
+impl Listening {
     /// Connects the subscriber number `index` (from 0) and joins the channel.
     pub async fn connect(&self, index: usize) -> Result<Socket> {
         timeout(self.patience, self.open(index))

@@ -59,8 +59,8 @@ impl Conversation for Batch {
             let (word, name) = line.split_once(' ').unwrap_or((line, ""));
             let channel = ChannelName::parse(name, &Limits::default());
             match (word, channel) {
-                ("join", Ok(channel)) => out.push(Reaction::Want(Intent::Join(channel), None)),
-                ("leave", Ok(channel)) => out.push(Reaction::Want(Intent::Leave(channel), None)),
+                ("join", Ok(channel)) => out.push(Reaction::Want(Intent::Join(channel.into()), None)),
+                ("leave", Ok(channel)) => out.push(Reaction::Want(Intent::Leave(channel.into()), None)),
                 ("late", _) => self.late = Some(Duration::from_millis(name.parse().unwrap_or_default())),
                 ("panic", _) => panic!("a dialect may be wrong"),
                 _ => self.answer(format!("{word}?"), out),

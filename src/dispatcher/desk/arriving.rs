@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use turted_core::{Arrival, ChannelName, Identity, Notice, Rejection};
+use turted_core::{Arrival, Identity, Notice, Rejection, Subscription};
 
 use super::super::messages::{Permit, Question, SeatKey, Vouched};
 use super::{Desk, Said};
@@ -79,7 +79,7 @@ impl Desk {
                 true => Permit::Granted,
                 false => Permit::None,
             };
-            self.try_to_enter(key, channel, permit, since);
+            self.try_to_enter(key, channel.into(), permit, since);
         }
         let Some(last) = last else {
             self.ready(key);
@@ -99,7 +99,7 @@ impl Desk {
 
     /// Lets a connection join a channel that its request or its identity named, if it may; otherwise it is told behind
     /// the rest, and the answer is false.
-    pub(super) fn try_to_enter(&mut self, key: SeatKey, channel: ChannelName, permit: Permit, since: u64) -> bool {
+    pub(super) fn try_to_enter(&mut self, key: SeatKey, channel: Subscription, permit: Permit, since: u64) -> bool {
         let rejection = match self.join(key, channel, permit, since) {
             Ok(Notice::Rejected(rejection)) => rejection,
             Ok(_) => return true,

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use turted_core::may::{RESERVED, Verb, Verdict};
+use turted_core::may::{Names, RESERVED, Verb, Verdict};
 use turted_core::{
-    ChannelName, Dispatch, Ending, Exclude, Identity, Note, Notice, Publication, Rejection, Sender, Tag, Target,
+    Dispatch, Ending, Exclude, Identity, Note, Notice, Publication, Rejection, Sender, Subscription, Tag, Target,
 };
 
 use super::super::messages::{LaneKey, Parcel, Permit, Question, SeatKey, Vouched};
@@ -26,39 +26,39 @@ pub(super) enum Judgement {
 
 impl Desk {
     /// Judges a wish of the connection that sits here.
-    pub(super) fn judge(&self, key: SeatKey, verb: Verb, name: &str, permit: Permit) -> Judgement {
+    pub(super) fn judge(&self, key: SeatKey, verb: Verb, names: Names<'_>, permit: Permit) -> Judgement {
         let Some(standing) = self.membership.get(key).map(|seat| &seat.standing) else {
             return Judgement::Refused(Rejection::BadMessage("the connection has ended".into()));
         };
         let identity = standing.identity();
-        match self.settings.permissions.judge(verb, name, &identity) {
+        match self.settings.permissions.judge(verb, names, &identity) {
             Verdict::Yes(because) => Judgement::Granted(because.tells_from()),
             Verdict::Ask if permit == Permit::Granted => Judgement::Granted(true),
             Verdict::Ask => Judgement::Asks(Question {
                 verb,
-                name: name.into(),
+                name: names.prefix().into(),
                 identity,
             }),
-            Verdict::No => Judgement::Refused(self.deny(key, verb, name, &identity)),
+            Verdict::No => Judgement::Refused(self.deny(key, verb, names, &identity)),
         }
     }
 
     /// A refusal by the rules, told to the operator as well.
-    fn deny(&self, key: SeatKey, verb: Verb, name: &str, identity: &Identity) -> Rejection {
+    fn deny(&self, key: SeatKey, verb: Verb, names: Names<'_>, identity: &Identity) -> Rejection {
         let permissions = &self.settings.permissions;
         let why = self
             .settings
             .tells_why
-            .then(|| permissions.explain(verb, name, identity).into());
+            .then(|| permissions.explain(verb, names, identity).into());
         let rejection = Rejection::Denied {
             verb,
-            name: name.into(),
+            name: names.to_string().into(),
             why,
         };
         let user = identity.user.as_ref().map_or("", |user| user.as_str());
         self.refuse(key, verb.word(), rejection.code(), &|| {
-            let why = permissions.explain(verb, name, identity);
-            format!("{user:?} may not {verb} {name:?}: {why}")
+            let why = permissions.explain(verb, names, identity);
+            format!("{user:?} may not {verb} {:?}: {why}", names.to_string())
         });
         rejection
     }
@@ -78,7 +78,7 @@ impl Desk {
         self.identify(key, vouched, since);
         let joined = joins
             .into_iter()
-            .filter(|channel| self.try_to_enter(key, channel.clone(), Permit::None, since));
+            .filter(|channel| self.try_to_enter(key, channel.clone().into(), Permit::None, since));
         let joined = joined.collect();
         Notice::Identified(user, joined)
     }
@@ -148,14 +148,13 @@ impl Desk {
         };
         let standing = &seat.standing;
         let identity = standing.identity();
-        let stays =
-            |channel: &ChannelName| match self.settings.permissions.judge(Verb::Join, channel.as_str(), &identity) {
-                Verdict::Yes(_) => true,
-                Verdict::Ask => keeps_granted && standing.asked.contains(channel),
-                Verdict::No => false,
-            };
-        let channels = standing.channels.iter().map(|(channel, _)| channel);
-        let lost: Vec<ChannelName> = channels.filter(|channel| !stays(channel)).cloned().collect();
+        let stays = |one: &Subscription| match self.settings.permissions.judge(Verb::Join, one.names(), &identity) {
+            Verdict::Yes(_) => true,
+            Verdict::Ask => keeps_granted && standing.asked.contains(one),
+            Verdict::No => false,
+        };
+        let subscriptions = standing.subscriptions.iter().map(|(one, _)| one);
+        let lost: Vec<Subscription> = subscriptions.filter(|one| !stays(one)).cloned().collect();
         for channel in lost {
             self.membership.leave(key, &channel);
             self.note_of(key, |connection| Note::Left {
@@ -181,16 +180,17 @@ impl Desk {
     pub(super) fn join(
         &mut self,
         key: SeatKey,
-        channel: ChannelName,
+        subscription: Subscription,
         permit: Permit,
         since: u64,
     ) -> Result<Notice, Question> {
-        let joined = self.membership.get(key).map_or(&[][..], |seat| &seat.standing.channels);
-        if joined.iter().any(|(name, _)| *name == channel) {
-            return Ok(Notice::Joined(channel));
+        let standing = self.membership.get(key).map(|seat| &seat.standing);
+        let joined = standing.map_or(&[][..], |standing| &standing.subscriptions);
+        if joined.iter().any(|(one, _)| *one == subscription) {
+            return Ok(Notice::Joined(subscription));
         }
         let is_full = joined.len() >= self.settings.channels;
-        match self.judge(key, Verb::Join, channel.as_str(), permit) {
+        match self.judge(key, Verb::Join, subscription.names(), permit) {
             Judgement::Refused(rejection) => return Ok(Notice::Rejected(rejection)),
             Judgement::Asks(_) | Judgement::Granted(_) if is_full => {
                 return Ok(Notice::Rejected(self.too_many_channels(key)));
@@ -198,8 +198,8 @@ impl Desk {
             Judgement::Asks(question) => return Err(question),
             Judgement::Granted(_) => {}
         }
-        self.admit(key, channel.clone(), permit, since);
-        Ok(Notice::Joined(channel))
+        self.admit(key, subscription.clone(), permit, since);
+        Ok(Notice::Joined(subscription))
     }
 
     pub(super) fn too_many_channels(&self, key: SeatKey) -> Rejection {
@@ -210,12 +210,12 @@ impl Desk {
         rejection
     }
 
-    /// Puts a connection into a channel that it may hear.
-    pub(super) fn admit(&mut self, key: SeatKey, channel: ChannelName, permit: Permit, since: u64) {
+    /// Gives a connection what it may hear.
+    pub(super) fn admit(&mut self, key: SeatKey, subscription: Subscription, permit: Permit, since: u64) {
         if let (Permit::Granted, Some(seat)) = (permit, self.membership.get_mut(key)) {
-            seat.standing.asked.push(channel.clone());
+            seat.standing.asked.push(subscription.clone());
         }
-        self.enter(key, channel, since);
+        self.enter(key, subscription, since);
     }
 
     /// Answers that the server cannot do it now.
@@ -247,7 +247,7 @@ impl Desk {
             let why = format!("the event name {event} is one of the server's own words");
             return Ok(Notice::Rejected(Rejection::BadName(why)));
         }
-        let tells_from = match self.judge(key, Verb::Publish, channel.as_str(), permit) {
+        let tells_from = match self.judge(key, Verb::Publish, channel.as_str().into(), permit) {
             Judgement::Refused(rejection) => return Ok(Notice::Rejected(rejection)),
             Judgement::Asks(question) => return Err(question),
             Judgement::Granted(tells_from) => tells_from,

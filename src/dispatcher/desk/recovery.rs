@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use log::debug;
-use turted_core::{ChannelName, Delivery, Dispatch, Ending, Note, Notice, Rejection, Target};
+use turted_core::{Delivery, Dispatch, Ending, Note, Notice, Rejection, Subscription, Target};
 
 use super::super::life::LIFE;
 use super::super::membership::{Polled, Seat};
 use super::super::messages::{LaneKey, Parcel, Question, SeatKey, Vouched};
-use super::super::standing::{Late, Standing};
+use super::super::standing::{By, Late, Standing};
 use super::tenure::UNCONFIRMED;
 use super::{Desk, Said};
 
@@ -155,7 +155,7 @@ impl Desk {
         }
         standing.user = None;
         standing.vouched = None;
-        standing.channels.clear();
+        standing.subscriptions.clear();
         standing.asked.clear();
         standing.late.clear();
         true
@@ -188,9 +188,9 @@ impl Desk {
             // What everybody was told before it had a name was not for it.
             standing.opened = self.log.newest();
         }
-        for (channel, since) in own.channels {
-            if !standing.channels.iter().any(|(joined, _)| *joined == channel) {
-                standing.channels.push((channel, since));
+        for (subscription, since) in own.subscriptions {
+            if !standing.subscriptions.iter().any(|(one, _)| *one == subscription) {
+                standing.subscriptions.push((subscription, since));
             }
         }
         self.note(&Note::Ended {
@@ -227,11 +227,12 @@ impl Desk {
     /// A connection is somebody now, and its user and the channels that it brings along begin where they have to.
     pub(super) fn confirmed(&mut self, key: SeatKey, vouched: Vouched, now: Instant) -> Said {
         let identity = &vouched.identity;
-        let user = identity.user.iter().cloned().map(Target::User);
-        let joins = identity.joins.iter().cloned().map(Target::Channel);
-        let (targets, issued) = (user.chain(joins).collect(), vouched.issued);
+        let user = identity.user.iter().cloned().map(By::User);
+        let joins = identity.joins.iter().cloned();
+        let joins = joins.map(|channel| By::Subscription(channel.into()));
+        let (by, issued) = (user.chain(joins).collect(), vouched.issued);
         let ident = |desk: &mut Self, since| Ok(desk.ident(key, vouched, since, now));
-        self.catching_up(key, now, targets, issued, ident).unwrap_or_default()
+        self.catching_up(key, now, by, issued, ident).unwrap_or_default()
     }
 
     /// A membership that begins now, or where its client was before a gap; but not before its identity was `issued`.
@@ -239,7 +240,7 @@ impl Desk {
         &mut self,
         key: SeatKey,
         now: Instant,
-        targets: Vec<Target>,
+        by: Vec<By>,
         issued: Option<Instant>,
         grant: impl FnOnce(&mut Self, u64) -> Result<Notice, Question>,
     ) -> Result<Said, Question> {
@@ -261,8 +262,8 @@ impl Desk {
             && !then.is_empty()
         {
             let at = newest;
-            for target in targets {
-                seat.standing.came_late(Late { target, since, at });
+            for by in by {
+                seat.standing.came_late(Late { by, since, at });
             }
             seat.poll = None;
         }
@@ -465,9 +466,11 @@ impl Desk {
             .map_or(0, |issued| self.log.at(issued));
         let floor = self.log.floor().max(hidden);
         if let Some(seat) = self.membership.get_mut(key) {
-            let Standing { user, channels, .. } = &mut seat.standing;
+            let Standing {
+                user, subscriptions, ..
+            } = &mut seat.standing;
             let memberships = user.iter_mut().map(|(_, since)| since);
-            let memberships = memberships.chain(channels.iter_mut().map(|(_, since)| since));
+            let memberships = memberships.chain(subscriptions.iter_mut().map(|(_, since)| since));
             memberships.for_each(|since| *since = floor.min(*since));
         }
     }
@@ -475,6 +478,6 @@ impl Desk {
 
 /// In how many channels a connection is that has the memberships of both.
 fn count_together(earlier: &Standing, own: &Standing) -> usize {
-    let is_new = |name: &ChannelName| !earlier.channels.iter().any(|(joined, _)| joined == name);
-    earlier.channels.len() + own.channels.iter().filter(|(name, _)| is_new(name)).count()
+    let is_new = |one: &Subscription| !earlier.subscriptions.iter().any(|(joined, _)| joined == one);
+    earlier.subscriptions.len() + own.subscriptions.iter().filter(|(one, _)| is_new(one)).count()
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::super::messages::{Permit, Vouched};
 use super::*;
-use turted_core::{Arrival, EventName, Exclude, Identity, Limits, Payload, Target, UserName};
+use turted_core::{
+    Arrival, ChannelName, ChannelPattern, Depth, EventName, Exclude, Identity, Limits, Payload, Target, UserName,
+};
 
 /// Encodes an event as `id via`, which is what the stories look at.
 struct Plain;
@@ -51,8 +53,17 @@ pub struct Story {
     heard: Arc<Heard>,
 }
 
-pub fn channel(name: &str) -> ChannelName {
-    ChannelName::parse(name, &Limits::default()).unwrap()
+pub fn channel<C: From<ChannelName>>(name: &str) -> C {
+    ChannelName::parse(name, &Limits::default()).unwrap().into()
+}
+
+/// `foo/*` or `foo/**`.
+pub fn pattern(text: &str) -> Subscription {
+    let (prefix, depth) = match text.strip_suffix("**") {
+        Some(prefix) => (prefix, Depth::All),
+        None => (text.strip_suffix('*').unwrap(), Depth::Part),
+    };
+    Subscription::Pattern(ChannelPattern::below(prefix, depth, &Limits::default()).unwrap())
 }
 
 pub fn user(name: &str) -> UserName {
@@ -471,6 +482,7 @@ fn too_many_channels_and_unknown_ones_are_rejected() {
 mod arriving;
 mod gaps;
 mod histories;
+mod patterns;
 mod permissions;
 mod random_permissions;
 mod revocations;

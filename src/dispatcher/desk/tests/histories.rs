@@ -24,13 +24,13 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let who = 0..6_usize;
-    let name = 0..3_u8;
+    let (name, heard) = (0..3_u8, 0..6_u8);
     let names = proptest::collection::btree_set(0..3_u8, 0..3);
     prop_oneof![
         1 => Just(Step::Open),
-        2 => (who.clone(), name.clone()).prop_map(|(who, name)| Step::Ident(who, name)),
-        3 => (who.clone(), name.clone()).prop_map(|(who, name)| Step::Join(who, name)),
-        2 => (who.clone(), name).prop_map(|(who, name)| Step::Leave(who, name)),
+        2 => (who.clone(), name).prop_map(|(who, name)| Step::Ident(who, name)),
+        3 => (who.clone(), heard.clone()).prop_map(|(who, name)| Step::Join(who, name)),
+        2 => (who.clone(), heard).prop_map(|(who, name)| Step::Leave(who, name)),
         2 => (who.clone(), 0..4_usize).prop_map(|(who, lost)| Step::Lose(who, lost)),
         3 => who.clone().prop_map(Step::Resume),
         2 => (who.clone(), 0..4_usize).prop_map(|(who, lost)| Step::Poll(who, lost)),
@@ -38,6 +38,16 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (names.clone(), names, any::<bool>(), proptest::option::of(who))
             .prop_map(|(users, channels, all, exclude)| Step::Push(users, channels, all, exclude)),
     ]
+}
+
+/// Channels by their number, and patterns behind them.
+const HEARD: [&str; 6] = ["a/0", "a/1", "b/0", "a/*", "b/**", "**"];
+
+fn heard(number: u8) -> Subscription {
+    match HEARD[usize::from(number)] {
+        name if name.ends_with('*') => pattern(name),
+        name => channel(name),
+    }
 }
 
 /// What one client believes and has heard.
@@ -56,6 +66,16 @@ struct Client {
     heard: Vec<u64>,
     /// How many of them came before the last answer: an answer proves that they arrived.
     proven: usize,
+}
+
+/// Whether whoever joined this hears that channel.
+fn model_of(joined: u8, channel: u8) -> bool {
+    match joined {
+        3 => channel < 2,
+        4 => channel == 2,
+        5 => true,
+        joined => joined == channel,
+    }
 }
 
 #[derive(Default)]
@@ -107,12 +127,15 @@ impl Model {
                 client.proven = client.heard.len();
             }),
             Step::Join(who, name) => self.with(story, who, |story, client| {
-                story.ask(client.seat, join(&name.to_string()));
-                client.channels.insert(name);
+                story.ask(client.seat, Request::Join(heard(name), Permit::None));
+                // More than three are refused.
+                if client.channels.len() < 3 {
+                    client.channels.insert(name);
+                }
                 client.proven = client.heard.len();
             }),
             Step::Leave(who, name) => self.with(story, who, |story, client| {
-                story.ask(client.seat, Request::Leave(channel(&name.to_string())));
+                story.ask(client.seat, Request::Leave(heard(name)));
                 client.channels.remove(&name);
                 client.proven = client.heard.len();
             }),
@@ -176,7 +199,11 @@ impl Model {
             .and_then(|who| self.clients.get(who))
             .map(|client| client.name.clone());
         let targets = users.iter().map(|name| Target::User(user(&name.to_string())));
-        let targets = targets.chain(channels.iter().map(|name| Target::Channel(channel(&name.to_string()))));
+        let targets = targets.chain(
+            channels
+                .iter()
+                .map(|name| Target::Channel(channel(HEARD[usize::from(*name)]))),
+        );
         let targets = targets.chain(all.then_some(Target::Everybody)).collect();
         let receipt = story.push(
             targets,
@@ -187,8 +214,9 @@ impl Model {
         );
         let mut reached = 0;
         for client in self.clients.iter_mut().filter(|client| !client.ended) {
+            let hears = |number: &u8| channels.iter().any(|name| model_of(*number, *name));
             let matches =
-                all || client.user.is_some_and(|user| users.contains(&user)) || !client.channels.is_disjoint(channels);
+                all || client.user.is_some_and(|user| users.contains(&user)) || client.channels.iter().any(hears);
             if matches && left_out.as_ref() != Some(&client.name) {
                 client.expected.push(receipt.id.sequence);
                 reached += usize::from(client.attached);

@@ -8,7 +8,7 @@ use super::super::super::messages::{Expel, Permit, Question, Vouched, Whom};
 use super::*;
 
 /// `[may.anyone]` and `[may.users]`, each a list of a verb and a pattern, and what is asked.
-fn may(anyone: &[(Verb, &str)], users: &[(Verb, &str)], asks: &[(Verb, &str)]) -> Permissions {
+pub fn may(anyone: &[(Verb, &str)], users: &[(Verb, &str)], asks: &[(Verb, &str)]) -> Permissions {
     let grants = |list: &[(Verb, &str)]| {
         let parsed: Vec<_> = list
             .iter()
