@@ -24,6 +24,7 @@ pub mod offer;
 mod outbound;
 mod pages;
 mod registry;
+mod responders;
 mod server;
 mod supervisor;
 

@@ -1,7 +1,7 @@
 /*
  * turted.js: the browser client of turted.
  *
- * In:  the server's messages over one wire (native protocol, version 1), and the page's wishes: on, ident, join, leave, publish, echo.
+ * In:  the server's messages over one wire (native protocol, version 1), and the page's wishes: on, ident, join, leave, publish, call, echo.
  * Out: callbacks called with (payload, meta), promises settled with the server's answers, and the connection's own life as turted:… events.
  * The wire is a WebSocket, else a stream of server-sent events, else long-polling: whatever the network lets through. All behave alike.
  * It hides every loss of the wire: it comes back by itself, resumes where it stopped and never hands over an event twice.
@@ -42,6 +42,9 @@
   const ASKED_AGAIN = new Set(['ident_denied', 'expired', 'unavailable']);
   const TRIES = 3;
 
+  /** What is not said again on another wire: it may have been done. */
+  const ONCE = new Set(['PUBLISH', 'CALL']);
+
   const BY_PAGE = 'closed by the page';
   /** What to do about a refusal, for whoever reads the console or the page. The keys are those of the server's turted.toml. */
   const ADVICE = {
@@ -52,6 +55,9 @@
     too_big: 'Say less at once, or raise limits.message_bytes.',
     not_joined: 'This client is not in that channel.',
     publish_denied: 'Nobody may publish unless [may] of the server says so.',
+    call_denied: 'Nobody may call unless [may] of the server says so.',
+    nobody_answers: 'The server has no [responders] of that name.',
+    too_many_calls: 'Wait for some answers first.',
     expired: 'Get a new token. A function given to ident() is asked for one before the old one ends.',
     unavailable: 'Whoever decides for the server did not answer in time: try again a little later.',
     unknown_type: 'The server does not know this command: it may be older than this turted.js. It has the one that fits it at /turted.js.',
@@ -189,6 +195,14 @@
       return this.#issue('PUBLISH', { channel, event, payload, echo });
     }
 
+    /**
+     * Asks whoever answers by that name on the server; resolves with the answer. What was under way when the connection broke is not asked twice:
+     * its promise is rejected with code 'disconnected'.
+     */
+    call(name, params) {
+      return this.#issue('CALL', { name, params });
+    }
+
     /** Resolves with the same data once the server has sent it back; on('ECHO') hears it too. */
     echo(data = null) {
       return this.#issue('ECHO', data);
@@ -298,7 +312,7 @@
     #answered(command, error, data) {
       const wire = this.#wire;
       const wait = error ? this.#pauseAfter(command, error) : 0;
-      const isDone = command.repeat !== wire || (command.type === 'PUBLISH' && !error);
+      const isDone = command.repeat !== wire || (ONCE.has(command.type) && !error);
       if (!wait && isDone) return this.#settle(command, error, data);
       if (wait && error.code === 'unavailable' && command.type !== 'IDENT') return this.#later(command, wait);
       command.wire = command.repeat = null;
@@ -441,7 +455,7 @@
         if (!wire.resume || (data?.since ?? undefined) !== wire.resume.since) this.#emit('turted:gap', { since: data?.since });
         return;
       }
-      if (!['OK', 'ERROR', 'ECHO'].includes(type)) return; // PONG has done its work by arriving
+      if (!['OK', 'ERROR', 'ECHO', 'ANSWER'].includes(type)) return; // PONG has done its work by arriving
       const error = type === 'ERROR' ? failure(data?.code, data?.message) : null;
       if (error && data?.after) error.after = data.after;
       const command = this.#commands.get(ref);
@@ -591,7 +605,7 @@
         clearTimeout(rest);
         transport?.close(goodbye);
       }
-      const isLost = ({ type, wire }) => !goodbye && type === 'PUBLISH' && wires.includes(wire);
+      const isLost = ({ type, wire }) => !goodbye && ONCE.has(type) && wires.includes(wire);
       for (const command of [...this.#commands.values()].filter(isLost)) {
         this.#commands.delete(command.ref);
         this.#reject(command, failure('disconnected', 'the connection broke before the answer: it may have been said, or not'));

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::auth::Identity;
+use crate::call::Call;
 use crate::dispatch::Receipt;
 use crate::json::Payload;
 use crate::may::Verb;
@@ -66,6 +67,15 @@ pub enum Intent {
     Leave(Subscription),
     /// Say something to a channel.
     Publish(Publication),
+    /// Ask somebody. The answer does not hold up what the client wants next.
+    Call(Call),
+    /// Say something into a call that is under way: the one with this tag.
+    Say {
+        /// Which call.
+        call: Arc<str>,
+        /// What. `None`: nothing more comes.
+        payload: Option<Payload>,
+    },
     /// Continue an earlier connection on this wire.
     Resume {
         /// The secret from that connection's WELCOME.
@@ -140,6 +150,12 @@ pub enum Notice {
     },
     /// What it said has its place in the order.
     Published(Receipt),
+    /// Whoever it asked tells it this; the answer comes later.
+    Told(Payload),
+    /// The answer to what it asked.
+    Answer(Payload),
+    /// What it said into a call was taken.
+    Said,
     /// Its identity ends in this time; it may identify itself again on the same wire.
     Expiring(Duration),
     /// It is that earlier connection again.
@@ -202,6 +218,18 @@ pub enum Rejection {
         /// When it is worth while.
         after: Duration,
     },
+    /// Nobody answers by that name.
+    #[error("nobody answers to {0}")]
+    NobodyAnswers(Arc<str>),
+    /// Whoever answers could not: in their words.
+    #[error("{0}")]
+    CallFailed(String),
+    /// More calls under way than one connection may have.
+    #[error("a connection may have {0} calls under way")]
+    TooManyCalls(usize),
+    /// Said into a call that is not under way.
+    #[error("no such call is under way")]
+    NoCall,
     /// LEAVE of a channel it is not in.
     #[error("this connection is not in the channel {0}")]
     NotJoined(Subscription),
@@ -232,6 +260,10 @@ impl Rejection {
                 Verb::History => "history_denied",
             },
             Self::Unavailable { .. } => "unavailable",
+            Self::NobodyAnswers(_) => "nobody_answers",
+            Self::CallFailed(_) => "call_failed",
+            Self::TooManyCalls(_) => "too_many_calls",
+            Self::NoCall => "no_call",
             Self::NotJoined(_) => "not_joined",
             Self::TooManyChannels(_) => "too_many_channels",
             Self::TooFast(_) => "too_fast",

@@ -43,6 +43,12 @@ impl Payload {
         Self(Bytes::copy_from_slice(raw.get().as_bytes()))
     }
 
+    /// `null`.
+    #[must_use]
+    pub fn null() -> Self {
+        Self(Bytes::from_static(b"null"))
+    }
+
     /// `{}`, the payload of a push that has none.
     #[must_use]
     pub fn empty_object() -> Self {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use log::warn;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use turted_core::may::Verb;
 use turted_core::{Adviser, Identity, UserName};
 
@@ -62,16 +62,8 @@ impl Advice {
 
 /// `{"verb":"join","name":"doc.7","user":"adam","claims":{"org":"acme","roles":["a","b"]}}`
 fn question(verb: Verb, name: &str, who: &Identity) -> Value {
-    let mut claims: Map<String, Value> = Map::new();
-    for (path, value) in who.claims.iter() {
-        match claims.get_mut(path) {
-            None => drop(claims.insert(path.to_owned(), value.into())),
-            Some(Value::Array(list)) => list.push(value.into()),
-            Some(one) => *one = json!([one.take(), value]),
-        }
-    }
     let user = who.user.as_ref().map(UserName::as_str);
-    json!({"verb": verb.word(), "name": name, "user": user, "claims": claims})
+    json!({"verb": verb.word(), "name": name, "user": user, "claims": who.claims.to_json()})
 }
 
 impl Adviser for Advice {

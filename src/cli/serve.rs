@@ -181,6 +181,7 @@ mod tests {
         Registries {
             connectors: &|_| Ok(()),
             clients: &|_| Ok(()),
+            responders: &|_| Ok(()),
         }
     }
 

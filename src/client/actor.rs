@@ -93,6 +93,7 @@ impl Connection {
         connection.readers = Readers::Moved;
         Self::create(|cx| {
             connection.listen(inbound, cx);
+            connection.hear_answers(cx);
             connection
         })
     }
@@ -305,6 +306,7 @@ impl Connection {
 
     /// Gives the seat up and leaves the client a moment to answer the goodbye.
     pub(in crate::client) fn depart(&mut self, ending: Ending, cx: &mut Context<Self>) {
+        self.client.calls = None;
         if let Some(seat) = self.client.seat.take() {
             self.give_up(seat, ending);
             // Nobody will ask for the last words of a client that shows no life.

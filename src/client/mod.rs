@@ -5,6 +5,7 @@
 //! worker. How bytes travel is a transport's business.
 
 pub mod actor;
+mod calls;
 pub mod courier;
 pub mod heartbeat;
 pub mod newcomer;

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use actix::Addr;
 use bytes::Bytes;
 use turted_core::may::Permissions;
-use turted_core::{Adviser, Authenticator, Brought, Ending, Intent, Refusals, Wants, Welcome};
+use turted_core::{Adviser, Authenticator, Brought, Ending, Intent, Refusals, Responders, Wants, Welcome};
 
+use super::calls::Calls;
 use super::courier::{Courier, Voices};
 use super::heartbeat::Heart;
 use super::pace::Pace;
@@ -48,6 +49,8 @@ pub struct Policy {
     pub permissions: Arc<Permissions>,
     /// Asks the user's backend what permissions leave to it.
     pub adviser: Option<Arc<dyn Adviser>>,
+    /// Who answers calls, whatever is spoken.
+    pub responders: Responders,
     /// Who hears what is refused.
     pub refusals: Arc<dyn Refusals>,
 }
@@ -124,6 +127,8 @@ pub struct Client {
     pub(in crate::client) brought: Option<Arc<Brought>>,
     /// What it said and wants.
     pub(in crate::client) turns: Turns,
+    /// What it asked of somebody and has no answer to.
+    pub(in crate::client) calls: Option<Box<Calls>>,
     /// How much it may say.
     pub(in crate::client) pace: Pace,
     /// When it was heard last.
@@ -148,6 +153,7 @@ impl Client {
             address: newcomer.address,
             brought: newcomer.brought,
             turns: Turns::default(),
+            calls: None,
             pace: Pace::new(worker.pace.1, now),
             last_heard: now,
             heart: Heart::new(rules.heartbeat, now),
@@ -165,6 +171,7 @@ impl Client {
             address: self.address,
             brought: None,
             turns: Turns::default(),
+            calls: None,
             pace: Pace::new(0, self.last_heard),
             last_heard: self.last_heard,
             heart: self.heart,

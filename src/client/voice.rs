@@ -155,6 +155,11 @@ impl Voice {
         self.answer.replace(Some(Box::new(Answer { to, text: None })));
     }
 
+    /// Whether a request waits for the next message.
+    pub fn is_asked(&self) -> bool {
+        self.answer.borrow().is_some()
+    }
+
     /// The answer to the command is complete.
     pub fn answered(&self) {
         if let Some(answer) = self.answer.take() {

@@ -66,6 +66,8 @@ impl Connection {
             Intent::Ident { claimed, data } => return self.verify(claimed, data, tag, cx),
             Intent::Join(channel) => Request::Join(channel, Permit::None),
             Intent::Publish(publication) => Request::Publish(publication, Permit::None),
+            Intent::Call(call) => return self.call(call, Permit::None, tag, cx),
+            Intent::Say { call, payload } => return self.say_into(&call, payload, tag, cx),
             Intent::Leave(channel) => Request::Leave(channel),
             Intent::Resume { token, last } => Request::Resume { token, last },
             Intent::Arrive(arrival) => {
@@ -119,7 +121,9 @@ impl Connection {
         let asked = self.asked(ask);
         self.work(asked, cx, |connection, answer, cx| {
             if let (Some(question), Some(granted)) = (connection.see(answer), granted) {
-                connection.consult(question, granted, tag, cx);
+                connection.consult(question, tag.clone(), cx, |connection, cx| {
+                    connection.ask(granted, tag, cx);
+                });
             }
         });
     }
@@ -171,7 +175,7 @@ impl Connection {
         self.take_up(uttered, cx);
     }
 
-    fn tell(&mut self, notice: &Notice, tag: &Tag, cx: &mut Context<Self>) {
+    pub(in crate::client) fn tell(&mut self, notice: &Notice, tag: &Tag, cx: &mut Context<Self>) {
         self.voice.tell(notice, tag);
         self.listen_to_itself(cx);
     }
@@ -255,8 +259,14 @@ impl Connection {
         rejection
     }
 
-    /// Asks the user's backend what the permissions leave to it.
-    fn consult(&mut self, question: Question, granted: Request, tag: Tag, cx: &mut Context<Self>) {
+    /// Asks the user's backend what the permissions leave to it, and goes on if it grants it.
+    pub(in crate::client) fn consult(
+        &mut self,
+        question: Question,
+        tag: Tag,
+        cx: &mut Context<Self>,
+        go_on: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
+    ) {
         let Question { verb, name, identity } = question;
         let adviser = self.worker.policy.adviser.clone();
         let asked = {
@@ -270,7 +280,7 @@ impl Connection {
         };
         self.work(asked, cx, move |connection, answer, cx| {
             let rejection = match answer.unwrap_or(Err(RETRY)) {
-                Ok(true) => return connection.ask(granted, tag, cx),
+                Ok(true) => return go_on(connection, cx),
                 Ok(false) => Rejection::Denied { verb, name, why: None },
                 Err(after) => Rejection::Unavailable { after },
             };

@@ -51,7 +51,7 @@ pub use auth::{Auth, Hash, Method};
 pub use backends::Backend;
 pub use bounds::Bounds;
 pub use clients::{ClientSection, Clients};
-pub use hook::{Callback, Forward};
+pub use hook::{Callback, Forward, HookUrl};
 pub use jwt::{Jwt, JwtAlgorithm, is_safe};
 pub use may::{Ask, May};
 pub use problem::{ConfigError, Place, Problem};
@@ -88,12 +88,14 @@ pub struct Config {
     pub observe: Observe,
     /// `[connectors.<name>]`; one named `rest`, of type `rest`, is there unless it is switched off.
     pub connectors: Sections,
+    /// `[responders.<name>]`: who answers what clients ask by that name.
+    pub responders: Sections,
     /// What was written in a way that the next release will not read, and what to write instead.
     #[serde(skip)]
     pub hints: Vec<Problem>,
 }
 
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 10] = [
     "server",
     "clients",
     "tls",
@@ -103,6 +105,7 @@ const SECTIONS: [&str; 9] = [
     "may",
     "observe",
     "connectors",
+    "responders",
 ];
 
 /// Where a configuration comes from; the later fields win.
@@ -165,6 +168,8 @@ pub struct Registries<'a> {
     pub connectors: Check<'a, Section>,
     /// Those of what clients may speak.
     pub clients: Check<'a, ClientSection>,
+    /// Those of who answers.
+    pub responders: Check<'a, Section>,
 }
 
 /// Everything of [`Config::load`] but the reading of the file.
@@ -208,6 +213,9 @@ fn assemble(
     for client in config.clients.values().filter(|client| client.section.is_enabled) {
         problems.extend((registries.clients)(client).err().into_iter().flatten());
     }
+    for section in config.responders.values().filter(|section| section.is_enabled) {
+        problems.extend((registries.responders)(section).err().into_iter().flatten());
+    }
     for problem in &mut problems {
         if let Some(retold) = flat::retold(problem, &hints) {
             *problem = retold;
@@ -250,6 +258,10 @@ fn read(root: &Node, problems: &mut Vec<Problem>) -> Config {
         connectors: root
             .get("connectors")
             .map(|node| section::read(node, "connectors", problems))
+            .unwrap_or_default(),
+        responders: root
+            .get("responders")
+            .map(|node| section::read(node, "responders", problems))
             .unwrap_or_default(),
         hints: Vec::new(),
     }

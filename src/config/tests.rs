@@ -80,6 +80,7 @@ pub(super) fn registries() -> Registries<'static> {
     Registries {
         connectors: &registry,
         clients: &|_| Ok(()),
+        responders: &|_| Ok(()),
     }
 }
 

@@ -88,6 +88,7 @@ impl Conversation for ClassicConversation {
             // Words of other dialects: whoever continues a connection here would never learn of it.
             Ok(Command::Intent(Intent::Resume { .. })) => self.strike(&unknown("RESUME".into()), out),
             Ok(Command::Intent(Intent::Publish(_))) => self.strike(&unknown("PUBLISH".into()), out),
+            Ok(Command::Intent(Intent::Call(_))) => self.strike(&unknown("CALL".into()), out),
             Ok(command) => {
                 self.strikes = 0;
                 match command {

@@ -1,4 +1,4 @@
-//! The commands that all dialects share: IDENT, JOIN, LEAVE, PUBLISH, ECHO, PING, and RESUME.
+//! The commands that all dialects share: IDENT, JOIN, LEAVE, PUBLISH, CALL, ECHO, PING, and RESUME.
 //!
 //! In: a message `{"type":…,"data":…,"ref":…}`, or a word and its data. Out: a [`Command`] with its tag, or a rejection
 //! with the tag as far as it could be read. It decides nothing.
@@ -10,13 +10,13 @@ use bytes::Bytes;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use turted_core::json::check_depth;
-use turted_core::{ChannelName, EventName, Intent, Limits, Payload, Publication, Rejection, Tag, UserName};
+use turted_core::{Call, ChannelName, EventName, Intent, Limits, Payload, Publication, Rejection, Tag, UserName};
 
 /// Longest `ref` in bytes of JSON text.
 const TAG_BYTES: usize = 64;
 /// Longest resume token and event id accepted.
 pub const TOKEN_BYTES: usize = 128;
-const KNOWN: &str = "IDENT, JOIN, LEAVE, PUBLISH, ECHO, PING, RESUME";
+const KNOWN: &str = "IDENT, JOIN, LEAVE, PUBLISH, CALL, ECHO, PING, RESUME";
 
 /// A message that was understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +65,7 @@ pub fn interpret(word: &str, data: Option<&RawValue>, limits: &Limits) -> Result
         "JOIN" => channel(data, limits).map(|channel| Command::Intent(Intent::Join(channel.into()))),
         "LEAVE" => channel(data, limits).map(|channel| Command::Intent(Intent::Leave(channel.into()))),
         "PUBLISH" => publish(data, limits).map(Command::Intent),
+        "CALL" => call(data, limits).map(Command::Intent),
         "ECHO" => Ok(Command::Echo(Bytes::copy_from_slice(
             data.map_or("null", RawValue::get).as_bytes(),
         ))),
@@ -122,6 +123,20 @@ fn publish(data: Option<&RawValue>, limits: &Limits) -> Result<Intent, Rejection
     }))
 }
 
+/// As the name of a channel, the name is short visible text; without `params` they are `{}`.
+fn call(data: Option<&RawValue>, limits: &Limits) -> Result<Intent, Rejection> {
+    let members = data.and_then(object).ok_or(Rejection::MissingField("data"))?;
+    let name = members.get("name").and_then(|raw| string(raw));
+    let name = name.ok_or(Rejection::MissingField("data.name"))?;
+    ChannelName::parse(&name, limits).map_err(|error| Rejection::BadName(format!("the name {error}")))?;
+    Ok(Intent::Call(Call {
+        name: name.into(),
+        params: members
+            .get("params")
+            .map_or_else(Payload::empty_object, |raw| Payload::from_raw(raw)),
+    }))
+}
+
 fn resume(data: Option<&RawValue>) -> Result<Intent, Rejection> {
     let members = data.and_then(object).ok_or(Rejection::MissingField("data"))?;
     let text = |member: &str| {
@@ -168,6 +183,7 @@ mod tests {
             r#"{"type":"IDENT","data":{"username":"adam","token":"x"},"ref":1}"#,
             r#"{"type":"RESUME","data":{"token":"t","last":"k3f9-42"},"ref":"a"}"#,
             r#"{"type":"echo","data":[{"a":"\ud800"}]}"#,
+            r#"{"type":"CALL","data":{"name":"orders","params":{"a":[1.0]}},"ref":3}"#,
             r#"{"type":"PUBLISH","data":{"channel":"c","event":"E","payload":{"a":[1.0]},"echo":false},"ref":2}"#,
         ];
         let mut random = fastrand::Rng::with_seed(11);

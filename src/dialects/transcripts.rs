@@ -236,6 +236,9 @@ impl<'a> Player<'a> {
             Intent::Publish(said) if said.channel.as_str().starts_with(CLOSED) => {
                 denied(Verb::Publish, said.channel.as_str())
             }
+            Intent::Call(call) if call.name.starts_with(CLOSED) => denied(Verb::Call, &call.name),
+            Intent::Call(call) if &*call.name == "nobody" => Notice::Rejected(Rejection::NobodyAnswers(call.name)),
+            Intent::Call(call) => Notice::Answer(call.params),
             Intent::Publish(said) => Notice::Published(self.publish(said)),
             Intent::Join(channel) => {
                 self.standing.subscriptions.push(channel.clone());

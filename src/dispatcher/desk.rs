@@ -182,6 +182,10 @@ impl Desk {
                 Ok(notice) => notice.into(),
                 Err(question) => return Some(question),
             },
+            Request::Call(name, permit, granted) => match self.may_call(seat, &name, permit, granted) {
+                Ok(said) => said,
+                Err(question) => return Some(question),
+            },
             Request::Leave(subscription) => self.leave(seat, subscription).into(),
             Request::Resume { token, last } => self.resume(seat, fresh, &token, last, now),
             Request::Arrive(arrival, vouched) => self.arrive(seat, arrival, vouched, now),

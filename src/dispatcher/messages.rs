@@ -92,6 +92,8 @@ pub enum Request {
     },
     /// Say something to a channel.
     Publish(Publication, Permit),
+    /// Ask somebody of this name. Whoever may is told who it is, and nothing else is said.
+    Call(Arc<str>, Permit, oneshot::Sender<Arc<Identity>>),
     /// Continue an earlier connection, or else be somebody and somewhere from the first moment; and hear what came
     /// after an event that was seen before.
     Arrive(Arrival, Vouched),

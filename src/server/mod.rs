@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Arbiter};
 use tokio_util::task::TaskTracker;
 use turted_core::{
-    Authenticator, ConnectorContext, EncodeEvent, Epoch, Inbox, Observer, PushConnector, Report, Shutdown, Tickets,
+    Authenticator, ConnectorContext, EncodeEvent, Epoch, Inbox, Observer, PushConnector, Report, Responder, Shutdown,
+    Tickets,
 };
 
 use crate::auth::Drawer;
@@ -35,6 +36,7 @@ use crate::pages::api::Api;
 use crate::pages::files::Pages;
 use crate::pages::watch::Watched;
 use crate::registry;
+use crate::responders;
 use crate::supervisor::Supervisor;
 
 mod authenticators;
@@ -89,6 +91,7 @@ pub struct Builder {
     connectors: Vec<(Arc<str>, Box<dyn PushConnector>)>,
     offers: Vec<Entrance>,
     clients: Option<Arc<dyn Authenticator>>,
+    responders: Vec<(Arc<str>, Arc<dyn Responder>)>,
 }
 
 impl Builder {
@@ -110,6 +113,13 @@ impl Builder {
     #[must_use]
     pub fn offer(mut self, path: &str, offer: impl Offer + 'static) -> Self {
         self.offers.push((path.to_owned(), Box::new(offer)));
+        self
+    }
+
+    /// Lets this answer what clients ask of somebody of this name, before anybody whom the configuration calls so.
+    #[must_use]
+    pub fn responder(mut self, name: &str, responder: impl Responder) -> Self {
+        self.responders.push((name.into(), Arc::new(responder)));
         self
     }
 
@@ -174,6 +184,7 @@ impl Builder {
             offers,
             tls,
             clients: self.clients,
+            responders: self.responders,
             census,
             metrics,
             bus,
@@ -188,6 +199,7 @@ pub struct Server {
     offers: Vec<Entrance>,
     tls: Option<rustls::ServerConfig>,
     clients: Option<Arc<dyn Authenticator>>,
+    responders: Vec<(Arc<str>, Arc<dyn Responder>)>,
     census: Arc<Census>,
     metrics: Arc<Metrics>,
     bus: Arc<Bus>,
@@ -208,6 +220,7 @@ impl Server {
         let registries = Registries {
             connectors: &registry::check,
             clients: &kinds::check,
+            responders: &responders::check,
         };
         Config::load(sources, registries)
     }
@@ -360,6 +373,7 @@ impl Server {
                 .as_ref()
                 .and_then(May::ask)
                 .and_then(|ask| adviser(ask, &outbound)),
+            responders: responders::all(&config.responders, &outbound, self.responders),
             refusals,
         });
         let workshop = listen::Workshop::new(

@@ -12,6 +12,7 @@ mod harness;
 mod abuse;
 mod api;
 mod auth;
+mod calls;
 mod cli;
 mod connectors;
 mod denials;

@@ -65,6 +65,20 @@ impl Claims {
         self.0.iter().map(|(path, fact)| (&**path, fact.text()))
     }
 
+    /// As an object: a claim with several values is a list.
+    #[must_use]
+    pub fn to_json(&self) -> Map<String, Value> {
+        let mut claims: Map<String, Value> = Map::new();
+        for (path, value) in self.iter() {
+            match claims.get_mut(path) {
+                None => drop(claims.insert(path.to_owned(), value.into())),
+                Some(Value::Array(list)) => list.push(value.into()),
+                Some(one) => *one = Value::Array(vec![one.take(), value.into()]),
+            }
+        }
+        claims
+    }
+
     /// Bytes that they take.
     pub(crate) fn weight(&self) -> usize {
         let facts = self.0.iter().map(|fact| size_of_val(fact) + fact.1.text().len());

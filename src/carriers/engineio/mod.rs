@@ -118,7 +118,7 @@ impl EngineIoOptions {
         };
         let session = Rules {
             linger: Duration::from_secs(30),
-            ..socket
+            ..socket.clone()
         };
         (socket, session)
     }

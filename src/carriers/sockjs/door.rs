@@ -45,7 +45,7 @@ impl Offer for SockJs {
             name: path.to_owned(),
             etag: format!("\"{}\"", hex::encode(Sha1::digest(&iframe))),
             iframe: iframe.into(),
-            socket: framed(socket),
+            socket: framed(socket.clone()),
             session: framed(options.rules(socket)),
             raw: websocket::mount(protocol, mounts),
             options,

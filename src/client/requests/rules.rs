@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use turted_core::Responders;
+
 use crate::client::heartbeat::Heartbeat;
 
 /// The rules of one transport.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Rules {
     /// Signs of life.
     pub heartbeat: Heartbeat,
@@ -24,6 +26,8 @@ pub struct Rules {
     pub hears_requests: bool,
     /// How long the last words wait for whoever asks for them.
     pub linger: Duration,
+    /// Who answers the calls of these clients only.
+    pub responders: Responders,
 }
 
 /// When events begin.
@@ -62,6 +66,7 @@ impl Rules {
             repeats_goodbye: false,
             hears_requests: true,
             linger: Duration::from_secs(2),
+            responders: Responders::default(),
         }
     }
 

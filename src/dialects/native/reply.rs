@@ -57,6 +57,8 @@ pub fn notice(notice: &Notice, tag: &Tag) -> Vec<Bytes> {
             let data = json!({ "in": left.as_secs() });
             vec![message("EXPIRING", Some(&data.to_string()), &None)]
         }
+        Notice::Told(payload) => vec![message("TOLD", Some(payload.as_str()), tag)],
+        Notice::Answer(payload) => vec![message("ANSWER", Some(payload.as_str()), tag)],
         Notice::Published(receipt) => vec![ok(json!(receipt))],
         Notice::Joined(channel) | Notice::Left(channel) => vec![ok(json!({ "channel": channel }))],
         Notice::Rejected(rejection) => vec![error(rejection, tag)],

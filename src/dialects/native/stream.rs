@@ -38,7 +38,7 @@ impl Offer for Stream {
             ..Rules::stream(mounts.ping())
         };
         let events = Arc::new(Events {
-            named: mounts.mount(Arc::clone(&self.0), &NamedForm, NamedEvents, rules),
+            named: mounts.mount(Arc::clone(&self.0), &NamedForm, NamedEvents, rules.clone()),
             native: mounts.mount(self.0, &NativeForm, NativeEvents, rules),
         });
         let path = path.to_owned();

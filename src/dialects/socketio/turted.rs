@@ -1,5 +1,5 @@
 //! The words of TURTED 3 and 4 over Socket.IO: `IDENT JOIN LEAVE ECHO PING` → `OK ERROR EVENT ECHO`, on the root
-//! namespace; and what is newer than they, `PUBLISH` → `OK`, `LEFT` and `EXPIRING`.
+//! namespace; and what is newer than they, `PUBLISH` → `OK`, `CALL` → `ANSWER`, `LEFT` and `EXPIRING`.
 //!
 //! In: events of one client. Out: intents, and events in answer; a client that asked for an acknowledgement gets one as
 //! well. What the ancestor answered with silence is answered with `ERROR`.
@@ -155,8 +155,8 @@ impl Application for Turted {
                 }
             }
             // What stands for an attachment means nothing without it, and an event has none.
-            Ok(Command::Intent(Intent::Publish(_))) if !call.attachments.is_empty() => {
-                let why = "a payload is JSON: PUBLISH takes no attachments";
+            Ok(Command::Intent(Intent::Publish(_) | Intent::Call(_))) if !call.attachments.is_empty() => {
+                let why = "a payload is JSON: PUBLISH and CALL take no attachments";
                 self.strike(&Rejection::BadMessage(why.into()), call.ack, link);
             }
             Ok(Command::Intent(intent)) => {
@@ -187,6 +187,13 @@ impl Application for Turted {
                 Self::answer("OK", &data, tag, link);
             }
             Notice::Published(receipt) => Self::answer("OK", &json!(receipt), tag, link),
+            Notice::Answer(payload) => {
+                let payload = payload.as_str();
+                link.emit(ROOT, &format!(r#"["ANSWER",{payload}{}]"#, self.tail(payload)), &[]);
+                if let Some(ack) = tag {
+                    link.acknowledge(ROOT, ack, &format!("[{payload}]"), &[]);
+                }
+            }
             Notice::Removed { channel, reason } => {
                 Self::answer("LEFT", &json!({"channel": channel, "reason": reason}), None, link);
             }

@@ -6,13 +6,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use turted_core::may::{Names, RESERVED, Verb, Verdict};
 use turted_core::{
     Dispatch, Ending, Exclude, Identity, Note, Notice, Publication, Rejection, Sender, Subscription, Tag, Target,
 };
 
 use super::super::messages::{LaneKey, Parcel, Permit, Question, SeatKey, Vouched};
-use super::Desk;
+use super::{Desk, Said};
 
 /// What rules make of a wish.
 pub(super) enum Judgement {
@@ -229,6 +230,26 @@ impl Desk {
         }
     }
 
+    /// Tells whoever may ask somebody who it is.
+    pub(super) fn may_call(
+        &self,
+        key: SeatKey,
+        name: &str,
+        permit: Permit,
+        granted: oneshot::Sender<Arc<Identity>>,
+    ) -> Result<Said, Question> {
+        match self.judge(key, Verb::Call, name.into(), permit) {
+            Judgement::Refused(rejection) => return Ok(Notice::Rejected(rejection).into()),
+            Judgement::Asks(question) => return Err(question),
+            Judgement::Granted(_) => {}
+        }
+        if let Some(seat) = self.membership.get(key) {
+            // Whoever has gone meanwhile does not ask any more.
+            let _ = granted.send(seat.standing.identity());
+        }
+        Ok(Said::default())
+    }
+
     /// Says what a client says to a channel.
     pub(super) fn say(
         &mut self,
@@ -277,8 +298,8 @@ impl Desk {
 
 /// Words of the server in some dialect, where an event has nothing but its name to be told apart by. Backends may say
 /// them, as they always could; clients may not.
-const OWN_WORDS: [&str; 10] = [
-    "OK", "ERROR", "WELCOME", "LEFT", "EXPIRING", "BYE", "GAP", "PONG", "PING", "ECHO",
+const OWN_WORDS: [&str; 12] = [
+    "OK", "ERROR", "WELCOME", "LEFT", "EXPIRING", "BYE", "GAP", "PONG", "PING", "ECHO", "ANSWER", "TOLD",
 ];
 
 fn is_own_word(event: &str) -> bool {
