@@ -101,6 +101,10 @@ final class Stories {
         has(said, "\"url\":\"/live/api/tickets\",\"authorization\":\"Bearer b\"");
         has(said, "\"expires\":\"300s\",\"ttl\":\"30s\",\"may\":{\"join\":[\"room.7\"]},\"claims\":{\"org\":\"acme\"}");
         same("bad_answer", refused(() -> at("WEBSITE").retries(0).build().ticket("eve")).code());
+        // The server API reads no credentials in the body: with a password there were no tickets.
+        same(true, at("GUARDED").password("correct horse battery staple").build().ticket("eve").startsWith("tk_"));
+        same(true, at("GUARDED_TOKEN").auth(Map.of("username", "shop", "token", System.getenv("TOKEN"))).build().ticket("eve").startsWith("tk_"));
+        same("denied", refused(() -> at("GUARDED").password("wrong").build().ticket("eve")).code());
     }
 
     private static void tokens() throws Exception {

@@ -227,7 +227,11 @@ $stories = [
         same(['user' => 'adam', 'expires' => '1h', 'ttl' => '30s'], $said['asked']);
         $said = $asked(new Client("$stage/live/push/?x=1", password: PASSWORD), 7, '5m', '10s', ['join' => ['room.7']], ['org' => 'acme']);
         same('/live/api/tickets', $said['url']);
-        same(['user' => '7', 'expires' => '5m', 'ttl' => '10s', 'may' => ['join' => ['room.7']], 'claims' => ['org' => 'acme'], 'auth' => ['password' => PASSWORD]], $said['asked']);
+        same(['user' => '7', 'expires' => '5m', 'ttl' => '10s', 'may' => ['join' => ['room.7']], 'claims' => ['org' => 'acme']], $said['asked']);
+        // The server API reads no credentials in the body: with a password there were no tickets.
+        same('Bearer ' . PASSWORD, $said['authorization']);
+        same(1, preg_match('/^tk_/', (new Client(getenv('GUARDED'), password: PASSWORD))->ticket('adam')));
+        same('denied', refused(fn () => (new Client(getenv('GUARDED'), password: 'wrong'))->ticket('adam'))->code());
         same('Bearer wrong-secret', $asked(new Client("$stage/push", bearer: 'wrong-secret'), null)['authorization']);
         same('bad_answer', refused(fn () => (new Client(getenv('WEBSITE'), retries: 0))->ticket('adam'))->code());
     },

@@ -152,7 +152,8 @@ class Client
      * @param array       $may    what it may beside what rules say: ['join' => ['room.7']]
      * @param array       $claims what rules may ask for: ['org' => 'acme']
      *
-     * @throws TurtedException when there is none
+     * @throws TurtedException           when there is none
+     * @throws \InvalidArgumentException when the password cannot stand in a header
      */
     public function ticket(
         string|int|null $user,
@@ -162,11 +163,24 @@ class Client
         array $claims = [],
     ): string {
         $wish = ['user' => $user === null ? null : (string) $user, 'expires' => $expires, 'ttl' => $ttl]
-            + array_map(static fn (array $some): object => (object) $some, array_filter(['may' => $may, 'claims' => $claims]))
-            + ($this->auth === null ? [] : ['auth' => $this->auth]);
+            + array_map(static fn (array $some): object => (object) $some, array_filter(['may' => $may, 'claims' => $claims]));
         $path = preg_replace('~(/push)?/?(\?.*)?$~D', '/api/tickets', $this->door['path'], 1);
         $shaped = static fn (mixed $one): bool => is_string($one['ticket'] ?? null);
-        return $this->deliver(['path' => $path] + $this->door, self::json($wish), null, $shaped)['ticket'];
+        return $this->authorized()->deliver(['path' => $path] + $this->door, self::json($wish), null, $shaped)['ticket'];
+    }
+
+    /** The same client for the server API, which takes credentials in the header only, a password as it is. */
+    private function authorized(): self
+    {
+        if ($this->auth === null) {
+            return $this;
+        }
+        if (preg_match('/^[\x20-\x7e]+$/D', $this->auth['password']) !== 1) {
+            throw new \InvalidArgumentException('for a ticket the password must be visible ASCII characters and spaces');
+        }
+        $client = clone $this;
+        $client->header = "Authorization: Bearer {$this->auth['password']}\r\n";
+        return $client;
     }
 
     /** Shows no credentials to var_dump() and print_r(). */

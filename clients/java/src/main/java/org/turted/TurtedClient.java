@@ -62,6 +62,15 @@ public final class TurtedClient {
         http = builder.http != null ? builder.http : HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
     }
 
+    private TurtedClient(TurtedClient other, String bearer) {
+        door = other.door;
+        auth = null;
+        this.bearer = bearer;
+        timeout = other.timeout;
+        retries = other.retries;
+        http = other.http;
+    }
+
     /**
      * Begins a client; nothing is connected yet.
      *
@@ -136,14 +145,11 @@ public final class TurtedClient {
      * A ticket for a page: it shows it to the server once, as {@code ?ticket=…} or to {@code ident()}, and is that user from then on.
      *
      * @throws TurtedException when there is none
+     * @throws IllegalArgumentException when the credentials cannot stand in a header
      */
     public String ticket(Ticket wish) {
         String path = door.getRawPath().replaceFirst("(/push)?/?$", "/api/tickets");
-        Map<String, Object> body = new LinkedHashMap<>(wish.members);
-        if (auth != null) {
-            body.put("auth", auth);
-        }
-        return settled(deliver(door.resolve(path), Json.write(body), 1, TICKET)).get(0).receipt().id();
+        return settled(authorized().deliver(door.resolve(path), Json.write(wish.members), 1, TICKET)).get(0).receipt().id();
     }
 
     /**
@@ -159,6 +165,19 @@ public final class TurtedClient {
     @Override
     public String toString() {
         return "TurtedClient(" + door.getAuthority() + ")";
+    }
+
+    /** The same client for the server API, which takes credentials in the header only: a password as it is, a token with its name. */
+    private TurtedClient authorized() {
+        if (bearer != null || auth == null) {
+            return this;
+        }
+        Map<?, ?> members = auth instanceof Map ? (Map<?, ?>) auth : Map.of();
+        Object spelt = members.get("token") == null ? members.get("password") : members.get("username") + ":" + members.get("token");
+        if (!(spelt instanceof String) || !((String) spelt).matches("[ -~]+")) {
+            throw new IllegalArgumentException("a ticket takes a password, or a username and a token, of visible ASCII characters and spaces");
+        }
+        return new TurtedClient(this, (String) spelt);
     }
 
     // ---- one push on its way ------------------------------------------------------------------------------------------
