@@ -77,9 +77,18 @@ install_missing() {
   command -v npm >/dev/null || packages+=(npm)
   command -v php >/dev/null || packages+=(php-cli)
   command -v composer >/dev/null || packages+=(composer)
+  [ -e /usr/share/php/Illuminate/autoload.php ] || packages+=(php-laravel-framework)
+  [ -e /usr/share/php/GuzzleHttp/autoload.php ] || packages+=(php-guzzlehttp-guzzle)
+  local part
+  for part in framework-bundle security-bundle yaml; do
+    dpkg -s "php-symfony-$part" >/dev/null 2>&1 || packages+=("php-symfony-$part")
+  done
   command -v javac >/dev/null || packages+=(default-jdk-headless)
+  command -v mvn >/dev/null || packages+=(maven)
   command -v openssl >/dev/null || packages+=(openssl)
+  command -v curl >/dev/null || packages+=(curl)
   /usr/bin/python3 -c 'import jwt, cryptography' 2>/dev/null || packages+=(python3-jwt python3-cryptography)
+  /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
   command -v redis-server >/dev/null || packages+=(redis-server)
   command -v rabbitmq-server >/dev/null || [ -x /usr/sbin/rabbitmq-server ] || packages+=(rabbitmq-server)
   command -v cc >/dev/null || packages+=(gcc libc6-dev)
@@ -115,7 +124,7 @@ step 'the guide for writers of connectors'
 tests/connector_guide/run.sh
 
 step 'scripts'
-for script in static/*.js static/*.mjs tests/{browser,clients,connector_guide,identity,performance,proxies,published}/*.mjs; do
+for script in static/*.js static/*.mjs tests/{browser,clients,connector_guide,documents,identity,performance,proxies,published}/*.mjs; do
   node --check "$script"
 done
 for script in tests/*.sh tests/*/*.sh .ci/*; do
@@ -169,5 +178,8 @@ step 'behind nginx and Caddy, as the README says'
 
 step 'tokens of other libraries and of an OpenID provider'
 "$root/tests/identity/run.sh" "$target/debug/turted"
+
+step 'every block of the documents about identity and permissions, and their examples in five frameworks'
+"$root/tests/documents/run.sh" "$target/debug/turted"
 
 step "all well; screenshots in $artefacts"

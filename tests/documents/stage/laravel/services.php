@@ -1,0 +1,5 @@
+<?php
+
+return [
+    // The page's block.
+];
