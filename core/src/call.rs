@@ -81,7 +81,9 @@ pub trait Responder: Send + Sync + 'static {
 
 /// Who answers, by name. Clones share it.
 #[derive(Clone, Default)]
-pub struct Responders(Option<Arc<HashMap<Arc<str>, Arc<dyn Responder>>>>);
+pub struct Responders(Option<Arc<ByName>>);
+
+type ByName = HashMap<Arc<str>, Arc<dyn Responder>>;
 
 impl Responders {
     /// Whoever answers to this name.
@@ -93,7 +95,7 @@ impl Responders {
 
 impl FromIterator<(Arc<str>, Arc<dyn Responder>)> for Responders {
     fn from_iter<I: IntoIterator<Item = (Arc<str>, Arc<dyn Responder>)>>(all: I) -> Self {
-        let all: HashMap<_, _> = all.into_iter().collect();
+        let all: ByName = all.into_iter().collect();
         Self((!all.is_empty()).then(|| Arc::new(all)))
     }
 }
