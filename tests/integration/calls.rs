@@ -1,7 +1,16 @@
 //! Clients ask, and a backend answers: beside everything else, within bounds, and nobody who may not.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use turted::config::Sources;
+use turted::turted_core::{Call, Caller, Failure, Line, Payload, Responder};
+
 use crate::harness::backend::{Backend, answer, ok};
-use crate::harness::{Client, Request, Server, Value, json, to_channel};
+use crate::harness::embedded::Embedded;
+use crate::harness::{Client, PATIENCE, Request, Server, Value, json, to_channel};
 
 const SECRET: &str = "hush-hush-hush-hush";
 
@@ -82,7 +91,7 @@ async fn nobody_asks_where_no_rule_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_answer_holds_nothing_up_and_sixteen_are_asked_at_once() {
     // It answers nobody before sixteen have asked, and the first of them last.
-    let gate = std::sync::Arc::new((std::sync::Mutex::new(0), std::sync::Condvar::new()));
+    let gate = Arc::new((std::sync::Mutex::new(0), std::sync::Condvar::new()));
     let backend = Backend::start(move |asked| {
         let (count, changed) = &*gate;
         let mut count = count.lock().unwrap();
@@ -152,4 +161,83 @@ async fn a_command_that_is_a_request_waits_for_its_answer() {
     let command = Request::post(&format!("/poll/{id}"), call("orders", json!([7]), 1).to_string());
     let said = server.ask(command.header("turted-secret", secret)).await.value();
     assert_eq!(said, json!({"type": "ANSWER", "data": [7], "ref": 1}));
+}
+
+/// Tells what it is asked for, and notes whom it forgot.
+struct Narrator(Arc<AtomicUsize>);
+
+struct Forgotten(Arc<AtomicUsize>);
+
+impl Drop for Forgotten {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Responder for Narrator {
+    fn answer(&self, call: Call, _: Caller, line: Line) -> BoxFuture<'static, Result<Payload, Failure>> {
+        let forgotten = Forgotten(Arc::clone(&self.0));
+        Box::pin(async move {
+            let _forgotten = forgotten;
+            match call.params.as_str() {
+                "\"panic\"" => panic!("a responder may be wrong"),
+                "\"for ever\"" => {
+                    line.told.tell(call.params).await;
+                    std::future::pending().await
+                }
+                "\"never\"" => std::future::pending().await,
+                _ => {
+                    for _ in 0..1000 {
+                        line.told.tell(call.params.clone()).await;
+                    }
+                    Ok(Payload::null())
+                }
+            }
+        })
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(300)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_responder_of_the_program_tells_before_it_answers_and_is_dropped_with_its_client() {
+    let forgotten = Arc::new(AtomicUsize::new(0));
+    let narrator = Narrator(Arc::clone(&forgotten));
+    let server = Embedded::start(move || {
+        let sources = Sources {
+            sets: ["server.listen=127.0.0.1:0", "may.anyone.call=[\"story\"]"]
+                .map(str::to_owned)
+                .to_vec(),
+            ..Sources::default()
+        };
+        let builder = turted::Server::builder().config(turted::Server::load(&sources).unwrap());
+        builder.responder("story", narrator).build().unwrap().start().unwrap()
+    });
+    let mut client = server.member(&[]).await;
+    client.send(call("story", json!("once"), 1)).await;
+    for _ in 0..1000 {
+        assert_eq!(client.next().await, json!({"type": "TOLD", "data": "once", "ref": 1}));
+    }
+    assert_eq!(client.next().await, json!({"type": "ANSWER", "data": null, "ref": 1}));
+    for (params, reference) in [("panic", 2), ("never", 3)] {
+        client.send(call("story", json!(params), reference)).await;
+        let said = client.next().await;
+        assert_eq!(
+            (&said["ref"], &said["data"]["code"]),
+            (&json!(reference), &json!("unavailable"))
+        );
+    }
+    // Whoever has said something has all the time there is, and ends with its client.
+    client.send(call("story", json!("for ever"), 4)).await;
+    assert_eq!(client.next().await["type"], "TOLD");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(forgotten.load(Ordering::SeqCst), 3);
+    client.lose_wire();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while forgotten.load(Ordering::SeqCst) < 4 {
+        assert!(std::time::Instant::now() < deadline, "the call outlives its client");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

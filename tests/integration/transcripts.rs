@@ -1,5 +1,6 @@
 //! Plays the golden conversations of `tests/transcripts` through a real socket.
 
+use crate::harness::backend::{Backend, answer};
 use crate::harness::{Request, Server, Value};
 
 /// Random parts become words, as in the transcripts.
@@ -31,12 +32,15 @@ const SETTINGS: &str = r#"
 server.origins = ["https://example.org"]
 auth.clients = { type = "accept_all", anywhere = true }
 auth.backends = { type = "accept_all", anywhere = true }
-may.anyone = { join = ["chat", "__proto__", "constructor"], publish = ["chat"] }
+may.anyone = { join = ["chat", "__proto__", "constructor"], publish = ["chat"], call = ["orders", "nobody"] }
+responders.orders = { type = "http", secret = "hush-hush-hush-hush", url = "URL" }
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_golden_conversation_holds_through_a_socket() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts/native");
+    let echo = Backend::start(|asked| answer(200, &asked.raw("params")));
+    let settings = SETTINGS.replace("URL", &echo.url);
     let mut played = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -45,7 +49,7 @@ async fn every_golden_conversation_holds_through_a_socket() {
             continue;
         }
         // A server of its own, since ids count from 1.
-        let server = Server::with(SETTINGS);
+        let server = Server::with(&settings);
         let mut client = server.client().await;
         for (number, line) in story.lines().enumerate() {
             let at = format!("{}:{}", path.display(), number + 1);

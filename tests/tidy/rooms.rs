@@ -146,6 +146,22 @@ pub const ROOMS: &[Room] = &[
         because: "an observer hears notes of core",
     },
     Room {
+        folder: "src/responders/",
+        never: &[
+            "actix",
+            "actix_web",
+            "actix_ws",
+            "crate::dispatcher",
+            "crate::client",
+            "crate::carriers",
+            "crate::dialects",
+            "crate::gate",
+            "crate::pages",
+            "crate::auth",
+        ],
+        because: "whoever answers a call knows who asks and what, and no wire",
+    },
+    Room {
         folder: "src/outbound/",
         never: &[
             "actix_web",

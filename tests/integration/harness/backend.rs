@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use serde_json::value::RawValue;
 use sha2::Sha256;
 
 use super::{PATIENCE, Value, json};
@@ -28,6 +29,12 @@ impl Asked {
     pub fn header(&self, name: &str) -> &str {
         let found = self.headers.iter().find(|(key, _)| key == name);
         found.map_or("", |(_, value)| value)
+    }
+
+    /// A member of what was asked, byte for byte.
+    pub fn raw(&self, member: &str) -> String {
+        let members: std::collections::BTreeMap<String, Box<RawValue>> = serde_json::from_str(&self.text).unwrap();
+        members[member].get().to_owned()
     }
 
     /// Whether one of its signatures is that of this secret.
