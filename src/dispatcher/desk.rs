@@ -142,6 +142,9 @@ impl Desk {
             self.ready(seat);
         }
         let said = match request {
+            Request::Join(..) | Request::Publish(..) if self.is_over(seat, now) => {
+                Notice::Rejected(Rejection::Expired).into()
+            }
             Request::Ready => Said::default(),
             Request::Gone(ending) => {
                 self.gone(seat, ending, now);

@@ -126,3 +126,26 @@ async fn a_client_with_a_token_gets_a_ticket_for_itself() {
     assert_eq!(server.ask(ask(format!("eve:{token}"))).await.status, 401);
     assert_eq!(server.ask(Request::new("POST", "/ticket")).await.status, 401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_that_is_over_grants_nothing_new_on_the_wire() {
+    let server = Server::with(SETTINGS);
+    let issued = order(&server, json!({"user": "adam", "expires": "1s"})).await;
+    let mut adam = server.client().await;
+    let said = adam.ask("IDENT", json!({"ticket": issued["ticket"]})).await;
+    assert_eq!(said["data"]["username"], "adam", "{said}");
+    adam.join("user.adam").await;
+    let deadline = std::time::Instant::now() + crate::harness::PATIENCE;
+    let refused = loop {
+        let said = adam.ask("JOIN", json!({"channel": "news"})).await;
+        if said["type"] == "ERROR" {
+            break said;
+        }
+        assert!(std::time::Instant::now() < deadline, "it may still join");
+        adam.ask("LEAVE", json!({"channel": "news"})).await;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    assert_eq!(refused["data"]["code"], "expired", "{refused}");
+    tell(&server, &crate::harness::to_channel("user.adam", "STILL", json!(1))).await;
+    assert_eq!(adam.expect("EVENT").await["event"], "STILL");
+}

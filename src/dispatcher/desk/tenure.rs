@@ -113,6 +113,13 @@ impl Desk {
         self.watch(key, due);
     }
 
+    /// Whether the identity of a connection has ended and no new one has come yet: it goes on to hear what it hears,
+    /// and is granted nothing more.
+    pub(super) fn is_over(&self, key: SeatKey, now: Instant) -> bool {
+        let vouched = self.membership.get(key).and_then(|seat| seat.standing.vouched.as_ref());
+        vouched.is_some_and(|vouched| vouched.expires.is_some_and(|end| end <= now))
+    }
+
     /// Ends a connection for which nobody vouches any more.
     pub(super) fn disown(&mut self, key: SeatKey) {
         if let Some(LaneKey { courier, lane }) = self.membership.get(key).map(|seat| seat.lane) {

@@ -50,7 +50,7 @@ pub fn until(story: &Story, name: &str, seconds: u64) -> Request {
     })
 }
 
-fn say(name: &str, echo: bool) -> Request {
+pub fn say(name: &str, echo: bool) -> Request {
     let publication = Publication {
         channel: channel(name),
         event: EventName::unnamed(),

@@ -1,6 +1,7 @@
 //! Stories about those whose request says who they are, and who may not be it: their door has to learn of that before
 //! anybody speaks.
 
+use super::permissions::{own, say, story, until};
 use super::*;
 use crate::dispatcher::messages::{Expel, Whom};
 
@@ -44,4 +45,27 @@ fn an_identity_that_ended_on_its_way_here_begins_no_stream() {
     story.ask(seat, adam(Some(now)));
     assert_eq!(story.take(lane), ["end 4012"]);
     assert_eq!(story.push(to("chat"), Exclude::default()).recipients, 0);
+}
+
+#[test]
+fn an_identity_that_is_over_grants_nothing_new_and_what_it_hears_goes_on_until_the_end() {
+    let mut story = story(own());
+    let (seat, lane) = story.open();
+    let request = until(&story, "adam", 60);
+    story.ask(seat, request);
+    story.ask(seat, join("own.adam"));
+    assert_eq!(story.take(lane), ["ident adam", "join own.adam"]);
+    story.now += Duration::from_secs(60);
+    // The rules would grant all of that to whoever it was, some even to nobody.
+    for request in [join("news.today"), join("doc.7"), say("own.adam", true)] {
+        story.ask(seat, request);
+        assert_eq!(story.take(lane), ["rejected expired"]);
+    }
+    story.push(to("own.adam"), Exclude::default());
+    assert_eq!(story.take(lane), [r#"e-1 {"channel":"own.adam"}"#]);
+    // A new one grants again.
+    let request = until(&story, "adam", 60);
+    story.ask(seat, request);
+    story.ask(seat, join("news.today"));
+    assert_eq!(story.take(lane), ["ident adam", "join news.today"]);
 }
