@@ -115,6 +115,8 @@ pub struct Arrival {
     pub last: Option<Arc<str>>,
     /// The secret of an earlier connection, which goes on if it is still waited for.
     pub resume: Option<Arc<str>>,
+    /// Whether its client says itself when it wants events, and may want to resume before that.
+    pub waits: bool,
 }
 
 /// The first words to a client.

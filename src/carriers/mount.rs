@@ -189,7 +189,10 @@ impl Mount {
         let voice = self.voice(worker, self.protocol.open());
         if !self.protocol.resumes() {
             // A dialect without resumption has nothing to wait for.
-            newcomer.first.get_or_insert(Intent::Ready);
+            match &mut newcomer.first {
+                Some(Intent::Arrive(arrival)) => arrival.waits = false,
+                first => drop(first.get_or_insert(Intent::Ready)),
+            }
         }
         let connection = Connection::open(worker, &voice, &self.rules, self.encoder, newcomer, inbound);
         (voice, connection)

@@ -20,6 +20,7 @@ use super::requests::readers::Readers;
 use super::requests::rules::{Rules, Start};
 use super::turns::{Reply, Taken, Turn};
 use super::voice::{Uttered, Voice};
+use super::wishes::waits;
 use crate::dispatcher::{Ask, LaneKey, Open, Request, SeatKey};
 
 /// How much later than another request of its client one may come that was sent before it.
@@ -63,7 +64,7 @@ impl Connection {
         Self::create(|cx| {
             connection.listen(inbound, cx);
             let uttered = connection.voice.welcome(&welcome);
-            connection.client.is_ready = first.is_some();
+            connection.client.is_ready = first.as_ref().is_some_and(|first| !waits(first));
             connection
                 .client
                 .turns

@@ -60,7 +60,7 @@ impl Connection {
         if self.voice.ended().is_some() {
             return;
         }
-        self.client.is_ready = true;
+        self.client.is_ready |= !waits(&intent);
         let request = match intent {
             Intent::Ready => Request::Ready,
             Intent::Ident { claimed, data } => return self.verify(claimed, data, tag, cx),
@@ -294,6 +294,11 @@ impl Connection {
             connection.tell(&Notice::Rejected(rejection), &tag, cx);
         });
     }
+}
+
+/// Whether a wish leaves it to the client to say when it wants events.
+pub(in crate::client) fn waits(intent: &Intent) -> bool {
+    matches!(intent, Intent::Arrive(arrival) if arrival.waits)
 }
 
 /// An identity with the name that the client gives, where that is taken.

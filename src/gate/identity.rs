@@ -11,7 +11,9 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpMessage, HttpRequest, web};
 use serde_json::{Map, Value};
 use turted_core::may::{Verb, Verdict};
-use turted_core::{Arrival, Brought, ChannelName, Denial, Identity, Refusal, Rejection, UserName, Visitor, Worth};
+use turted_core::{
+    Arrival, Brought, ChannelName, Denial, Identity, Intent, Refusal, Rejection, UserName, Visitor, Worth,
+};
 
 use super::entrance::Refused;
 use super::proxies::{origin, vouched};
@@ -88,6 +90,34 @@ async fn ticketed(
         },
         Worth::Nothing => refused("the ticket is none, or is over"),
     }
+}
+
+/// With what a connection begins that says the rest later, if its request shows a ticket. Such a client can say with a
+/// new one who it is, or resume: a ticket that was used opens nothing, and leads nowhere.
+///
+/// # Errors
+/// The ticket does not open, or whoever comes with it was thrown out.
+pub async fn opening(
+    request: &HttpRequest,
+    query: &[(String, String)],
+    shared: &Shared,
+) -> Result<Option<Intent>, Refused> {
+    let Some(ticket) = first(query, "ticket") else {
+        return Ok(None);
+    };
+    let why = match shared.tickets.redeem(ticket, origin(request), Instant::now()) {
+        Worth::Fresh(identity, _) => {
+            refuse_revoked(request, &identity, worker(request)?).await?;
+            return Ok(Some(Intent::Arrive(Arrival {
+                identity,
+                waits: true,
+                ..Arrival::default()
+            })));
+        }
+        Worth::Used(_) => "the ticket was used before",
+        Worth::Nothing => "the ticket is none, or is over",
+    };
+    Err(turn_away(request, Refusal::denied(why)))
 }
 
 /// What a request brings along that some authenticator looks at.

@@ -1,6 +1,6 @@
 //! Tickets: for pages that cannot say who they are in a header.
 
-use crate::harness::{Request, Server, Stream, Value, json, to_user};
+use crate::harness::{Engine, Request, Server, Socket, Stream, Value, json, to_user};
 
 const SETTINGS: &str = "[auth.clients]\ntype = \"password\"\npassword = \"sesame\"\n[auth.backends]\ntype = \"password\"\n\
     password = \"backend\"\n[may.users]\njoin = [\"user.{user}\", \"org.{claim.org}\"]\n[may.anyone]\njoin = [\"news\", \"mark-*\"]\n";
@@ -148,4 +148,64 @@ async fn an_identity_that_is_over_grants_nothing_new_on_the_wire() {
     assert_eq!(refused["data"]["code"], "expired", "{refused}");
     tell(&server, &crate::harness::to_channel("user.adam", "STILL", json!(1))).await;
     assert_eq!(adam.expect("EVENT").await["event"], "STILL");
+}
+
+/// Whether a request with this ticket may come in.
+async fn status(server: &Server, request: Request) -> u16 {
+    let reply = server.ask(request).await;
+    reply.status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_opens_a_socket_of_each_dialect_once() {
+    let server = Server::with(SETTINGS);
+    for (path, opens) in [
+        ("/ws?", ""),
+        ("/socket.io/?EIO=4&transport=websocket&", "40"),
+        ("/socket.io/?EIO=3&transport=websocket&", ""),
+        ("/sockjs/000/ticket/websocket?", ""),
+        ("/sockjs/websocket?", ""),
+        ("/turted/000/ticket/websocket?", ""),
+    ] {
+        let issued = order(&server, json!({"user": "adam"})).await;
+        let path = format!("{path}ticket={}", issued["ticket"].as_str().unwrap());
+        let mut socket = Socket::open(&server, &path).await;
+        if !opens.is_empty() {
+            socket.say(opens).await;
+        }
+        let name = format!("T{}", path.len());
+        // Who comes with a ticket needs no turn of the client: pushes reach it as soon as it is ready.
+        let deadline = std::time::Instant::now() + crate::harness::PATIENCE;
+        loop {
+            tell(&server, &to_user("adam", &name, json!(1))).await;
+            let heard = socket.next_within(std::time::Duration::from_millis(100)).await;
+            if format!("{heard:?}").contains(&name) {
+                break;
+            }
+            assert!(std::time::Instant::now() < deadline, "{path} hears nothing");
+        }
+        assert_eq!(status(&server, Request::upgrade(&path)).await, 401, "{path}");
+        assert!(!server.log().contains("tk_"), "a ticket in the log");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_opens_a_session_over_requests_once_and_is_not_looked_at_again_within_it() {
+    let server = Server::with(SETTINGS);
+    let issued = order(&server, json!({"user": "adam"})).await;
+    let query = format!("EIO=4&ticket={}", issued["ticket"].as_str().unwrap());
+    let (mut engine, _) = Engine::join(&server, &query).await;
+    tell(&server, &to_user("adam", "ONE", json!(1))).await;
+    assert_eq!(engine.json("42").await[1]["event"], "ONE");
+    let again = Request::new("GET", &format!("/socket.io/?transport=polling&{query}"));
+    assert_eq!(status(&server, again).await, 401);
+
+    let issued = order(&server, json!({"user": "eve"})).await;
+    let query = format!("ticket={}", issued["ticket"].as_str().unwrap());
+    let xhr = |session: &str| Request::new("POST", &format!("/turted/000/{session}/xhr?{query}"));
+    assert_eq!(server.ask(xhr("one")).await.text(), "o\n");
+    tell(&server, &to_user("eve", "TWO", json!(2))).await;
+    assert!(server.ask(xhr("one")).await.text().contains("TWO"));
+    assert_eq!(status(&server, xhr("two")).await, 401);
+    assert!(!server.log().contains("tk_"), "a ticket in the log");
 }

@@ -23,6 +23,7 @@ use crate::client::requests::collect::hand;
 use crate::client::requests::register::{Found, Listing, Place};
 use crate::client::{Connection, Inbound, Newcomer, Reader, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin, check_referer};
+use crate::gate::identity::opening;
 use crate::gate::methods::is_head;
 use crate::gate::request::{Query, first, worker};
 use crate::gate::{Shared, body, cors};
@@ -167,6 +168,7 @@ impl SockJsRequest<'_> {
                 true => "SockJS WebSocket",
                 false => "SockJS raw WebSocket",
             },
+            first: opening(self.request, self.query, self.shared).await?,
             opening: is_framed.then(super::opening),
             ..newcomer
         };
@@ -215,7 +217,7 @@ impl SockJsRequest<'_> {
         let worker = worker(self.request)?;
         let (connection, is_new) = match worker.register.reserve(&self.name(session), None) {
             Place::Taken(connection) => (connection, false),
-            Place::Free(listing) => (self.open(listing, transport)?, true),
+            Place::Free(listing) => (self.open(listing, transport).await?, true),
             Place::Reserved => {
                 let why = "another request is opening this session";
                 return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "busy", why));
@@ -232,10 +234,11 @@ impl SockJsRequest<'_> {
     }
 
     /// Begins a session.
-    fn open(&self, listing: Listing, transport: &'static str) -> Result<Addr<Connection>, Refused> {
+    async fn open(&self, listing: Listing, transport: &'static str) -> Result<Addr<Connection>, Refused> {
         let (newcomer, ticket) = admit(self.request, self.shared)?;
         let newcomer = Newcomer {
             transport,
+            first: opening(self.request, self.query, self.shared).await?,
             listing: Some(listing),
             ..newcomer
         };

@@ -18,8 +18,9 @@ use crate::carriers::{Bounds, Mount, Mounts, Offer, OfferConfig, Routes};
 use crate::client::Newcomer;
 use crate::gate::Shared;
 use crate::gate::entrance::{Refused, admit, check_origin};
+use crate::gate::identity::opening;
 use crate::gate::methods::{only, spellings};
-use crate::gate::request::worker;
+use crate::gate::request::{Query, worker};
 
 /// A protocol over a WebSocket, one message per message.
 pub struct Socket(pub Arc<dyn Protocol>);
@@ -56,15 +57,19 @@ async fn open(
     request: HttpRequest,
     shared: web::Data<Shared>,
     mount: web::Data<Mount>,
+    query: Query,
     payload: web::Payload,
 ) -> HttpResponse {
-    accept(&request, &shared, &mount, payload).await.unwrap_or_else(refuse)
+    accept(&request, &shared, &mount, &query, payload)
+        .await
+        .unwrap_or_else(refuse)
 }
 
 async fn accept(
     request: &HttpRequest,
     shared: &Shared,
     mount: &Mount,
+    query: &[(String, String)],
     payload: web::Payload,
 ) -> Result<HttpResponse, Refused> {
     check_origin(request, shared)?;
@@ -75,6 +80,7 @@ async fn accept(
     let (newcomer, ticket) = admit(request, shared)?;
     let newcomer = Newcomer {
         transport: "WebSocket",
+        first: opening(request, query, shared).await?,
         ..newcomer
     };
     let handshake = Handshake {

@@ -50,6 +50,7 @@ impl Desk {
             channels,
             granted,
             last,
+            waits,
             ..
         } = arrival;
         if channels.len() > self.settings.channels {
@@ -82,7 +83,9 @@ impl Desk {
             self.try_to_enter(key, channel.into(), permit, since);
         }
         let Some(last) = last else {
-            self.ready(key);
+            if !waits {
+                self.ready(key);
+            }
             return Said::default();
         };
         if seen.is_some()
