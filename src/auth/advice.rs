@@ -11,8 +11,9 @@ use turted_core::may::Verb;
 use turted_core::{Adviser, Identity, UserName};
 
 use super::answer::may;
-use super::cache::{Cache, key};
+use super::cache::{Cache, Key, key};
 use super::callback::pause;
+use super::flights::Flights;
 use super::seldom::Seldom;
 use crate::outbound::Hook;
 
@@ -21,6 +22,7 @@ pub struct Advice {
     hook: Hook,
     cache: Duration,
     known: Cache<bool>,
+    flights: Flights<Result<bool, Duration>>,
     told: Seldom,
 }
 
@@ -32,6 +34,7 @@ impl Advice {
             hook,
             cache,
             known: Cache::default(),
+            flights: Flights::default(),
             told: Seldom::default(),
         }
     }
@@ -39,6 +42,15 @@ impl Advice {
     async fn ask(&self, verb: Verb, name: &str, who: &Identity) -> Result<bool, Duration> {
         let question = question(verb, name, who).to_string();
         let key = key(question.as_bytes());
+        // Where no answer holds for another question, each is asked.
+        match self.cache.is_zero() {
+            true => self.pose(key, question).await,
+            false => self.flights.join(key, self.pose(key, question)).await,
+        }
+    }
+
+    /// Poses a question, unless the answer is known.
+    async fn pose(&self, key: Key, question: String) -> Result<bool, Duration> {
         if let Some(known) = self.known.get(&key, Instant::now()) {
             return Ok(known);
         }

@@ -13,7 +13,8 @@ use turted_core::may::{Claims, Pattern};
 use turted_core::{Authenticator, Denial, Identity, Limits, Refusal, Visitor, Wants};
 
 use super::answer::{Said, read};
-use super::cache::{Cache, key};
+use super::cache::{Cache, Key, key};
+use super::flights::Flights;
 use super::seldom::Seldom;
 use crate::outbound::{Answer, Hook};
 
@@ -40,6 +41,7 @@ pub struct Callback {
     within: Option<Arc<[Pattern]>>,
     limits: Limits,
     known: Cache<Result<Identity, Denial>>,
+    flights: Flights<Result<Identity, Refusal>>,
     told: Seldom,
 }
 
@@ -56,6 +58,7 @@ impl Callback {
             within: None,
             limits,
             known: Cache::default(),
+            flights: Flights::default(),
             told: Seldom::default(),
         }
     }
@@ -108,13 +111,23 @@ impl Callback {
             return Ok(None);
         };
         let key = key(Value::from(question.clone()).to_string().as_bytes());
-        if let Some(known) = self.known.get(&key, Instant::now()) {
-            return known.map(Some).map_err(Refusal::Denied);
-        }
         for (name, value) in [("connection", visitor.connection), ("dialect", visitor.dialect)] {
             if !value.is_empty() {
                 question.insert(name.to_owned(), value.into());
             }
+        }
+        // Where no answer holds for another question, each is asked.
+        let verdict = match self.cache.is_zero() {
+            true => self.pose(key, question).await,
+            false => self.flights.join(key, self.pose(key, question)).await,
+        };
+        verdict.map(Some)
+    }
+
+    /// Poses a question, unless the answer is known.
+    async fn pose(&self, key: Key, question: Map<String, Value>) -> Result<Identity, Refusal> {
+        if let Some(known) = self.known.get(&key, Instant::now()) {
+            return known.map_err(Refusal::Denied);
         }
         // Before the answer: what is to be asked again after its time must not be known still.
         let asked = Instant::now();
@@ -132,7 +145,7 @@ impl Callback {
             Err(denial) => (Err(denial), self.cache),
         };
         self.known.put(key, verdict.clone(), asked + holds, Instant::now());
-        verdict.map(Some).map_err(Refusal::Denied)
+        verdict.map_err(Refusal::Denied)
     }
 
     fn identity(&self, said: Said) -> Identity {

@@ -12,6 +12,7 @@ mod backends;
 mod cache;
 mod callback;
 mod chain;
+mod flights;
 mod headers;
 pub mod jwt;
 mod password;
