@@ -117,6 +117,8 @@ pub struct Arrival {
     pub resume: Option<Arc<str>>,
     /// Whether its client says itself when it wants events, and may want to resume before that.
     pub waits: bool,
+    /// Whether that secret is all that it shows: nobody was asked who it is, and it begins as nobody else.
+    pub returns: bool,
 }
 
 /// The first words to a client.

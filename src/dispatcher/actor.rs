@@ -16,8 +16,8 @@ use turted_core::{Dispatch, Intake, PushError, Receipt, Shutdown};
 use super::census::Census;
 use super::desk::Desk;
 use super::messages::{
-    Ask, Carry, EndAll, Enlist, Expel, Forget, IsRevoked, Knows, ListRevoked, Open, Pardon, Publish, Question, Request,
-    Revoke, SeatKey,
+    Ask, Carry, EndAll, Enlist, Expel, Forget, GoesOn, IsRevoked, Knows, ListRevoked, Open, Pardon, Publish, Question,
+    Request, Revoke, SeatKey,
 };
 
 /// Messages that wait for the Dispatcher before connectors are told that it is overloaded.
@@ -191,6 +191,14 @@ impl Handler<Knows> for Dispatcher {
 
     fn handle(&mut self, Knows(token): Knows, _: &mut Self::Context) -> bool {
         self.desk.knows(&token)
+    }
+}
+
+impl Handler<GoesOn> for Dispatcher {
+    type Result = bool;
+
+    fn handle(&mut self, GoesOn(token): GoesOn, _: &mut Self::Context) -> bool {
+        self.desk.goes_on(&token, Instant::now())
     }
 }
 

@@ -262,6 +262,12 @@ pub struct Forget(pub Arc<str>);
 #[rtype(result = "bool")]
 pub struct Knows(pub Arc<str>);
 
+/// Whether the connection of this secret, here or waited for, goes on as somebody whose time is not over: then nobody
+/// needs to be asked who comes back with it.
+#[derive(Debug, Message)]
+#[rtype(result = "bool")]
+pub struct GoesOn(pub Arc<str>);
+
 /// A connector pushes.
 #[derive(Message)]
 #[rtype(result = "()")]

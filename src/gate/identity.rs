@@ -18,11 +18,11 @@ use turted_core::{
 use super::entrance::Refused;
 use super::proxies::{origin, vouched};
 use super::refusals::note;
-use super::request::{bad_request, channels, first, host, text, worker};
+use super::request::{bad_request, channels, first, host, text, token, worker};
 use super::{Shared, bearer};
 use crate::client::{Worker, named};
 use crate::dispatcher::Vouched;
-use crate::dispatcher::messages::{IsRevoked, Knows};
+use crate::dispatcher::messages::{GoesOn, IsRevoked, Knows};
 
 /// Members of the query that say who somebody is; the same as the data of IDENT.
 const CREDENTIALS: [&str; 5] = ["username", "user", "id", "password", "token"];
@@ -51,6 +51,30 @@ pub async fn arrival(request: &HttpRequest, query: &[(String, String)], shared: 
         identity,
         ..Arrival::default()
     })
+}
+
+/// As [`arrival`], where `resume` may name an earlier connection: one that goes on as somebody is asked about when its
+/// time is over, however many come back at once.
+///
+/// # Errors
+/// As [`arrival`].
+pub async fn returning(request: &HttpRequest, query: &[(String, String)], shared: &Shared) -> Result<Arrival, Refused> {
+    let Some(secret) = token(query, "resume") else {
+        return arrival(request, query, shared).await;
+    };
+    let resume = Some(Arc::clone(&secret));
+    let knows = worker(request)?.dispatcher.send(GoesOn(secret));
+    if first(query, "ticket").is_none() && matches!(knows.await, Ok(true)) {
+        return Ok(Arrival {
+            resume,
+            returns: true,
+            ..Arrival::default()
+        });
+    }
+    let arrival = arrival(request, query, shared).await?;
+    // A ticket that was used says itself where it leads.
+    let resume = arrival.resume.or(resume);
+    Ok(Arrival { resume, ..arrival })
 }
 
 /// The secret of the connection that this request opens, if a ticket says it.
@@ -84,6 +108,7 @@ async fn ticketed(
         Worth::Used(secret) => match worker.dispatcher.send(Knows(Arc::clone(&secret))).await {
             Ok(true) => Ok(Arrival {
                 resume: Some(secret),
+                returns: true,
                 ..Arrival::default()
             }),
             _ => refused("the ticket was used before, and what it opened has ended"),

@@ -9,14 +9,15 @@ use crate::harness::{Client, Request, Server, Stream, Value, json, to_channel};
 const SECRET: &str = "hush-hush-hush-hush";
 
 /// A server whose clients' sessions this backend knows.
-fn with(backend: &Backend, more: &str) -> Server {
+pub fn with(backend: &Backend, more: &str) -> Server {
     Server::with(&format!(
         "[auth.clients]\ntype = \"callback\"\nurl = {:?}\nsecret = {SECRET:?}\nforward = [\"cookie.session\", \"header.user-agent\"]\n{more}",
         backend.url
     ))
 }
 
-async fn browser(server: &Server, session: &str) -> Client {
+/// A browser of this session.
+pub async fn browser(server: &Server, session: &str) -> Client {
     let cookie = format!("theme=dark; broken; session={session}; other=private");
     Client::bringing(server, &[("cookie", &cookie), ("user-agent", "Browser/1")]).await
 }
@@ -254,6 +255,57 @@ async fn who_resumes_is_asked_about_only_when_its_time_is_over() {
     assert_eq!(answer["data"]["recovered"], true, "{answer}");
     back.heard(&server).await;
     assert_eq!(backend.asked().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_goes_on_is_not_asked_about_before_its_time_is_over() {
+    let backend = Backend::start(|asked| match asked.body["cookies"]["session"].as_str() {
+        Some("1") => ok(&json!({"user": "adam", "ttl": "1h"})),
+        _ => answer(401, ""),
+    });
+    let server = with(&backend, "cache = \"0s\"");
+    let mut stream = Stream::open(&server, events("1")).await;
+    let welcome = stream.event().await.value();
+    let secret = welcome["resume"].as_str().unwrap();
+    let back = |secret: &str, session: &str| {
+        let path = format!("/events?channel=news&resume={secret}");
+        Request::new("GET", &path).header("cookie", &format!("session={session}"))
+    };
+    // While its wire is still there, and after it was lost.
+    let mut second = Stream::open(&server, back(secret, "1")).await;
+    assert_eq!(second.event().await.name(), "turted:welcome");
+    let resumed = second.event().await.value();
+    assert_eq!(resumed["recovered"], true, "{resumed}");
+    drop(second);
+    let mut third = Stream::open(&server, back(secret, "1")).await;
+    third.event().await;
+    assert_eq!(third.event().await.value()["recovered"], true);
+    server
+        .receipt(&crate::harness::to_user("adam", "HELLO", json!(1)))
+        .await;
+    assert_eq!(third.event().await.name(), "HELLO");
+    assert_eq!(backend.count(), 1);
+    // A secret that nobody knows opens nothing without a question.
+    assert_eq!(server.get_status(back("unknown", "2")).await, 401);
+    assert_eq!(backend.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_time_was_over_while_it_was_away_is_asked_about_first() {
+    let backend = fleeting(1, |_| answer(401, ""));
+    let server = with(&backend, "cache = \"0s\"");
+    let mut stream = Stream::open(&server, events("1")).await;
+    let welcome = stream.event().await.value();
+    let secret = welcome["resume"].as_str().unwrap().to_owned();
+    drop(stream);
+    let path = format!("/events?channel=news&resume={secret}");
+    let back = || Request::new("GET", &path).header("cookie", "session=1");
+    let asked = async {
+        // Until then it goes on.
+        while server.get_status(back()).await == 200 {}
+    };
+    crate::harness::within("the end of its time", asked).await;
+    assert_eq!(server.get_status(back()).await, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]

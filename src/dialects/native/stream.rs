@@ -20,9 +20,9 @@ use super::{Native, commands};
 use crate::carriers::{Bounds, Mount, Mounts, Offer, OfferConfig, Routes, body, event_stream};
 use crate::client::{Framing, Newcomer, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin};
-use crate::gate::identity::arrival;
+use crate::gate::identity::returning;
 use crate::gate::methods::{is_head, only, spellings};
-use crate::gate::request::{HEADERS, Query, bad_request, first, refuse, token, worker};
+use crate::gate::request::{HEADERS, Query, bad_request, first, refuse, worker};
 use crate::gate::{Shared, cors};
 
 /// What a browser waits before it comes back: half of it is random, so that they do not all come at once.
@@ -118,7 +118,7 @@ async fn stream(
 ) -> Result<HttpResponse, Refused> {
     check_origin(request, shared)?;
     let worker = worker(request)?;
-    let begins = arrival(request, query, shared).await?;
+    let begins = returning(request, query, shared).await?;
     let is_native = match first(query, "format") {
         None | Some("named") => false,
         Some("native") => true,
@@ -126,7 +126,6 @@ async fn stream(
     };
     let arrival = Arrival {
         last: event_stream::last_id(request, query),
-        resume: token(query, "resume").or(begins.resume),
         ..begins
     };
     let (newcomer, ticket) = admit(request, shared)?;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use turted_core::{Arrival, Identity, Notice, Rejection, Subscription};
+use turted_core::{Arrival, Ending, Identity, Notice, Rejection, Subscription};
 
 use super::super::messages::{Permit, Question, SeatKey, Vouched};
 use super::{Desk, Said};
@@ -20,6 +20,11 @@ impl Desk {
         };
         if self.knows(&token) {
             return self.resume(key, true, &token, arrival.last, now);
+        }
+        if arrival.returns {
+            // It ended since its door looked. Whoever comes again says who it is.
+            self.end(key, Ending::GoingAway);
+            return Said::default();
         }
         let Some(connection) = self
             .membership

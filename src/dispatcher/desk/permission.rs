@@ -108,9 +108,7 @@ impl Desk {
             Rejection::Expired => Ending::Expired,
             _ => Ending::Kicked,
         };
-        if let Some(LaneKey { courier, lane }) = self.membership.get(key).map(|seat| seat.lane) {
-            self.parcel(courier, Parcel::End { lane, ending });
-        }
+        self.end(key, ending);
     }
 
     /// Makes a connection somebody.

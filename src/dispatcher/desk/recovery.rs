@@ -138,19 +138,13 @@ impl Desk {
         }
     }
 
-    /// An identity that has ended, was revoked, or would have to be confirmed again takes its user and its channels
-    /// with it. While whoever vouched for it does not answer it holds for a while.
+    /// An identity that has ended takes its user and its channels with it.
     fn strip(&self, standing: &mut Standing, now: Instant) -> bool {
-        let is_due = |vouched: &Vouched| {
-            let is_patient = vouched
-                .unconfirmed
-                .is_some_and(|since| now.saturating_duration_since(since) < UNCONFIRMED);
-            vouched.renews.is_some_and(|renews| renews <= now) && !is_patient
-        };
-        let has_ended = |vouched: &Vouched| {
-            vouched.expires.is_some_and(|end| end <= now) || is_due(vouched) || self.revoked.has(vouched, now)
-        };
-        if !standing.vouched.as_deref().is_some_and(has_ended) {
+        if !standing
+            .vouched
+            .as_deref()
+            .is_some_and(|vouched| self.has_ended(vouched, now))
+        {
             return false;
         }
         standing.user = None;
@@ -159,6 +153,16 @@ impl Desk {
         standing.asked.clear();
         standing.late.clear();
         true
+    }
+
+    /// Whether an identity has ended, was revoked, or would have to be confirmed again. While whoever vouched for it
+    /// does not answer it holds for a while.
+    fn has_ended(&self, vouched: &Vouched, now: Instant) -> bool {
+        let is_patient = vouched
+            .unconfirmed
+            .is_some_and(|since| now.saturating_duration_since(since) < UNCONFIRMED);
+        let is_due = vouched.renews.is_some_and(|renews| renews <= now) && !is_patient;
+        is_due || vouched.expires.is_some_and(|end| end <= now) || self.revoked.has(vouched, now)
     }
 
     /// What was granted on the new wire before stays: an OK is never taken back. The wire's own id ends here.
@@ -389,6 +393,13 @@ impl Desk {
     /// Whether the connection of this secret is here, or waited for.
     pub fn knows(&self, token: &Arc<str>) -> bool {
         self.membership.by_token(token).is_some() || self.parking.knows(token)
+    }
+
+    /// Whether the connection of this secret, here or waited for, goes on as somebody whose time is not over.
+    #[must_use]
+    pub fn goes_on(&self, token: &str, now: Instant) -> bool {
+        let vouched = self.standing_of(token).and_then(|standing| standing.vouched.as_deref());
+        vouched.is_some_and(|vouched| !self.has_ended(vouched, now))
     }
 
     /// Puts what came after `last` into an outbox that is emptied first: what was handed out before may have been lost.

@@ -122,8 +122,12 @@ impl Desk {
 
     /// Ends a connection for which nobody vouches any more.
     pub(super) fn disown(&mut self, key: SeatKey) {
+        self.end(key, Ending::Expired);
+    }
+
+    /// Tells the wire of a connection to end.
+    pub(super) fn end(&mut self, key: SeatKey, ending: Ending) {
         if let Some(LaneKey { courier, lane }) = self.membership.get(key).map(|seat| seat.lane) {
-            let ending = Ending::Expired;
             self.parcel(courier, Parcel::End { lane, ending });
         }
     }

@@ -69,3 +69,55 @@ fn an_identity_that_is_over_grants_nothing_new_and_what_it_hears_goes_on_until_t
     story.ask(seat, join("news.today"));
     assert_eq!(story.take(lane), ["ident adam", "join news.today"]);
 }
+
+#[test]
+fn a_secret_goes_on_as_somebody_as_long_as_that_lasts_and_as_it_is_not_taken_back() {
+    let mut story = Story::with_log(10);
+    let secret = |story: &Story, seat: SeatKey| {
+        let seat = story.desk.membership.get(seat).unwrap();
+        seat.standing.tokens.last().map(Arc::clone).unwrap()
+    };
+    let (nobody, _) = story.open();
+    let token = secret(&story, nobody);
+    assert!(
+        !story.desk.goes_on(&token, story.now),
+        "nobody yet: it may have become somebody"
+    );
+    assert!(!story.desk.goes_on("unknown", story.now));
+    let minute = story.now + Duration::from_secs(60);
+    let vouched = |expires, renews| Vouched {
+        expires,
+        renews,
+        ..Vouched::new(Arc::new(Identity::of(user("adam"))))
+    };
+    for (expires, renews) in [(Some(minute), None), (None, Some(minute))] {
+        let (seat, _) = story.open();
+        story.ask(seat, Request::Ident(vouched(expires, renews)));
+        let token = secret(&story, seat);
+        let just_before = minute - Duration::from_millis(1);
+        assert!(story.desk.goes_on(&token, just_before) && !story.desk.goes_on(&token, minute));
+        // The same without a wire.
+        story.ask(seat, Request::Gone(Ending::Vanished));
+        assert!(story.desk.goes_on(&token, just_before) && !story.desk.goes_on(&token, minute));
+    }
+    let (seat, _) = story.open();
+    story.ask(seat, Request::Ident(vouched(None, None)));
+    let token = secret(&story, seat);
+    assert!(story.desk.goes_on(&token, minute));
+    let (ban, whom, except) = (None, Whom::User(user("adam")), Vec::new());
+    story.desk.expel(Expel { whom, except, ban }, story.now);
+    assert!(!story.desk.goes_on(&token, story.now));
+}
+
+#[test]
+fn whoever_only_returns_and_finds_its_connection_ended_comes_again_instead_of_being_nobody() {
+    let mut story = Story::with_log(10);
+    let (seat, lane) = story.open();
+    let arrival = Arrival {
+        resume: Some("ended".into()),
+        returns: true,
+        ..Arrival::default()
+    };
+    story.ask(seat, Request::Arrive(arrival, Vouched::new(Arc::default())));
+    assert_eq!(story.take(lane), ["end 1001"]);
+}
