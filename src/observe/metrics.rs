@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -44,6 +45,9 @@ impl Outcomes {
 
 /// A number that somebody else keeps: its name, what it is, and how much it is now.
 pub type Gauged = (&'static str, &'static str, usize);
+
+/// The keys of an issuer: its name, and how old they are, if there are any.
+pub type Aged = (Arc<str>, Option<Duration>);
 
 /// Every number of the server.
 pub struct Metrics {
@@ -112,9 +116,15 @@ impl Metrics {
         self.outcomes.clone()
     }
 
-    /// Everything as text; connectors, the bus and those who keep the `gauged` are asked at this moment.
+    /// Everything as text; connectors, the bus and those who keep the `gauged` and `keys` are asked at this moment.
     #[must_use]
-    pub fn render(&self, connectors: &[(Arc<str>, Report)], observer_lost: u64, gauged: &[Gauged]) -> String {
+    pub fn render(
+        &self,
+        connectors: &[(Arc<str>, Report)],
+        observer_lost: u64,
+        gauged: &[Gauged],
+        keys: &[Aged],
+    ) -> String {
         let counts = self.census.read();
         let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&self.connections, counts.connections);
@@ -134,6 +144,7 @@ impl Metrics {
                 "# HELP turted_{name} {help}.\n# TYPE turted_{name} gauge\nturted_{name} {value}"
             );
         }
+        render_keys(&mut text, keys);
         let _ = write!(
             text,
             "# HELP turted_observer_lost Notes that an observer was too slow for.\n\
@@ -210,6 +221,28 @@ impl Observer for Metrics {
             }
             // Nothing is counted of the others.
             _ => {}
+        }
+    }
+}
+
+/// Issuers are what the configuration says, URLs or not.
+fn render_keys(text: &mut String, keys: &[Aged]) {
+    if keys.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "# HELP turted_jwks_age_seconds How old the keys of an issuer are; nothing while there were never any.\n\
+         # TYPE turted_jwks_age_seconds gauge"
+    );
+    for (issuer, age) in keys {
+        if let Some(age) = age {
+            let issuer = issuer.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n");
+            let _ = writeln!(
+                text,
+                "turted_jwks_age_seconds{{issuer=\"{issuer}\"}} {:.3}",
+                age.as_secs_f64()
+            );
         }
     }
 }

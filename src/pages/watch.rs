@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
@@ -16,10 +17,15 @@ use crate::gate::backend::{backend, in_words};
 use crate::gate::socket::Answering;
 use crate::observe::{Bus, Metrics};
 
+/// Says how old something is, if it is there.
+pub type Age = Box<dyn Fn() -> Option<Duration> + Send + Sync>;
+
 /// What there is to look at.
 pub struct Watched {
     /// The state of each connector.
     pub connectors: Vec<(Arc<str>, Report)>,
+    /// The keys of each issuer: its name, and how old they are now.
+    pub keys: Vec<(Arc<str>, Age)>,
     /// Numbers; `None` switches the page off.
     pub metrics: Option<Arc<Metrics>>,
     /// Whether clients are welcome while a connector is not well.
@@ -99,7 +105,12 @@ pub async fn metrics(request: HttpRequest, shared: web::Data<Shared>, watched: w
         ),
         ("viewers", "Who watches /observe", shared.viewers.count()),
     ];
+    let keys: Vec<_> = watched
+        .keys
+        .iter()
+        .map(|(issuer, age)| (Arc::clone(issuer), age()))
+        .collect();
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(metrics.render(&watched.connectors, watched.bus.lost(), &gauged))
+        .body(metrics.render(&watched.connectors, watched.bus.lost(), &gauged, &keys))
 }

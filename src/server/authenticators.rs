@@ -26,8 +26,8 @@ pub struct Means<'a> {
     pub claims: Arc<[Arc<str>]>,
     /// The way to somebody who has to be asked. `None`: nobody is asked, since nothing is served.
     pub outbound: Option<&'a Outbound>,
-    /// Keys that are to be fetched for as long as the server runs.
-    pub jwks: RefCell<Vec<Arc<Jwks>>>,
+    /// Keys that are to be fetched for as long as the server runs, and whose they are.
+    pub jwks: RefCell<Vec<(Arc<str>, Arc<Jwks>)>>,
 }
 
 impl<'a> Means<'a> {

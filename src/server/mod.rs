@@ -34,7 +34,7 @@ use crate::observe::{Bus, LogObserver, Metrics};
 use crate::outbound::Outbound;
 use crate::pages::api::Api;
 use crate::pages::files::Pages;
-use crate::pages::watch::Watched;
+use crate::pages::watch::{Age, Watched};
 use crate::registry;
 use crate::responders;
 use crate::supervisor::Supervisor;
@@ -294,14 +294,16 @@ impl Server {
         let clients = self
             .clients
             .unwrap_or_else(|| of_clients(&config.auth.clients, &means, &tickets));
-        let mut watched = reports.clone();
-        for (at, jwks) in means.jwks.take().into_iter().enumerate() {
+        let (mut watched, mut keys) = (reports.clone(), Vec::new());
+        for (at, (issuer, jwks)) in means.jwks.take().into_iter().enumerate() {
             let name = if at == 0 {
                 "jwks".to_owned()
             } else {
                 format!("jwks-{}", at + 1)
             };
             watched.push((name.into(), jwks.report().clone()));
+            let aged = Arc::clone(&jwks);
+            keys.push((issuer, Box::new(move || aged.age()) as Age));
             tokens::keep(jwks, &outbound, shutdown.clone());
         }
 
@@ -343,6 +345,7 @@ impl Server {
             entrances,
             watched: Arc::new(Watched {
                 connectors: watched,
+                keys,
                 metrics: config.observe.metrics.then(|| Arc::clone(&self.metrics)),
                 ready_while_degraded: config.observe.ready_while_degraded,
                 metrics_auth: config.observe.metrics_auth,

@@ -112,7 +112,8 @@ pub fn authenticator(jwt: &config::Jwt, passes_on: bool, means: &Means<'_>) -> B
         error!("{key} {why}");
         (Keys::Fixed(Arc::default()), None)
     });
-    means.jwks.borrow_mut().extend(jwks);
+    let issuer = || jwt.issuer.as_deref().unwrap_or_default().into();
+    means.jwks.borrow_mut().extend(jwks.map(|jwks| (issuer(), jwks)));
     let found = Jwt::new(rules(jwt, means), keys);
     Box::new(if passes_on { found.passing_on() } else { found })
 }

@@ -178,7 +178,7 @@ async fn neither_tokens_nor_secrets_stand_anywhere() {
 }
 
 /// An identity provider on a socket.
-struct Provider {
+pub struct Provider {
     address: String,
     pair: Ed25519KeyPair,
     keys: Arc<Mutex<Vec<u8>>>,
@@ -189,7 +189,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\n";
 
 impl Provider {
     /// One whose keys are answered with whatever `keys` says.
-    fn start() -> Self {
+    pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (keys, asked) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
@@ -232,14 +232,29 @@ impl Provider {
     }
 
     fn token(&self) -> String {
+        self.token_of("adam")
+    }
+
+    /// A token of this user, for five minutes.
+    pub fn token_of(&self, user: &str) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        self.sign(json!({"iss": self.address, "aud": "turted", "sub": "adam", "iat": now, "exp": now + 300}))
+        self.sign(json!({"iss": self.address, "aud": "turted", "sub": user, "iat": now, "exp": now + 300}))
+    }
+
+    /// How often its keys were asked for.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
     }
 
     fn server(&self) -> Server {
+        self.server_with("")
+    }
+
+    /// A server that takes its tokens, with further settings.
+    pub fn server_with(&self, settings: &str) -> Server {
         let address = &self.address;
         Server::with(&format!(
-            "auth.clients = {{ type = \"jwt\", issuer = \"{address}\", audience = \"turted\" }}"
+            "auth.clients = {{ type = \"jwt\", issuer = \"{address}\", audience = \"turted\" }}\n{settings}"
         ))
     }
 }
@@ -284,9 +299,14 @@ async fn the_keys_of_a_provider_are_found_and_fetched_once() {
             "{answer}"
         );
     }
-    assert_eq!(provider.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(provider.asked(), 1);
     let ready = server.get("/health/ready").await.value();
     assert_eq!(ready["connectors"]["jwks"]["state"], "running", "{ready}");
+    let metrics = server.get("/metrics").await.text();
+    let label = format!("turted_jwks_age_seconds{{issuer=\"{}\"}} ", provider.address);
+    let age = metrics.lines().find_map(|line| line.strip_prefix(&label));
+    let age: f64 = age.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap();
+    assert!(age > 0.0 && age < 60.0, "{age}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -322,7 +342,7 @@ async fn what_a_provider_does_wrong_lets_nobody_in_and_hurts_nobody() {
         until_state(&server.address, "jwks", "retrying").await;
         let answer = ident(&server, &provider.token()).await;
         assert_eq!(answer["data"]["code"], "unavailable", "{name}: {answer}");
-        assert_eq!(elsewhere.asked.load(Ordering::SeqCst), 0, "{name}");
+        assert_eq!(elsewhere.asked(), 0, "{name}");
         server.still_serves().await;
         // And it comes back.
         provider.behave();

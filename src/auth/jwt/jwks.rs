@@ -109,6 +109,12 @@ impl Jwks {
         &self.report
     }
 
+    /// How old the keys are. `None`: there were never any.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        self.state.borrow().got.map(|got| got.elapsed())
+    }
+
     /// All the keys, when one of them may be that of this token; a key that is not known yet is waited for.
     ///
     /// # Errors
