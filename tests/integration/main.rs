@@ -15,6 +15,7 @@ mod auth;
 mod calls;
 mod cli;
 mod connectors;
+mod crowd;
 mod denials;
 mod doors;
 mod engineio;

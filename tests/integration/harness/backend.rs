@@ -91,6 +91,11 @@ impl Backend {
         self.asked.lock().unwrap().clone()
     }
 
+    /// How many questions there were so far.
+    pub fn count(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+
     /// Waits until so many questions came.
     pub async fn until_asked(&self, count: usize) -> Vec<Asked> {
         let deadline = std::time::Instant::now() + PATIENCE;
