@@ -125,4 +125,11 @@ mod tests {
         assert_eq!(open.breach(&[Target::Everybody]), None);
         assert!(Api::None < Api::Read && Api::Read < Api::All);
     }
+
+    #[test]
+    fn what_somebody_may_is_written_as_it_is_read() {
+        for api in [Api::None, Api::Read, Api::All] {
+            assert_eq!(serde_json::from_value::<Api>(api.word().into()).unwrap(), api);
+        }
+    }
 }

@@ -157,6 +157,15 @@ mod tests {
     }
 
     #[test]
+    fn each_value_weighs_its_place_and_its_text() {
+        let place = size_of::<(Arc<str>, Fact)>();
+        let said = r#"{"org":"acme","l":["a","bc"],"b":true}"#;
+        assert_eq!(claims(said, &["org"]).weight(), place + 4);
+        assert_eq!(claims(said, &["org", "l", "b"]).weight(), 4 * place + 4 + 3 + 4);
+        assert_eq!(Claims::default().weight(), 0);
+    }
+
+    #[test]
     fn a_name_with_dots_comes_before_a_way_of_that_spelling() {
         let said = r#"{"https://a.b/roles":["x"],"a.b":"whole","a":{"b":"inner"},"c":{"d.e":{"f":"deep"}}}"#;
         let claims = claims(said, &["https://a.b/roles", "a.b", "c.d.e.f"]);

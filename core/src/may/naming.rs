@@ -179,6 +179,31 @@ mod tests {
     }
 
     #[test]
+    fn every_whole_number_is_a_name_however_large_or_small() {
+        let claims = format!(r#"{{"least":{},"most":{}}}"#, i64::MIN, u64::MAX);
+        assert_eq!(user("{least}", &claims), Ok(i64::MIN.to_string()));
+        assert_eq!(user("{most}", &claims), Ok(u64::MAX.to_string()));
+    }
+
+    #[test]
+    fn a_configuration_reads_and_writes_it_and_knows_when_one_claim_is_all_of_it() {
+        let read = |text: &str| serde_json::from_value::<Naming>(text.into());
+        for (text, sole) in [
+            ("{sub}", Some("sub")),
+            ("{claim.org.id}", Some("org.id")),
+            ("u{sub}", None),
+            ("{org}:{sub}", None),
+        ] {
+            let naming = read(text).unwrap();
+            assert_eq!(naming, Naming::parse(text).unwrap());
+            assert_eq!(naming.sole(), sole, "{text}");
+            assert_eq!(serde_json::to_value(&naming).unwrap(), text);
+        }
+        assert_eq!(Naming::default(), read("{sub}").unwrap());
+        assert!(read("adam").is_err());
+    }
+
+    #[test]
     fn what_is_no_naming_is_told() {
         for wrong in [
             "", "adam", "{sub", "sub}", "{}", "{claim.}", "{{sub}}", "{a{b}", "{a}{b}",
