@@ -142,7 +142,7 @@ impl Desk {
             self.ready(seat);
         }
         let said = match request {
-            Request::Join(..) | Request::Publish(..) if self.is_over(seat, now) => {
+            Request::Join(..) | Request::Publish(..) | Request::Call(..) if self.is_over(seat, now) => {
                 Notice::Rejected(Rejection::Expired).into()
             }
             Request::Ready => Said::default(),

@@ -61,6 +61,10 @@ fn an_identity_that_is_over_grants_nothing_new_and_what_it_hears_goes_on_until_t
         story.ask(seat, request);
         assert_eq!(story.take(lane), ["rejected expired"]);
     }
+    let (granted, grant) = tokio::sync::oneshot::channel();
+    story.ask(seat, Request::Call("orders".into(), Permit::Granted, granted));
+    assert_eq!(story.take(lane), ["rejected expired"]);
+    assert!(grant.blocking_recv().is_err(), "nobody is asked");
     story.push(to("own.adam"), Exclude::default());
     assert_eq!(story.take(lane), [r#"e-1 {"channel":"own.adam"}"#]);
     // A new one grants again.
