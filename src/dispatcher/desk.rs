@@ -26,7 +26,7 @@ use super::messages::{CourierId, EncoderId, LaneKey, Open, Parcel, Question, Req
 use super::parked::{Parking, ParkingBounds};
 use super::queued::Queued;
 use super::revoked::Revoked;
-use super::standing::{By, Standing};
+use super::standing::{By, Rest, Standing};
 
 /// What a desk needs to know.
 pub struct DeskSettings {
@@ -100,11 +100,9 @@ impl Desk {
             opened: self.log.newest(),
             user: None,
             subscriptions: Vec::new(),
-            asked: Vec::new(),
             vouched: None,
             is_deaf: !self.settings.permissions.broadcasts(),
-            behind: None,
-            late: Vec::new(),
+            rest: Rest::default(),
             left: None,
             address: open.address,
         };
@@ -331,8 +329,8 @@ impl Desk {
             return Notice::Rejected(Rejection::NotJoined(channel));
         }
         // Whoever leaves what it came back for has caught up.
-        if let Some(seat) = self.membership.get_mut(seat) {
-            seat.standing.behind = None;
+        if let Some(rest) = self.membership.get_mut(seat).and_then(|seat| seat.standing.rest.any()) {
+            rest.behind = None;
         }
         self.note_of(seat, |connection| Note::Left {
             connection,

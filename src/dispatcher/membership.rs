@@ -265,7 +265,9 @@ impl Membership {
             return false;
         };
         standing.subscriptions.swap_remove(at);
-        standing.asked.retain(|asked| asked != subscription);
+        if let Some(rest) = standing.rest.any() {
+            rest.asked.retain(|asked| asked != subscription);
+        }
         self.unsubscribe(key.index, subscription);
         true
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::messages::Vouched;
-use super::standing::{Late, Standing};
+use super::standing::Standing;
 
 /// How much may wait.
 #[derive(Debug, Clone, Copy)]
@@ -186,8 +186,7 @@ fn weigh(standing: &Standing) -> usize {
     let user = standing.user.as_ref().map_or(0, |(name, _)| name.as_str().len());
     let vouched = standing.vouched.as_deref();
     let vouched = vouched.map_or(0, |vouched| size_of::<Vouched>() + vouched.identity.weight());
-    let late = standing.late.len() * size_of::<Late>();
-    512 + late + vouched + user + channels.sum::<usize>() + tokens.sum::<usize>()
+    512 + standing.rest.weight() + vouched + user + channels.sum::<usize>() + tokens.sum::<usize>()
 }
 
 /// One customer of a provider has as many IPv6 addresses as it likes, within one /64.
@@ -200,6 +199,7 @@ fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use super::super::standing::Rest;
     use super::*;
     use turted_core::{ChannelName, Limits};
 
@@ -211,11 +211,9 @@ mod tests {
             opened: 0,
             user: None,
             subscriptions: (0..channels).map(|number| (channel(number).into(), 0)).collect(),
-            asked: Vec::new(),
             vouched: None,
             is_deaf: false,
-            behind: None,
-            late: Vec::new(),
+            rest: Rest::default(),
             left: None,
             address: address.into(),
         }

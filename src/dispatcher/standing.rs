@@ -4,6 +4,7 @@
 //! plain value; it knows no seat.
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -57,20 +58,64 @@ pub struct Standing {
     pub user: Option<(UserName, u64)>,
     /// Its channels and patterns of channels, each with the newest dispatch when it joined.
     pub subscriptions: Vec<(Subscription, u64)>,
-    /// Those of them that the user's backend was asked about.
-    pub asked: Vec<Subscription>,
     /// Who vouches for its user, and what else is known about it.
     pub vouched: Option<Box<Vouched>>,
     /// Whether it does not hear what everybody is told.
     pub is_deaf: bool,
-    /// What its client brought from before a gap: until that time, each of its memberships begins after this number.
-    pub behind: Option<(u64, Instant)>,
-    /// Memberships that brought something from before they began, in the order in which they did.
-    pub late: Vec<Late>,
+    /// What few have.
+    pub rest: Rest,
     /// Without a wire: the last dispatch that was meant for it, and the newest of all when the wire was lost.
     pub left: Option<(u64, u64)>,
     /// Where it came from.
     pub address: IpAddr,
+}
+
+/// What few connections have; for the others it takes no more than a pointer.
+#[derive(Debug, Clone, Default)]
+pub struct Rest(Option<Box<Seldom>>);
+
+/// What is in a [`Rest`].
+#[derive(Debug, Clone)]
+pub struct Seldom {
+    /// Those of its subscriptions that the user's backend was asked about.
+    pub asked: Vec<Subscription>,
+    /// What its client brought from before a gap: until that time, each of its memberships begins after this number.
+    pub behind: Option<(u64, Instant)>,
+    /// Memberships that brought something from before they began, in the order in which they did.
+    pub late: Vec<Late>,
+}
+
+static NOTHING: Seldom = Seldom {
+    asked: Vec::new(),
+    behind: None,
+    late: Vec::new(),
+};
+
+impl Deref for Rest {
+    type Target = Seldom;
+
+    fn deref(&self) -> &Seldom {
+        self.0.as_deref().unwrap_or(&NOTHING)
+    }
+}
+
+impl Rest {
+    /// To add to it.
+    pub fn add(&mut self) -> &mut Seldom {
+        self.0.get_or_insert_with(|| Box::new(NOTHING.clone()))
+    }
+
+    /// To take something away, where there is anything.
+    pub fn any(&mut self) -> Option<&mut Seldom> {
+        self.0.as_deref_mut()
+    }
+
+    /// Bytes that it takes beside itself.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let late = self.late.len() * size_of::<Late>();
+        late + self.0.as_ref().map_or(0, |_| size_of::<Seldom>())
+    }
 }
 
 impl Standing {
@@ -88,11 +133,11 @@ impl Standing {
     pub fn order(&self, sequence: u64, dispatch: &Dispatch) -> Order {
         let at_once = (sequence, 0, sequence);
         let of = |by: &By| {
-            let mut late = self.late.iter().enumerate();
+            let mut late = self.rest.late.iter().enumerate();
             let late = late.find(|(_, late)| late.by == *by && sequence <= late.at);
             late.map_or(at_once, |(place, late)| (late.at, place + 1, sequence))
         };
-        if self.late.is_empty() || dispatch.targets.iter().any(|target| self.is_told(sequence, target)) {
+        if self.rest.late.is_empty() || dispatch.targets.iter().any(|target| self.is_told(sequence, target)) {
             return at_once;
         }
         let user = self.user.iter().map(|(user, since)| (By::User(user.clone()), *since));
@@ -110,16 +155,16 @@ impl Standing {
             By::User(name) => self.user.as_ref().is_some_and(|(user, _)| user == name),
             By::Subscription(name) => self.subscriptions.iter().any(|(one, _)| one == name),
         };
-        let mut kept = std::mem::take(&mut self.late);
+        let mut kept = self.rest.late.clone();
         kept.retain(|one| one.by != late.by && is_kept(&one.by));
         kept.push(late);
-        self.late = kept;
+        self.rest.add().late = kept;
     }
 
     /// The number after which something that came late, and is not forgotten, may stand behind what its client `saw`.
     #[must_use]
     pub fn late_after(&self, saw: u64, forgotten: u64) -> Option<u64> {
-        let late = self.late.iter();
+        let late = self.rest.late.iter();
         let late = late.filter(|late| saw <= late.at && forgotten < late.at);
         late.map(|late| late.since.max(forgotten)).min()
     }
@@ -153,5 +198,17 @@ impl Standing {
     fn is_excluded(&self, exclude: &Exclude) -> bool {
         exclude.connections.contains(&self.connection)
             || self.user.as_ref().is_some_and(|(user, _)| exclude.users.contains(user))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Each connection has one: what only few need stands in `Rest`.
+    #[test]
+    fn what_most_connections_do_not_have_takes_no_room() {
+        let standing = size_of::<Standing>();
+        assert!(standing <= 160, "{standing} bytes");
     }
 }

@@ -125,8 +125,8 @@ impl Desk {
         if !is_same {
             // Whoever was handed a connection by somebody else does not share it with them (CWE-384).
             self.membership.keep_newest_token(key);
-            if let Some(seat) = self.membership.get_mut(key) {
-                seat.standing.asked.clear();
+            if let Some(rest) = self.membership.get_mut(key).and_then(|seat| seat.standing.rest.any()) {
+                rest.asked.clear();
             }
         }
         self.vouch(key, vouched);
@@ -149,7 +149,7 @@ impl Desk {
         let identity = standing.identity();
         let stays = |one: &Subscription| match self.settings.permissions.judge(Verb::Join, one.names(), &identity) {
             Verdict::Yes(_) => true,
-            Verdict::Ask => keeps_granted && standing.asked.contains(one),
+            Verdict::Ask => keeps_granted && standing.rest.asked.contains(one),
             Verdict::No => false,
         };
         let subscriptions = standing.subscriptions.iter().map(|(one, _)| one);
@@ -212,7 +212,7 @@ impl Desk {
     /// Gives a connection what it may hear.
     pub(super) fn admit(&mut self, key: SeatKey, subscription: Subscription, permit: Permit, since: u64) {
         if let (Permit::Granted, Some(seat)) = (permit, self.membership.get_mut(key)) {
-            seat.standing.asked.push(subscription.clone());
+            seat.standing.rest.add().asked.push(subscription.clone());
         }
         self.enter(key, subscription, since);
     }

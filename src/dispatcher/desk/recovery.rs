@@ -150,8 +150,10 @@ impl Desk {
         standing.user = None;
         standing.vouched = None;
         standing.subscriptions.clear();
-        standing.asked.clear();
-        standing.late.clear();
+        if let Some(rest) = standing.rest.any() {
+            rest.asked.clear();
+            rest.late.clear();
+        }
         true
     }
 
@@ -166,22 +168,28 @@ impl Desk {
     }
 
     /// What was granted on the new wire before stays: an OK is never taken back. The wire's own id ends here.
-    fn merge(&self, standing: &mut Standing, own: Standing) {
+    fn merge(&self, standing: &mut Standing, mut own: Standing) {
         debug!(target: LIFE, "{} goes on as {}", own.connection, standing.connection);
         standing.tokens.extend(own.tokens);
         while standing.tokens.len() > TOKENS {
             standing.tokens.remove(1);
         }
-        standing.behind = standing.behind.or(own.behind);
-        standing.late.extend(own.late);
-        // What the user's backend granted to somebody is granted to nobody else.
-        let is_plain = own.user.is_none() && own.vouched.is_none();
         let is_other = own.user.as_ref().map(|(user, _)| user) != standing.user.as_ref().map(|(user, _)| user);
-        match is_plain {
-            true => standing.asked.extend(own.asked),
-            false if own.user.is_some() && is_other => standing.asked = own.asked,
-            false if own.user.is_some() => standing.asked.extend(own.asked),
-            false => {}
+        // What the user's backend granted to somebody is granted to nobody else.
+        if own.user.is_some()
+            && is_other
+            && let Some(rest) = standing.rest.any()
+        {
+            rest.asked.clear();
+        }
+        let counts = own.user.is_some() || own.vouched.is_none();
+        if let Some(own) = own.rest.any() {
+            let rest = standing.rest.add();
+            rest.behind = rest.behind.or(own.behind);
+            rest.late.append(&mut own.late);
+            if counts {
+                rest.asked.append(&mut own.asked);
+            }
         }
         if own.user.is_some() {
             standing.user = own.user;
@@ -216,13 +224,13 @@ impl Desk {
             return Vec::new();
         };
         let before = has_heard.then(|| seat.standing.clone());
-        seat.standing.behind = Some((behind, until));
+        seat.standing.rest.add().behind = Some((behind, until));
         // Where broadcasts are for those with a name, they are shown from the time of the name on.
         let shown = if hears_all { behind } else { behind.max(hidden) };
         seat.standing.opened = seat.standing.opened.min(shown);
         if !has_heard {
             // All that there is comes now, by its numbers.
-            seat.standing.late.clear();
+            seat.standing.rest.add().late.clear();
         }
         self.membership.ready(key);
         self.recent(key, behind, before.as_ref())
@@ -252,7 +260,7 @@ impl Desk {
         let behind = self
             .membership
             .get(key)
-            .and_then(|seat| seat.standing.behind)
+            .and_then(|seat| seat.standing.rest.behind)
             .filter(|(_, until)| now < *until);
         let Some((behind, _)) = behind else {
             return grant(self, newest).map(Said::from);
