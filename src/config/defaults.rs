@@ -36,6 +36,10 @@ const CLIENTS: &[Default] = &[
         ],
     ),
     ("php", &[("type", "php"), ("path", "/sse")]),
+    (
+        "primus",
+        &[("type", "primus"), ("path", "/primus"), ("transformer", "websockets")],
+    ),
 ];
 
 /// Ways in for backends.

@@ -10,6 +10,7 @@ use super::native::polls::PollsConfig;
 use super::native::socket::SocketConfig;
 use super::native::stream::StreamConfig;
 use super::php::door::PhpConfig;
+use super::primus::config::PrimusConfig;
 use super::socketio::config::SocketIoConfig;
 use super::sockjs::SockJsConfig;
 use crate::carriers::{Bounds, Offer, OfferConfig};
@@ -25,6 +26,7 @@ const KINDS: &[(&str, Build)] = &[
     (SocketIoConfig::TYPE, make::<SocketIoConfig>),
     (SockJsConfig::TYPE, make::<SockJsConfig>),
     (PhpConfig::TYPE, make::<PhpConfig>),
+    (PrimusConfig::TYPE, make::<PrimusConfig>),
     #[cfg(test)]
     (super::sample::SampleConfig::TYPE, make::<super::sample::SampleConfig>),
 ];
@@ -90,7 +92,7 @@ mod tests {
         let wrong = crate::Server::load(&sources).unwrap_err().to_string();
         assert_eq!(
             wrong,
-            "--set clients.x.type: must be one of \"websocket\", \"events\", \"polls\", \"socketio\", \"sockjs\", \"php\", \"sample\"; did you mean websocket?"
+            "--set clients.x.type: must be one of \"websocket\", \"events\", \"polls\", \"socketio\", \"sockjs\", \"php\", \"primus\", \"sample\"; did you mean websocket?"
         );
         let mut words: Vec<_> = KINDS.iter().map(|(word, _)| *word).collect();
         words.sort_unstable();

@@ -8,6 +8,7 @@ pub mod command;
 pub mod kinds;
 pub mod native;
 pub mod php;
+pub mod primus;
 #[cfg(test)]
 pub mod sample;
 pub mod socketio;

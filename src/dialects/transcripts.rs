@@ -13,12 +13,13 @@ use bytes::Bytes;
 use turted_core::envelope::{self, Body};
 use turted_core::may::Verb;
 use turted_core::{
-    ChannelName, Delivery, Dispatch, Ending, Epoch, Intent, Limits, Notice, Publication, Receipt, Rejection, Sender,
-    Subscription, Target, UserName, Welcome,
+    ChannelName, Delivery, Dispatch, Ending, Epoch, EventName, Intent, Limits, Notice, Publication, Receipt, Rejection,
+    Sender, Subscription, Target, UserName, Welcome,
 };
 
 use super::classic::Classic;
 use super::native::Native;
+use super::primus::{self, Primus};
 use super::socketio::turted::Turted;
 use super::socketio::{SocketIo, Terms, Version};
 use turted_core::{Conversation, Protocol, Reaction};
@@ -46,10 +47,24 @@ fn dialects() -> Vec<(&'static str, Box<dyn Protocol>)> {
     vec![
         ("native", Box::new(Native::new(limits, BAD_MESSAGES))),
         ("classic", Box::new(Classic::new(limits, BAD_MESSAGES))),
+        ("primus", Box::new(primus())),
         ("socketio4", socketio(Version::V4, true)),
         ("socketio5", socketio(Version::V5, false)),
         ("socketio5_recovery", socketio(Version::V5, true)),
     ]
+}
+
+/// Which publishes what clients write in the channel `chat`.
+fn primus() -> Primus {
+    let limits = Limits::default();
+    Primus::new(primus::Terms {
+        event: EventName::parse("MESSAGE", &limits).unwrap(),
+        channel: Some(ChannelName::parse("chat", &limits).unwrap()),
+        bare: false,
+        ping: Duration::from_secs(30),
+        limits,
+        bad_messages: BAD_MESSAGES,
+    })
 }
 
 /// What a connection keeps when its wire is lost.

@@ -145,6 +145,22 @@ pub async fn opening(
     Err(turn_away(request, Refusal::denied(why)))
 }
 
+/// With what a connection begins: as [`arrival`], where the request says it all; otherwise as [`opening`].
+///
+/// # Errors
+/// As theirs.
+pub async fn beginning(
+    request: &HttpRequest,
+    query: &[(String, String)],
+    shared: &Shared,
+    is_told: bool,
+) -> Result<Option<Intent>, Refused> {
+    match is_told {
+        true => arrival(request, query, shared).await.map(Intent::Arrive).map(Some),
+        false => opening(request, query, shared).await,
+    }
+}
+
 /// What a request brings along that some authenticator looks at.
 ///
 /// # Errors

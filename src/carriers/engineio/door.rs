@@ -30,7 +30,7 @@ use crate::client::turns::Taken;
 use crate::client::{Connection, Inbound, Newcomer, Reader, Reading};
 use crate::gate::body::{self, Unread};
 use crate::gate::entrance::{Refused, admit, check_origin, check_referer, secret};
-use crate::gate::identity::opening;
+use crate::gate::identity::beginning;
 use crate::gate::methods::is_head;
 use crate::gate::request::{Query, first, worker};
 use crate::gate::socket::Answering;
@@ -194,7 +194,7 @@ impl EngineIoRequest<'_> {
         let (newcomer, ticket) = admit(self.request, self.shared)?;
         let newcomer = Newcomer {
             transport: "Engine.IO WebSocket",
-            first: opening(self.request, self.query, self.shared).await?,
+            first: beginning(self.request, self.query, self.shared, self.service.options.is_told).await?,
             opening: Some(self.service.options.open(&session_id()?, false)),
             ..newcomer
         };
@@ -226,7 +226,7 @@ impl EngineIoRequest<'_> {
                 None => "Engine.IO polling",
                 Some(_) => "Engine.IO JSONP polling",
             },
-            first: opening(self.request, self.query, self.shared).await?,
+            first: beginning(self.request, self.query, self.shared, self.service.options.is_told).await?,
             listing: Some(listing),
             opening: Some(self.service.options.open(&session, true)),
             ..newcomer

@@ -43,6 +43,9 @@ pub struct EngineIoOptions {
     pub max_payload: usize,
     /// How long a client may take to say that it wants events; `None` when it need not say so. Default none.
     pub connect_timeout: Option<Duration>,
+    /// Whether the first request says who its client is, by its query, cookies or headers. Default false: the client says
+    /// it later.
+    pub is_told: bool,
 }
 
 impl Default for EngineIoOptions {
@@ -52,6 +55,7 @@ impl Default for EngineIoOptions {
             ping_timeout: Duration::from_secs(20),
             max_payload: 1_000_000,
             connect_timeout: None,
+            is_told: false,
         }
     }
 }

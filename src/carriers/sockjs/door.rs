@@ -23,7 +23,7 @@ use crate::client::requests::collect::hand;
 use crate::client::requests::register::{Found, Listing, Place};
 use crate::client::{Connection, Inbound, Newcomer, Reader, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin, check_referer};
-use crate::gate::identity::opening;
+use crate::gate::identity::beginning;
 use crate::gate::methods::is_head;
 use crate::gate::request::{Query, first, worker};
 use crate::gate::{Shared, body, cors};
@@ -168,7 +168,7 @@ impl SockJsRequest<'_> {
                 true => "SockJS WebSocket",
                 false => "SockJS raw WebSocket",
             },
-            first: opening(self.request, self.query, self.shared).await?,
+            first: beginning(self.request, self.query, self.shared, self.service.options.is_told).await?,
             opening: is_framed.then(super::opening),
             ..newcomer
         };
@@ -238,7 +238,7 @@ impl SockJsRequest<'_> {
         let (newcomer, ticket) = admit(self.request, self.shared)?;
         let newcomer = Newcomer {
             transport,
-            first: opening(self.request, self.query, self.shared).await?,
+            first: beginning(self.request, self.query, self.shared, self.service.options.is_told).await?,
             listing: Some(listing),
             ..newcomer
         };

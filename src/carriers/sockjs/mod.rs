@@ -42,6 +42,9 @@ pub struct SockJsOptions {
     pub heartbeat: Duration,
     /// Where iframes find the browser client.
     pub client: String,
+    /// Whether the first request says who its client is, by its query, cookies or headers. Default false: the client says
+    /// it later.
+    pub is_told: bool,
 }
 
 impl Default for SockJsOptions {
@@ -53,6 +56,7 @@ impl Default for SockJsOptions {
             disconnect_delay: Duration::from_secs(5),
             heartbeat: Duration::from_secs(25),
             client: "/sockjs.min.js".to_owned(),
+            is_told: false,
         }
     }
 }

@@ -16,7 +16,7 @@ mod conversation;
 mod forms;
 mod polling;
 pub mod polls;
-mod reply;
+pub mod reply;
 pub mod socket;
 pub mod stream;
 
