@@ -49,7 +49,7 @@ field() {
 # octal NUMBER…: bytes as printf escapes.
 octal() { printf '\\%03o' "$@"; }
 
-for pair in native:native classic:classic socketio4:socketio4 socketio5:socketio5 socketio5_recovery:socketio5; do
+for pair in native:native classic:classic primus:primus socketio4:socketio4 socketio5:socketio5 socketio5_recovery:socketio5; do
   for story in "$stories/${pair%:*}"/*.txt; do
     seed "${pair#*:}" '%s' "$(grep -E '^(C:|C#|push|hasty|woken)' "$story")"
   done
@@ -60,7 +60,7 @@ while IFS= read -r text; do
   array="[$(quoted "$text")]"
   seed sockjs_incoming '%s' "$array"
   seed sockjs_incoming 'i=1&d=%s' "$(field "$array")"
-done < <(said native classic)
+done < <(said native classic primus)
 
 for claims in '{"sub":"adam","aud":"turted","exp":4102444800}' '{"sub":7,"aud":["turted"],"may":{"join":["room.**"]},"join":["room.7"]}'; do
   seed jwt '%s' "$claims"

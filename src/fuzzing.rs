@@ -13,13 +13,15 @@
 
 use std::fmt::Write as _;
 use std::str::from_utf8;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use serde_json::value::RawValue;
 use turted_core::envelope::{self, Body};
 use turted_core::{
-    Conversation, Delivery, Ending, Epoch, EventName, Intent, Limits, Notice, Protocol, Reaction, Rejection, Welcome,
+    ChannelName, Conversation, Delivery, Ending, Epoch, EventName, Intent, Limits, Notice, Protocol, Reaction,
+    Rejection, Welcome,
 };
 
 use crate::carriers::engineio::packet::{Eio, Encoding, Packet, Record, Speaker, Wrapped};
@@ -30,8 +32,10 @@ use crate::carriers::websocket::{Guard, Messages, frame, translate};
 use crate::carriers::{event_stream, form};
 use crate::client::Inbound;
 use crate::dialects::classic::Classic;
+
 use crate::dialects::command::{self, Command};
 use crate::dialects::native::Native;
+use crate::dialects::primus;
 use crate::dialects::socketio::attachments::Assembler;
 use crate::dialects::socketio::turted::Turted;
 use crate::dialects::socketio::{self, SocketIo, Terms, Version};
@@ -79,6 +83,24 @@ pub fn classic(story: &[u8]) {
         other => assert!(!matches!(other, Reaction::SendBinary(_))),
     };
     converse(&Classic::new(Limits::default(), BAD_MESSAGES), story, object);
+}
+
+/// A conversation of Primus: every answer is JSON.
+pub fn primus(story: &[u8]) {
+    let json = |reaction: &Reaction| match reaction {
+        Reaction::Send(text) => assert!(is_json(text), "{text:?}"),
+        other => assert!(!matches!(other, Reaction::SendBinary(_))),
+    };
+    let limits = Limits::default();
+    let terms = primus::Terms {
+        event: EventName::unnamed(),
+        channel: ChannelName::parse("chat", &limits).ok(),
+        bare: true,
+        ping: Duration::from_secs(30),
+        limits,
+        bad_messages: BAD_MESSAGES,
+    };
+    converse(&primus::Primus::new(terms), story, json);
 }
 
 /// A conversation over Socket.IO 4: answers are packets with all of their attachments.

@@ -173,6 +173,14 @@ start --set 'may.anyone.join=["open.**"]' --set 'may.anyone.publish=["open.**"]'
 "$root/tests/published/run.sh" "$url" permissions.mjs
 stop
 
+step 'published clients of Primus, over three transformers'
+primus() { printf -- '--set clients.%s.type=primus --set clients.%s.path=/%s --set clients.%s.transformer=%s --set clients.%s.event=WRITTEN --set clients.%s.channel=open ' "$1" "$1" "$1" "$1" "$2" "$1" "$1"; }
+# shellcheck disable=SC2046 # words, none of which has a space
+start --set limits.ping=3s --set 'may.anyone.join=["**"]' --set 'may.anyone.publish=["open"]' \
+  $(primus primus-engine engine.io) $(primus primus-sockjs sockjs)
+"$root/tests/published/run.sh" "$url" primus.mjs
+stop
+
 step 'behind nginx and Caddy, as the README says'
 "$root/tests/proxies/run.sh" "$target/debug/turted"
 

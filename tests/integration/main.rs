@@ -33,6 +33,7 @@ mod observe;
 mod packets;
 mod pages;
 mod polls;
+mod primus;
 mod proxied;
 mod push;
 mod rabbitmq;

@@ -43,8 +43,8 @@ pub struct EngineIoOptions {
     pub max_payload: usize,
     /// How long a client may take to say that it wants events; `None` when it need not say so. Default none.
     pub connect_timeout: Option<Duration>,
-    /// Whether the first request says who its client is, by its query, cookies or headers. Default false: the client says
-    /// it later.
+    /// Whether the first request says who its client is, by its query, cookies or headers. Default false: the client
+    /// says it later.
     pub is_told: bool,
 }
 

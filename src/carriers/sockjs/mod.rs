@@ -42,8 +42,8 @@ pub struct SockJsOptions {
     pub heartbeat: Duration,
     /// Where iframes find the browser client.
     pub client: String,
-    /// Whether the first request says who its client is, by its query, cookies or headers. Default false: the client says
-    /// it later.
+    /// Whether the first request says who its client is, by its query, cookies or headers. Default false: the client
+    /// says it later.
     pub is_told: bool,
 }
 

@@ -32,8 +32,8 @@ pub struct PrimusConfig {
     /// Whether events go out as nothing but their payloads. Default false.
     #[serde(default)]
     bare: bool,
-    /// Between two pings of the server, for clients that do not ping by themselves; those of Primus 7 and 8 wait for 45 s.
-    /// Default 30 s.
+    /// Between two pings of the server, for clients that do not ping by themselves; those of Primus 7 and 8 wait for 45
+    /// s. Default 30 s.
     #[serde(default = "thirty_seconds", with = "duration")]
     ping: Duration,
     /// The client library, served as `primus.js`. Default none.

@@ -1,8 +1,9 @@
 //! Primus 2 to 8, with its JSON parser, over the three transformers that have a carrier here.
 //!
 //! In: JSON, one value per message; the commands of all dialects as `{type, data}`, and anything else as a write, which
-//! is published. Out: the native words, and events as objects or as bare payloads. Control messages are texts that begin
-//! with `primus::`. `conversation` decides, `door` is where plain WebSockets come in, `beside` what stands beside them.
+//! is published. Out: the native words, and events as objects or as bare payloads. Control messages are texts that
+//! begin with `primus::`. `conversation` decides, `door` is where plain WebSockets come in, `beside` what stands beside
+//! them.
 
 use std::sync::Arc;
 use std::time::Duration;

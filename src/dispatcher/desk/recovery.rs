@@ -479,11 +479,7 @@ impl Desk {
     /// A client that names another time has seen nothing of this one, whatever it was granted before it said so; but it
     /// is shown nothing from before its identity was issued.
     fn begin_again(&mut self, key: SeatKey) {
-        let vouched = self.membership.get(key).and_then(|seat| seat.standing.vouched.as_ref());
-        let hidden = vouched
-            .and_then(|vouched| vouched.issued)
-            .map_or(0, |issued| self.log.at(issued));
-        let floor = self.log.floor().max(hidden);
+        let floor = self.log.floor().max(self.hidden(key));
         if let Some(seat) = self.membership.get_mut(key) {
             let Standing {
                 user, subscriptions, ..
