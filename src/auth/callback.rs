@@ -42,7 +42,10 @@ pub struct Callback {
     limits: Limits,
     known: Cache<Result<Identity, Denial>>,
     flights: Flights<Result<Identity, Refusal>>,
-    told: Seldom,
+    /// It did not answer.
+    silent: Seldom,
+    /// What it answered means nothing.
+    wrong: Seldom,
 }
 
 impl Callback {
@@ -59,7 +62,8 @@ impl Callback {
             limits,
             known: Cache::default(),
             flights: Flights::default(),
-            told: Seldom::default(),
+            silent: Seldom::default(),
+            wrong: Seldom::default(),
         }
     }
 
@@ -157,7 +161,8 @@ impl Callback {
     }
 
     fn unavailable(&self, why: &str, answer: Option<&Answer>) -> Refusal {
-        self.told.tell(Instant::now(), |more| {
+        let told = if answer.is_some() { &self.wrong } else { &self.silent };
+        told.tell(Instant::now(), |more| {
             warn!("the backend of [auth.clients] type \"callback\" does not say who somebody is: {why}{more}");
         });
         Refusal::Unavailable { after: pause(answer) }

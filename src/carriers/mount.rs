@@ -122,6 +122,10 @@ impl Mounts {
         wrap: fn(Arc<dyn Protocol>) -> E,
         rules: Rules,
     ) -> Mount {
+        let rules = Rules {
+            dialect: protocol.name(),
+            ..rules
+        };
         Mount {
             encoder: self.encoder(&protocol, wrap),
             protocol,

@@ -183,11 +183,12 @@ impl Connection {
     /// Asks who the client is, by what it presents and what its request brought.
     fn confirmed(&self, data: Presented) -> impl Future<Output = Result<Identity, Refusal>> + use<> {
         let (clients, brought) = (Arc::clone(&self.worker.policy.clients), self.client.brought.clone());
-        let (id, address) = (Arc::clone(&self.client.id), self.client.address);
+        let (id, address, dialect) = (Arc::clone(&self.client.id), self.client.address, self.rules.dialect);
         async move {
             let visitor = Visitor {
                 address: Some(address),
                 connection: &id,
+                dialect,
                 ..Visitor::new(&data, brought.as_deref().unwrap_or(&NOTHING))
             };
             confirm(&*clients, &visitor).await

@@ -34,12 +34,17 @@ const COOKIES: [(&str, &str); 2] = [("turted-username", "username"), ("turted-to
 ///
 /// # Errors
 /// What was presented does not hold, or it may hear none of the channels.
-pub async fn arrival(request: &HttpRequest, query: &[(String, String)], shared: &Shared) -> Result<Arrival, Refused> {
+pub async fn arrival(
+    request: &HttpRequest,
+    query: &[(String, String)],
+    shared: &Shared,
+    dialect: &str,
+) -> Result<Arrival, Refused> {
     let worker = worker(request)?;
     if let Some(ticket) = first(query, "ticket") {
         return ticketed(request, query, ticket, shared, worker).await;
     }
-    let (identity, presented) = identify(request, query, shared, worker).await?;
+    let (identity, presented) = identify(request, query, shared, worker, dialect).await?;
     let identity = Arc::new(identity);
     refuse_revoked(request, &identity, worker).await?;
     let channels = channels(query, shared)?;
@@ -58,9 +63,14 @@ pub async fn arrival(request: &HttpRequest, query: &[(String, String)], shared: 
 ///
 /// # Errors
 /// As [`arrival`].
-pub async fn returning(request: &HttpRequest, query: &[(String, String)], shared: &Shared) -> Result<Arrival, Refused> {
+pub async fn returning(
+    request: &HttpRequest,
+    query: &[(String, String)],
+    shared: &Shared,
+    dialect: &str,
+) -> Result<Arrival, Refused> {
     let Some(secret) = token(query, "resume") else {
-        return arrival(request, query, shared).await;
+        return arrival(request, query, shared, dialect).await;
     };
     let resume = Some(Arc::clone(&secret));
     let knows = worker(request)?.dispatcher.send(GoesOn(secret));
@@ -71,7 +81,7 @@ pub async fn returning(request: &HttpRequest, query: &[(String, String)], shared
             ..Arrival::default()
         });
     }
-    let arrival = arrival(request, query, shared).await?;
+    let arrival = arrival(request, query, shared, dialect).await?;
     // A ticket that was used says itself where it leads.
     let resume = arrival.resume.or(resume);
     Ok(Arrival { resume, ..arrival })
@@ -153,10 +163,14 @@ pub async fn beginning(
     request: &HttpRequest,
     query: &[(String, String)],
     shared: &Shared,
+    dialect: &str,
     is_told: bool,
 ) -> Result<Option<Intent>, Refused> {
     match is_told {
-        true => arrival(request, query, shared).await.map(Intent::Arrive).map(Some),
+        true => arrival(request, query, shared, dialect)
+            .await
+            .map(Intent::Arrive)
+            .map(Some),
         false => opening(request, query, shared).await,
     }
 }
@@ -212,6 +226,7 @@ async fn identify(
     query: &[(String, String)],
     shared: &Shared,
     worker: &Worker,
+    dialect: &str,
 ) -> Result<(Identity, Value), Refused> {
     let mut data = Map::new();
     let head = request.head();
@@ -236,6 +251,7 @@ async fn identify(
     let data = Value::Object(data);
     let visitor = Visitor {
         address: origin(request),
+        dialect,
         token_in_url: query.iter().any(|(name, _)| name == "token"),
         ..Visitor::new(&data, &brought)
     };

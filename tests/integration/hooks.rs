@@ -42,7 +42,7 @@ async fn a_session_is_asked_about_in_a_signed_question_that_carries_no_more_than
     assert_eq!(
         asked.body,
         json!({
-            "verb": "ident", "connection": adam.connection, "address": "127.0.0.1", "data": {"room": 7},
+            "verb": "ident", "dialect": "native", "connection": adam.connection, "address": "127.0.0.1", "data": {"room": 7},
             "cookies": {"session": "s-17="}, "headers": {"user-agent": "Browser/1"},
         })
     );

@@ -18,6 +18,10 @@ use super::token::shown;
 
 /// Longest id of a token in bytes.
 const MOST_JTI: usize = 200;
+/// Where the name of a user is when nobody says it.
+const USER: &str = "{sub}";
+/// Seconds until then: no token is meant to last so long.
+const YEAR_3000: Duration = Duration::from_secs(32_503_680_000);
 
 /// What one method demands.
 #[derive(Debug, Clone)]
@@ -110,8 +114,14 @@ impl Rules {
             let why = |why| format!("{} {why}", shown(&name));
             UserName::parse(&name, &self.limits).map_err(why)
         });
-        let user =
-            user.map_err(|why| Fault::denied(format!("it makes no user name: {why}")).mend("user = \"{sub}\""))?;
+        let user = user.map_err(|why| {
+            let fault = Fault::denied(format!("it makes no user name: {why}"));
+            // What is so already needs no telling.
+            match Naming::parse(USER) == Ok(self.user.clone()) {
+                true => fault,
+                false => fault.mend(format!("user = \"{USER}\"")),
+            }
+        })?;
         tell(&format_args!("user {user}"));
         let grants = self.grants(claims, tell)?;
         let joins = self.joins(claims, tell)?;
@@ -229,6 +239,10 @@ impl Rules {
         let begins = time(claims, "nbf")?;
         let ends = time(claims, "exp")?;
         let ends = ends.ok_or_else(|| Fault::denied("it has no exp: a token that never ends cannot be taken back"))?;
+        if ends.duration_since(UNIX_EPOCH).is_ok_and(|ends| ends > YEAR_3000) {
+            let why = "exp is after the year 3000: it counts seconds, and this looks like milliseconds";
+            return Err(Fault::denied(why));
+        }
         for (name, at) in [("iat", issued), ("nbf", begins)] {
             let Some(at) = at else { continue };
             if at > soon {

@@ -214,7 +214,7 @@ fn when_a_token_holds() {
         (
             "exp in milliseconds",
             at(json!({"exp": (now() + 60) * 1000})),
-            "it lasts ",
+            "exp is after the year 3000: it counts seconds, and this looks like milliseconds",
         ),
         (
             "over for a minute",

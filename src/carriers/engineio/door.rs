@@ -194,7 +194,14 @@ impl EngineIoRequest<'_> {
         let (newcomer, ticket) = admit(self.request, self.shared)?;
         let newcomer = Newcomer {
             transport: "Engine.IO WebSocket",
-            first: beginning(self.request, self.query, self.shared, self.service.options.is_told).await?,
+            first: beginning(
+                self.request,
+                self.query,
+                self.shared,
+                generation.socket.protocol.name(),
+                self.service.options.is_told,
+            )
+            .await?,
             opening: Some(self.service.options.open(&session_id()?, false)),
             ..newcomer
         };
@@ -226,7 +233,14 @@ impl EngineIoRequest<'_> {
                 None => "Engine.IO polling",
                 Some(_) => "Engine.IO JSONP polling",
             },
-            first: beginning(self.request, self.query, self.shared, self.service.options.is_told).await?,
+            first: beginning(
+                self.request,
+                self.query,
+                self.shared,
+                generation.socket.protocol.name(),
+                self.service.options.is_told,
+            )
+            .await?,
             listing: Some(listing),
             opening: Some(self.service.options.open(&session, true)),
             ..newcomer

@@ -168,7 +168,14 @@ impl SockJsRequest<'_> {
                 true => "SockJS WebSocket",
                 false => "SockJS raw WebSocket",
             },
-            first: beginning(self.request, self.query, self.shared, self.service.options.is_told).await?,
+            first: beginning(
+                self.request,
+                self.query,
+                self.shared,
+                self.service.socket.protocol.name(),
+                self.service.options.is_told,
+            )
+            .await?,
             opening: is_framed.then(super::opening),
             ..newcomer
         };
@@ -238,7 +245,14 @@ impl SockJsRequest<'_> {
         let (newcomer, ticket) = admit(self.request, self.shared)?;
         let newcomer = Newcomer {
             transport,
-            first: beginning(self.request, self.query, self.shared, self.service.options.is_told).await?,
+            first: beginning(
+                self.request,
+                self.query,
+                self.shared,
+                self.service.socket.protocol.name(),
+                self.service.options.is_told,
+            )
+            .await?,
             listing: Some(listing),
             ..newcomer
         };

@@ -8,6 +8,8 @@ use std::io::Read;
 use anyhow::{Context, Result, anyhow};
 
 use super::line;
+use turted_core::may::Pattern;
+
 use crate::config::{Config, Method};
 use crate::server::{fetched, verifier};
 
@@ -60,20 +62,30 @@ pub async fn report(token: &str, (section, methods): (&str, Vec<&Method>), confi
             "[{section}] has no method of type \"jwt\", which is what --check looks at"
         ));
     }
+    let mut unreachable = Vec::new();
     for (at, jwt) in jwts.iter().enumerate() {
         let (mut verifier, jwks) = verifier(jwt, config).map_err(|(key, why)| anyhow!("{section}.{key}: {why}"))?;
         if at + 1 < jwts.len() {
             verifier = verifier.passing_on();
         }
         if let Some(jwks) = jwks {
-            fetched(&jwks)
-                .await
-                .map_err(|why| anyhow!("{section}: the keys could not be fetched: {why}"))?;
+            // The token may be another's.
+            if let Err(why) = fetched(&jwks).await {
+                let issuer = jwt.issuer.as_deref().unwrap_or_default();
+                unreachable.push(format!("✗ the keys of {issuer} could not be fetched: {why}"));
+                continue;
+            }
         }
         let mut lines = Vec::new();
         let outcome = verifier.explain(token, &mut lines).await;
         let mut lines: Vec<String> = lines.iter().map(|held| format!("✓ {}", line::plain(held))).collect();
         let Err((why, mend)) = outcome else {
+            if let Some(within) = &jwt.grants {
+                let patterns: Vec<&str> = within.iter().map(Pattern::as_str).collect();
+                lines.push(format!(
+                    "  what its may grants counts within grants = {patterns:?} only"
+                ));
+            }
             return Ok(Report { lines, holds: true });
         };
         if why.is_empty() {
@@ -83,8 +95,11 @@ pub async fn report(token: &str, (section, methods): (&str, Vec<&Method>), confi
         lines.extend(mend.map(|line| format!("  to take it, or find out why it is so:\n    [{section}]\n    {line}")));
         return Ok(Report { lines, holds: false });
     }
+    if unreachable.is_empty() {
+        unreachable.push("✗ no method looks at it".to_owned());
+    }
     Ok(Report {
-        lines: vec!["✗ no method looks at it".into()],
+        lines: unreachable,
         holds: false,
     })
 }

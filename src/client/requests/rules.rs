@@ -12,6 +12,8 @@ use crate::client::heartbeat::Heartbeat;
 /// The rules of one transport.
 #[derive(Debug, Clone)]
 pub struct Rules {
+    /// What is spoken, as it is told to whoever asks who somebody is.
+    pub dialect: &'static str,
     /// Signs of life.
     pub heartbeat: Heartbeat,
     /// When events begin.
@@ -56,6 +58,7 @@ impl Rules {
     #[must_use]
     pub fn socket(ping: Duration) -> Self {
         Self {
+            dialect: "",
             heartbeat: Heartbeat {
                 every: Some(ping),
                 patience: Some(ping),

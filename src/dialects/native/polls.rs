@@ -96,7 +96,7 @@ async fn open(request: HttpRequest, shared: web::Data<Shared>, mount: web::Data<
     let opened = async {
         check_origin(&request, &shared)?;
         let worker = worker(&request)?;
-        let arrival = arrival(&request, &query, &shared).await?;
+        let arrival = arrival(&request, &query, &shared, mount.protocol.name()).await?;
         let (newcomer, ticket) = admit(&request, &shared)?;
         let welcome = &newcomer.welcome;
         let body = json!({

@@ -118,7 +118,7 @@ async fn stream(
 ) -> Result<HttpResponse, Refused> {
     check_origin(request, shared)?;
     let worker = worker(request)?;
-    let begins = returning(request, query, shared).await?;
+    let begins = returning(request, query, shared, events.named.protocol.name()).await?;
     let is_native = match first(query, "format") {
         None | Some("named") => false,
         Some("native") => true,

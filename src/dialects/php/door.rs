@@ -100,7 +100,7 @@ async fn stream(
     let worker = worker(request)?;
     let arrival = Arrival {
         last: event_stream::last_id(request, query),
-        ..arrival(request, query, shared).await?
+        ..arrival(request, query, shared, mount.protocol.name()).await?
     };
     let (newcomer, ticket) = admit(request, shared)?;
     if is_head(request) {

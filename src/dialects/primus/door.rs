@@ -61,7 +61,7 @@ async fn accept(
     payload: web::Payload,
 ) -> Result<HttpResponse, Refused> {
     check_origin(request, shared)?;
-    let arrival = arrival(request, query, shared).await?;
+    let arrival = arrival(request, query, shared, mount.protocol.name()).await?;
     let (newcomer, ticket) = admit(request, shared)?;
     let newcomer = Newcomer {
         transport: "WebSocket",

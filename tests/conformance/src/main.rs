@@ -35,6 +35,7 @@ fn engine(connect_timeout: Option<Duration>) -> EngineIoOptions {
         ping_timeout: Duration::from_millis(200),
         max_payload: 1_000_000,
         connect_timeout,
+        is_told: false,
     }
 }
 
