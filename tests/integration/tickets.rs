@@ -191,7 +191,7 @@ async fn a_ticket_opens_a_socket_of_each_dialect_once() {
         // Who comes with a ticket needs no turn of the client: pushes reach it as soon as it is ready.
         let deadline = std::time::Instant::now() + crate::harness::PATIENCE;
         loop {
-            reach(&server, &to_user("adam", &name, json!(1))).await;
+            tell(&server, &to_user("adam", &name, json!(1))).await;
             let heard = socket.next_within(std::time::Duration::from_millis(100)).await;
             if format!("{heard:?}").contains(&name) {
                 break;
