@@ -218,7 +218,8 @@ mod tests {
             drop(offer.open(&client.path.unwrap_or_default(), &mut mounts));
         }
         // The native protocol on sockets, in both forms of a stream, and in SockJS frames; the classic one on sockets
-        // and in frames; the two of Socket.IO in packets; the events of the PHP server; Primus.
-        assert_eq!(mounts.encoders().len(), 10);
+        // and in frames; the two of Socket.IO in packets; the events of the PHP server; Primus;
+        // nodefony.
+        assert_eq!(mounts.encoders().len(), 11);
     }
 }

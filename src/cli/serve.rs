@@ -167,7 +167,7 @@ mod tests {
             "turted ",
             env!("CARGO_PKG_VERSION"),
             " listening on http://127.0.0.1:7117\n",
-            "  clients    http://127.0.0.1:7117/events, /sse, /poll, /primus, /socket.io, /turted, /sockjs, /ws\n",
+            "  clients    http://127.0.0.1:7117/events, /realtime, /sse, /poll, /primus, /socket.io, /turted, /sockjs, /ws\n",
             "             auth accept_all\n",
             "  backends   POST http://127.0.0.1:7117/push/          (connector rest; auth accept_all)\n",
             "  watch      http://127.0.0.1:7117/metrics, /observe, /health/ready\n",

@@ -40,6 +40,7 @@ const CLIENTS: &[Default] = &[
         "primus",
         &[("type", "primus"), ("path", "/primus"), ("transformer", "websockets")],
     ),
+    ("nodefony", &[("type", "nodefony"), ("path", "/realtime")]),
 ];
 
 /// Ways in for backends.

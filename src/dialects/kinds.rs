@@ -9,6 +9,7 @@ use turted_core::SettingError;
 use super::native::polls::PollsConfig;
 use super::native::socket::SocketConfig;
 use super::native::stream::StreamConfig;
+use super::nodefony::config::NodefonyConfig;
 use super::php::door::PhpConfig;
 use super::primus::config::PrimusConfig;
 use super::socketio::config::SocketIoConfig;
@@ -27,6 +28,7 @@ const KINDS: &[(&str, Build)] = &[
     (SockJsConfig::TYPE, make::<SockJsConfig>),
     (PhpConfig::TYPE, make::<PhpConfig>),
     (PrimusConfig::TYPE, make::<PrimusConfig>),
+    (NodefonyConfig::TYPE, make::<NodefonyConfig>),
     #[cfg(test)]
     (super::sample::SampleConfig::TYPE, make::<super::sample::SampleConfig>),
 ];
@@ -92,7 +94,7 @@ mod tests {
         let wrong = crate::Server::load(&sources).unwrap_err().to_string();
         assert_eq!(
             wrong,
-            "--set clients.x.type: must be one of \"websocket\", \"events\", \"polls\", \"socketio\", \"sockjs\", \"php\", \"primus\", \"sample\"; did you mean websocket?"
+            "--set clients.x.type: must be one of \"websocket\", \"events\", \"polls\", \"socketio\", \"sockjs\", \"php\", \"primus\", \"nodefony\", \"sample\"; did you mean websocket?"
         );
         let mut words: Vec<_> = KINDS.iter().map(|(word, _)| *word).collect();
         words.sort_unstable();

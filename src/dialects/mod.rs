@@ -7,6 +7,7 @@ pub mod classic;
 pub mod command;
 pub mod kinds;
 pub mod native;
+pub mod nodefony;
 pub mod php;
 pub mod primus;
 #[cfg(test)]

@@ -19,6 +19,7 @@ use turted_core::{
 
 use super::classic::Classic;
 use super::native::Native;
+use super::nodefony::{self, Nodefony, Service};
 use super::primus::{self, Primus};
 use super::socketio::turted::Turted;
 use super::socketio::{SocketIo, Terms, Version};
@@ -48,10 +49,30 @@ fn dialects() -> Vec<(&'static str, Box<dyn Protocol>)> {
         ("native", Box::new(Native::new(limits, BAD_MESSAGES))),
         ("classic", Box::new(Classic::new(limits, BAD_MESSAGES))),
         ("primus", Box::new(primus())),
+        ("nodefony", Box::new(nodefony())),
         ("socketio4", socketio(Version::V4, true)),
         ("socketio5", socketio(Version::V5, false)),
         ("socketio5_recovery", socketio(Version::V5, true)),
     ]
+}
+
+/// With a service that is a channel, one that nobody may hear, and one that is somebody else's.
+fn nodefony() -> Nodefony {
+    let limits = Limits::default();
+    let channel = |name| Service::Channel(ChannelName::parse(name, &limits).unwrap());
+    let bridge = serde_json::json!({"type": "tcp", "port": 1315});
+    let services = [
+        ("chat", channel("chat")),
+        ("shut", channel("closed.room")),
+        ("orders", Service::Bridge(bridge)),
+    ];
+    Nodefony::new(nodefony::Terms {
+        services: services.map(|(name, service)| (name.to_owned(), service)).into(),
+        event: EventName::parse("MESSAGE", &limits).unwrap(),
+        personal: ("user".to_owned(), "everybody".to_owned()),
+        limits,
+        bad_messages: BAD_MESSAGES,
+    })
 }
 
 /// Which publishes what clients write in the channel `chat`.

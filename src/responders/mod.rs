@@ -3,6 +3,7 @@
 //! In: sections `[responders.<name>]`. Out: responders by name, or problems that name the key. Another type costs a
 //! line in `KINDS`. What belongs to one dialect only is built by that dialect.
 
+pub mod bridge;
 pub mod http;
 
 use std::sync::Arc;

@@ -29,6 +29,7 @@ mod jwt;
 mod kick;
 mod life;
 mod limits;
+mod nodefony;
 mod observe;
 mod packets;
 mod pages;

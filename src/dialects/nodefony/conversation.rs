@@ -1,0 +1,307 @@
+//! One client's conversation.
+//!
+//! In: its messages and the server's notices. Out: intents and answers. A service of somebody else is one long call,
+//! whose tag is the service's name; a channel is joined.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use turted_core::json::check_depth;
+use turted_core::{
+    Call, Conversation, Ending, Intent, Notice, Payload, Publication, Reaction, Rejection, Subscription, Tag, Welcome,
+};
+
+use super::{Service, Terms, answers};
+
+/// Longest `id` of what a client says, in bytes of JSON.
+const ID_BYTES: usize = 128;
+
+/// What a client says.
+#[derive(Deserialize)]
+struct Said<'a> {
+    channel: String,
+    subscription: Option<String>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+/// How far a subscription has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Asked,
+    Open,
+}
+
+/// One client.
+pub struct Realtime {
+    terms: Arc<Terms>,
+    id: Arc<str>,
+    open: BTreeMap<String, State>,
+    strikes: u32,
+}
+
+impl Realtime {
+    pub fn new(terms: Arc<Terms>) -> Self {
+        Self {
+            terms,
+            id: "".into(),
+            open: BTreeMap::new(),
+            strikes: 0,
+        }
+    }
+
+    fn strike(&mut self, sentence: &str, out: &mut Vec<Reaction>) {
+        out.push(Reaction::Send(answers::failed(500, "", sentence)));
+        self.strikes += 1;
+        if self.strikes >= self.terms.bad_messages {
+            out.push(Reaction::Close(Ending::BadMessages));
+        }
+    }
+
+    fn subscribe(&mut self, name: &str, data: Option<&RawValue>, out: &mut Vec<Reaction>) {
+        let refuse =
+            |id: &str, wrong: &Value| Reaction::Send(answers::subscription("/meta/subscribe", id, name, Some(wrong)));
+        let Some(service) = self.terms.services.get(name) else {
+            let wrong = answers::error(404, &answers::path(name), "Unknown Channel");
+            return out.push(refuse(&self.id, &wrong));
+        };
+        if self.open.contains_key(name) {
+            let wrong = answers::error(500, &answers::path(name), "already subscribed");
+            return out.push(refuse(&self.id, &wrong));
+        }
+        self.open.insert(name.to_owned(), State::Asked);
+        let tag = Some(name.into());
+        out.push(match service {
+            Service::Bridge(_) => Reaction::Want(
+                Intent::Call(Call {
+                    name: name.into(),
+                    params: data.map_or_else(Payload::null, Payload::from_raw),
+                }),
+                tag,
+            ),
+            Service::Channel(channel) => Reaction::Want(Intent::Join(channel.clone().into()), tag),
+        });
+    }
+
+    fn unsubscribe(&mut self, name: &str, data: Option<&RawValue>, out: &mut Vec<Reaction>) {
+        let Some(State::Open) = self.open.get(name) else {
+            let wrong = answers::error(404, &answers::path(name), "Unknown Channel");
+            let answer = answers::subscription("/meta/unsubscribe", &self.id, name, Some(&wrong));
+            return out.push(Reaction::Send(answer));
+        };
+        match self.terms.services.get(name) {
+            Some(Service::Channel(channel)) => {
+                out.push(Reaction::Want(Intent::Leave(channel.clone().into()), Some(name.into())));
+            }
+            // The answer comes when the other side has ended.
+            _ => {
+                let say = |payload| {
+                    Reaction::Want(
+                        Intent::Say {
+                            call: name.into(),
+                            payload,
+                        },
+                        None,
+                    )
+                };
+                out.extend(data.map(|data| say(Some(Payload::from_raw(data)))));
+                out.push(say(None));
+            }
+        }
+    }
+
+    fn publish(&mut self, name: &str, id: Option<&RawValue>, data: Option<&RawValue>, out: &mut Vec<Reaction>) {
+        let id = id.filter(|id| id.get().len() <= ID_BYTES && !id.get().starts_with(['{', '[']));
+        let id = id.map_or("null", RawValue::get);
+        let shown: Value = serde_json::from_str(id).unwrap_or_default();
+        let refuse = |code, sentence: &str| {
+            let wrong = answers::error(code, &format!("undefined,{id}"), sentence);
+            Reaction::Send(answers::published(&shown, Some(&wrong)))
+        };
+        let Some(data) = data else {
+            return out.push(refuse(500, "no message "));
+        };
+        let (Some(State::Open), Some(service)) = (self.open.get(name), self.terms.services.get(name)) else {
+            return out.push(refuse(404, "Unknown Channel"));
+        };
+        let payload = Payload::from_raw(data);
+        let intent = match service {
+            Service::Bridge(_) => Intent::Say {
+                call: name.into(),
+                payload: Some(payload),
+            },
+            Service::Channel(channel) => Intent::Publish(Publication {
+                channel: channel.clone(),
+                event: self.terms.event.clone(),
+                payload,
+                echo: true,
+            }),
+        };
+        // No service is called so: a name holds no slash.
+        out.push(Reaction::Want(intent, Some(format!("/{id}").into())));
+    }
+
+    fn over(&mut self, name: &str, out: &mut Vec<Reaction>) {
+        if self.open.remove(name).is_some() {
+            let answer = answers::subscription("/meta/unsubscribe", &self.id, name, None);
+            out.push(Reaction::Send(answer));
+        }
+    }
+
+    /// The service whose channel this is.
+    fn service_of(&self, subscription: &Subscription) -> Option<String> {
+        let is_it = |service: &Service| matches!(service, Service::Channel(name) if *subscription == *name);
+        let found = self.terms.services.iter().find(|(_, service)| is_it(service));
+        found.map(|(name, _)| name.clone())
+    }
+
+    fn rejected(&mut self, rejection: &Rejection, tag: &str, out: &mut Vec<Reaction>) {
+        if let Some(id) = tag.strip_prefix('/') {
+            let wrong = answers::error(code(rejection), &format!("undefined,{id}"), &rejection.to_string());
+            let id = serde_json::from_str(id).unwrap_or_default();
+            return out.push(Reaction::Send(answers::published(&id, Some(&wrong))));
+        }
+        match self.open.get(tag) {
+            // What was open breaks off.
+            Some(State::Open) => self.over(tag, out),
+            Some(State::Asked) => {
+                self.open.remove(tag);
+                let argument = format!("{},/meta/subscribe", self.id);
+                let wrong = answers::error(code(rejection), &argument, &rejection.to_string());
+                let answer = answers::subscription("/meta/subscribe", &self.id, tag, Some(&wrong));
+                out.push(Reaction::Send(answer));
+            }
+            None => {}
+        }
+    }
+}
+
+/// As HTTP has it: what clients show.
+fn code(rejection: &Rejection) -> u16 {
+    match rejection {
+        Rejection::CallFailed(why) if why == "ETIMEDOUT" => 408,
+        Rejection::CallFailed(_) | Rejection::Denied { .. } => 403,
+        Rejection::NoCall | Rejection::NobodyAnswers(_) => 404,
+        Rejection::Expired => 401,
+        Rejection::TooFast(_) | Rejection::TooManyCalls(_) | Rejection::TooManyChannels(_) => 429,
+        Rejection::Unavailable { .. } => 503,
+        _ => 500,
+    }
+}
+
+/// The name in `/service/<name>`.
+fn service(path: &str) -> Option<&str> {
+    path.strip_prefix("/service/")
+        .filter(|name| !name.is_empty() && !name.contains('/'))
+}
+
+impl Conversation for Realtime {
+    fn welcome(&mut self, welcome: &Welcome, _: &mut Vec<Reaction>) {
+        self.id = Arc::clone(&welcome.connection);
+    }
+
+    fn receive(&mut self, text: &str, out: &mut Vec<Reaction>) {
+        let said = match serde_json::from_str::<Said<'_>>(text) {
+            Ok(said) if check_depth(text.as_bytes(), &self.terms.limits).is_ok() => said,
+            _ => return self.strike("bad Request", out),
+        };
+        let Said {
+            channel,
+            subscription,
+            id,
+            data,
+        } = said;
+        let wanted = subscription.as_deref().and_then(service);
+        match (channel.as_str(), wanted) {
+            ("/meta/connect", _) => {
+                self.strikes = 0;
+                out.push(Reaction::Send(answers::connected(&self.id, &self.terms.listed())));
+            }
+            ("/meta/subscribe", Some(name)) => {
+                self.strikes = 0;
+                self.subscribe(name, data, out);
+            }
+            ("/meta/unsubscribe", Some(name)) => {
+                self.strikes = 0;
+                self.unsubscribe(name, data, out);
+            }
+            ("/meta/disconnect", _) => {
+                for name in std::mem::take(&mut self.open).into_keys() {
+                    let answer = answers::subscription("/meta/unsubscribe", &self.id, &name, None);
+                    out.push(Reaction::Send(answer));
+                }
+                out.push(Reaction::Send(answers::disconnected(&self.id)));
+                out.push(Reaction::Close(Ending::Normal));
+            }
+            (channel, _) => match service(channel) {
+                Some(name) => {
+                    self.strikes = 0;
+                    self.publish(name, id, data, out);
+                }
+                None => self.strike("bad Request", out),
+            },
+        }
+    }
+
+    fn refuse(&mut self, _: &str, rejection: &Rejection, out: &mut Vec<Reaction>) {
+        out.push(Reaction::Send(answers::failed(
+            code(rejection),
+            "",
+            &rejection.to_string(),
+        )));
+    }
+
+    fn notify(&mut self, notice: &Notice, tag: &Tag, out: &mut Vec<Reaction>) {
+        let tag = tag.as_deref().unwrap_or_default();
+        match notice {
+            Notice::Joined(_) => {
+                self.open.insert(tag.to_owned(), State::Open);
+                out.push(Reaction::Send(answers::subscription(
+                    "/meta/subscribe",
+                    &self.id,
+                    tag,
+                    None,
+                )));
+            }
+            Notice::Told(payload) => match self.open.get_mut(tag) {
+                Some(state @ State::Asked) => {
+                    *state = State::Open;
+                    out.push(Reaction::Send(answers::subscription(
+                        "/meta/subscribe",
+                        &self.id,
+                        tag,
+                        None,
+                    )));
+                }
+                Some(State::Open) => out.push(Reaction::Send(answers::service(tag, payload))),
+                None => {}
+            },
+            Notice::Answer(_) | Notice::Left(_) => self.over(tag, out),
+            Notice::Removed { channel, .. } => {
+                if let Some(name) = self.service_of(channel) {
+                    self.over(&name, out);
+                }
+            }
+            Notice::Said | Notice::Published(_) => {
+                if let Some(id) = tag.strip_prefix('/') {
+                    let id = serde_json::from_str(id).unwrap_or_default();
+                    out.push(Reaction::Send(answers::published(&id, None)));
+                }
+            }
+            Notice::Rejected(rejection) => self.rejected(rejection, tag, out),
+            // There is no word for what is newer than the dialect.
+            _ => {}
+        }
+    }
+
+    fn farewell(&mut self, ending: Ending, out: &mut Vec<Reaction>) {
+        if !matches!(ending, Ending::Normal | Ending::Left) && !ending.reconnect() {
+            out.push(Reaction::Send(answers::disconnected(&self.id)));
+        }
+    }
+}

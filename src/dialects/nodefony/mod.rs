@@ -1,0 +1,102 @@
+//! The real-time protocol of nodefony: stage 0.0.2 to 0.1.9 (2015 to 2018) and nodefony-client 4 to 6.
+//!
+//! In: messages shaped as Bayeux has them, but each a bare object, and a connection that is one WebSocket. Out: the
+//! same. A client subscribes to services: a channel, or a socket of somebody else that is bridged. `conversation`
+//! decides, `answers` writes, `door` is where clients come in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use turted_core::encode::Delivery;
+use turted_core::{ChannelName, Conversation, EventName, Limits, Protocol, Target};
+
+mod answers;
+pub mod config;
+mod conversation;
+mod door;
+
+use conversation::Realtime;
+
+/// What a service is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Service {
+    /// A socket, by the call of the same name.
+    Bridge(Value),
+    /// A channel.
+    Channel(ChannelName),
+}
+
+/// What one entrance makes of it.
+#[derive(Debug)]
+pub struct Terms {
+    /// By name.
+    pub services: BTreeMap<String, Service>,
+    /// The event of what clients say to a channel.
+    pub event: EventName,
+    /// The services on which clients hear what their user, and everybody, is told.
+    pub personal: (String, String),
+    /// Bounds for names and nesting.
+    pub limits: Limits,
+    /// How many bad messages in a row end a client.
+    pub bad_messages: u32,
+}
+
+/// The dialect with its terms.
+#[derive(Debug, Clone)]
+pub struct Nodefony(Arc<Terms>);
+
+impl Nodefony {
+    /// The dialect on these terms.
+    #[must_use]
+    pub fn new(terms: Terms) -> Self {
+        Self(Arc::new(terms))
+    }
+}
+
+impl Terms {
+    /// The services as a client is told them.
+    fn listed(&self) -> Value {
+        let shown = |service: &Service| match service {
+            Service::Bridge(shown) => shown.clone(),
+            Service::Channel(_) => json!({"type": "channel"}),
+        };
+        let named = self
+            .services
+            .iter()
+            .map(|(name, service)| (name.clone(), shown(service)));
+        Value::Object(named.collect())
+    }
+}
+
+impl Protocol for Nodefony {
+    fn name(&self) -> &'static str {
+        "nodefony"
+    }
+
+    fn open(&self) -> Box<dyn Conversation> {
+        Box::new(Realtime::new(Arc::clone(&self.0)))
+    }
+
+    fn resumes(&self) -> bool {
+        false
+    }
+
+    fn encode_event(&self, delivery: &Delivery<'_>) -> Bytes {
+        let terms = &self.0;
+        let service = match delivery.via {
+            Target::Channel(name) => {
+                let is_it = |(_, service): &(&String, &Service)| matches!(service, Service::Channel(of) if of == name);
+                terms
+                    .services
+                    .iter()
+                    .find(is_it)
+                    .map_or(name.as_str(), |(service, _)| service)
+            }
+            Target::User(_) => &terms.personal.0,
+            Target::Everybody => &terms.personal.1,
+        };
+        answers::service(service, delivery.payload)
+    }
+}

@@ -1,0 +1,214 @@
+//! The protocol of nodefony: the three requests at its path, and services that are sockets of somebody else.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+
+use crate::harness::socket::{Heard, Socket};
+use crate::harness::{Request, Server, Value, json, to_channel, within};
+
+/// A server with a service at this address, which everybody may call.
+fn with(services: &str) -> Server {
+    Server::with(&format!(
+        "[may.anyone]\njoin = [\"**\"]\npublish = [\"news\"]\ncall = [\"random\", \"closed\"]\n{services}"
+    ))
+}
+
+fn tcp(name: &str, address: &str) -> String {
+    format!("[clients.nodefony.services.{name}]\ntype = \"tcp\"\naddress = {address:?}\n")
+}
+
+struct Client(Socket);
+
+impl Client {
+    async fn open(server: &Server) -> Self {
+        let mut socket = Socket::open(server, "/realtime").await;
+        socket.say(r#"{"channel":"/meta/connect"}"#).await;
+        let mut client = Self(socket);
+        assert_eq!(client.next().await["channel"], "/meta/connect");
+        client
+    }
+
+    async fn say(&mut self, message: Value) {
+        self.0.say(&message.to_string()).await;
+    }
+
+    async fn next(&mut self) -> Value {
+        serde_json::from_str(&self.0.text().await).unwrap()
+    }
+
+    async fn subscribe(&mut self, service: &str, data: Option<&str>) -> Value {
+        let path = format!("/service/{service}");
+        self.say(json!({"channel": "/meta/subscribe", "subscription": path, "data": data}))
+            .await;
+        self.next().await
+    }
+}
+
+async fn accepted(listener: &TcpListener) -> TcpStream {
+    within("the bridge", listener.accept()).await.unwrap().0
+}
+
+async fn read(wire: &mut TcpStream, expected: &str) {
+    let mut text = vec![0; expected.len()];
+    within("what was written", wire.read_exact(&mut text)).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&text), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_a_socket_of_its_own_for_each_client_and_ends_when_its_peer_does() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = with(&tcp("random", &listener.local_addr().unwrap().to_string()));
+    let mut client = Client::open(&server).await;
+    let (answer, mut peer) = tokio::join!(
+        client.subscribe("random", Some("{\"method\":\"start\"}")),
+        accepted(&listener)
+    );
+    assert_eq!((&answer["successful"], &answer["error"]), (&json!(true), &json!("")));
+    read(&mut peer, "{\"method\":\"start\"}").await;
+    // A letter in two pieces comes whole.
+    let (first, rest) = "é€".as_bytes().split_at(3);
+    peer.write_all(first).await.unwrap();
+    assert_eq!(client.next().await["data"], "é");
+    peer.write_all(rest).await.unwrap();
+    let said = client.next().await;
+    assert_eq!(
+        (&said["channel"], &said["data"]),
+        (&json!("/service/random"), &json!("€"))
+    );
+    client
+        .say(json!({"channel": "/service/random", "id": 7, "data": "Grüße"}))
+        .await;
+    assert_eq!(
+        client.next().await,
+        json!({"version": "1.0", "successful": true, "id": 7})
+    );
+    read(&mut peer, "Grüße").await;
+    // Another client has another one.
+    let mut other = Client::open(&server).await;
+    let (_, mut second) = tokio::join!(other.subscribe("random", None), accepted(&listener));
+    second.write_all(b"only yours").await.unwrap();
+    assert_eq!(other.next().await["data"], "only yours");
+    drop(other);
+    let mut rest = Vec::new();
+    within("the end", second.read_to_end(&mut rest)).await.unwrap();
+    // It says its last words, and the answer comes when the peer has ended.
+    client
+        .say(json!({"channel": "/meta/unsubscribe", "subscription": "/service/random", "data": "bye"}))
+        .await;
+    read(&mut peer, "bye").await;
+    assert_eq!(
+        within("the end", peer.read(&mut [0; 1])).await.unwrap(),
+        0,
+        "half-closed"
+    );
+    peer.write_all(b"last words").await.unwrap();
+    drop(peer);
+    assert_eq!(client.next().await["data"], "last words");
+    let over = client.next().await;
+    assert_eq!(
+        (&over["channel"], &over["successful"]),
+        (&json!("/meta/unsubscribe"), &json!(true))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_reached_or_is_not_for_it_is_refused_with_its_code() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let services = tcp("closed", &closed.to_string()) + &tcp("secret", "127.0.0.1:9");
+    let server = with(&services);
+    let mut client = Client::open(&server).await;
+    let refused = client.subscribe("closed", None).await;
+    let text = refused["error"]["error"].as_str().unwrap();
+    assert!(
+        text.starts_with("403:") && text.ends_with(",/meta/subscribe:ECONNREFUSED"),
+        "{text}"
+    );
+    let denied = client.subscribe("secret", None).await;
+    assert!(
+        denied["error"]["error"]
+            .as_str()
+            .unwrap()
+            .contains("you may not call secret"),
+        "{denied}"
+    );
+    // Nothing but what is configured is reached, whatever a name looks like (CWE-918).
+    for name in ["127.0.0.1:22", "http://127.0.0.1/", "x%00", "constructor", "__proto__"] {
+        let answer = client.subscribe(name, None).await;
+        assert!(answer["error"]["error"].is_string(), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_may_be_a_socket_in_the_file_system() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("service.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = with(&format!(
+        "[clients.nodefony.services.random]\ntype = \"unix\"\npath = {:?}\n",
+        path.display().to_string()
+    ));
+    let mut client = Client::open(&server).await;
+    let accept = async { within("the bridge", listener.accept()).await.unwrap().0 };
+    let (answer, mut peer) = tokio::join!(client.subscribe("random", None), accept);
+    assert_eq!(answer["successful"], true);
+    peer.write_all(b"READY").await.unwrap();
+    assert_eq!(client.next().await["data"], "READY");
+}
+
+/// A service that floods does not end its client, nor fill the server: it is read as fast as the client reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_a_service_waits_for_its_client() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = with(&tcp("random", &listener.local_addr().unwrap().to_string()));
+    let mut client = Client::open(&server).await;
+    let (_, mut peer) = tokio::join!(client.subscribe("random", None), accepted(&listener));
+    let flood = tokio::spawn(async move {
+        let piece = vec![b'x'; 64 * 1024];
+        for _ in 0..512 {
+            peer.write_all(&piece).await?;
+        }
+        peer.shutdown().await
+    });
+    let mut count = 0;
+    loop {
+        let said = client.next().await;
+        match said["data"].as_str() {
+            Some(data) => count += data.len(),
+            None => break assert_eq!(said["channel"], "/meta/unsubscribe"),
+        }
+    }
+    assert_eq!(count, 512 * 64 * 1024);
+    assert!(flood.await.unwrap().is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_three_requests_are_guarded_and_answered() {
+    let server = with("[clients.nodefony.services.news]\ntype = \"channel\"\nchannel = \"news\"\n");
+    let ping = server.get("/realtime?_=1795233069353").await;
+    assert_eq!((ping.status, ping.text()), (200, "PING".to_owned()));
+    let handshake = json!({"version": "1.0", "channel": "/meta/handshake", "supportedConnectionTypes": ["websocket"]});
+    let shaken = server.ask(Request::json("/realtime", &handshake)).await.value();
+    assert_eq!(shaken["successful"], true);
+    assert_eq!(shaken["ext"]["url"]["pathname"], "/realtime");
+    let address: Value = serde_json::from_str(shaken["ext"]["address"].as_str().unwrap()).unwrap();
+    assert_eq!(address["remoteAddress"], "127.0.0.1");
+    for body in ["[]", "no json", "{}", "{\"channel\":\"/meta/connect\"}"] {
+        assert_eq!(server.ask(Request::post("/realtime", body)).await.status, 400, "{body}");
+    }
+    let foreign = |method: &str| Request::new(method, "/realtime").header("origin", "https://evil.example");
+    for request in [foreign("GET"), foreign("POST").body("{}")] {
+        assert_eq!(server.ask(request).await.status, 403, "CWE-1385");
+    }
+    assert_eq!(server.ask(Request::new("PUT", "/realtime")).await.status, 405);
+    let mut client = Client::open(&server).await;
+    client.subscribe("news", None).await;
+    server.receipt(&to_channel("news", "A", json!({"n": 1}))).await;
+    assert_eq!(client.next().await["data"], "{\"n\":1}");
+    for _ in 0..20 {
+        client.0.say("{").await;
+        assert!(client.next().await["error"].is_object());
+    }
+    assert_eq!(client.next().await["channel"], "/meta/disconnect");
+    assert_eq!(client.0.next().await, Heard::Closed(Some(4000)));
+    server.still_serves().await;
+}
