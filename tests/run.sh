@@ -54,6 +54,9 @@ start() {
   fail 'the server did not say where it listens'
 }
 
+# A port where nobody listens now.
+free_port() { node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'; }
+
 stop() {
   kill -TERM "$server"
   wait "$server" || fail "the server ended with status $?"
@@ -179,6 +182,17 @@ primus() { printf -- '--set clients.%s.type=primus --set clients.%s.path=/%s --s
 start --set limits.ping=3s --set 'may.anyone.join=["**"]' --set 'may.anyone.publish=["open"]' \
   $(primus primus-engine engine.io) $(primus primus-sockjs sockjs)
 "$root/tests/published/run.sh" "$url" primus.mjs
+stop
+
+step 'published clients of nodefony, and a service that they bridge to'
+TURTED_SERVICE=$(free_port)
+export TURTED_SERVICE
+realtime=clients.nodefony.services
+start --set 'may.anyone.join=["**"]' --set 'may.anyone.publish=["news"]' --set 'may.anyone.call=["random","closed"]' \
+  --set $realtime.random.type=tcp --set "$realtime.random.address=127.0.0.1:$TURTED_SERVICE" \
+  --set $realtime.closed.type=tcp --set "$realtime.closed.address=127.0.0.1:$(free_port)" \
+  --set $realtime.news.type=channel --set $realtime.news.channel=news
+"$root/tests/published/run.sh" "$url" nodefony.mjs
 stop
 
 step 'behind nginx and Caddy, as the README says'
