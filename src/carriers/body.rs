@@ -13,11 +13,13 @@ use actix_web::http::Version;
 use bytes::Bytes;
 
 use crate::client::Voice;
+use crate::client::voice::Plug;
 use crate::gate::socket;
 
 /// What is written to one socket.
 pub struct Wire<H> {
     voice: Rc<Voice>,
+    plug: Option<Rc<Plug>>,
     is_all: bool,
     _held: H,
 }
@@ -27,6 +29,7 @@ impl<H> Wire<H> {
     pub fn new(voice: Rc<Voice>, held: H) -> Self {
         Self {
             voice,
+            plug: None,
             is_all: false,
             _held: held,
         }
@@ -38,6 +41,13 @@ impl<H> Wire<H> {
     pub fn with_all(mut self) -> Self {
         self.is_all = true;
         self
+    }
+
+    /// As [`with_all`](Self::with_all), for one of several sockets that a voice may have one after the other.
+    #[must_use]
+    pub fn plugged(mut self) -> Self {
+        self.plug = Some(self.voice.plug());
+        self.with_all()
     }
 }
 
@@ -54,8 +64,10 @@ pub fn suit(version: Version, response: &mut HttpResponse) {
 impl<H> Drop for Wire<H> {
     /// A socket that is lost carries nothing in either direction any more, whatever of its messages still waits.
     fn drop(&mut self) {
-        if self.is_all {
-            self.voice.lose();
+        match &self.plug {
+            Some(plug) => self.voice.unplugged(plug),
+            None if self.is_all => self.voice.lose(),
+            None => {}
         }
     }
 }
@@ -68,7 +80,10 @@ impl<H> MessageBody for Wire<H> {
     }
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let chunk = self.voice.poll_chunk(cx);
+        let chunk = match self.plug.as_ref().map_or(Poll::Pending, |plug| plug.poll_end(cx)) {
+            Poll::Pending => self.voice.poll_chunk(cx),
+            last => last,
+        };
         if self.is_all && matches!(chunk, Poll::Ready(None)) {
             socket::hang_up();
         }

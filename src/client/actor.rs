@@ -13,7 +13,7 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, 
 use futures_util::Stream;
 use turted_core::{Ending, Intent, Presented};
 
-use super::heartbeat::Beat;
+use super::heartbeat::{Beat, Heart};
 use super::newcomer::{Client, Inbound, Newcomer, Worker};
 use super::pump::Pump;
 use super::requests::readers::Readers;
@@ -25,6 +25,9 @@ use crate::dispatcher::{Ask, LaneKey, Open, Request, SeatKey};
 
 /// How much later than another request of its client one may come that was sent before it.
 const OVERTAKEN: Duration = Duration::from_secs(1);
+
+/// How long a socket may take to close that was told goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// A client.
 pub struct Connection {
@@ -92,6 +95,10 @@ impl Connection {
     ) -> Addr<Self> {
         let mut connection = Self::on(worker, voice, rules, client);
         connection.readers = Readers::Moved;
+        if rules.outlives.is_some() {
+            connection.readers = Readers::Plugged;
+            connection.client.heart = Heart::new(rules.heartbeat, Instant::now());
+        }
         Self::create(|cx| {
             connection.listen(inbound, cx);
             connection.hear_answers(cx);
@@ -119,6 +126,25 @@ impl Connection {
             listing.fill(cx.address());
         }
         cx.spawn(Pump::new(inbound));
+    }
+
+    /// Goes on without the socket that carries it, if it may: it waits for the next wire. False when it ends with it.
+    pub(in crate::client) fn unplug(&mut self, ending: Ending, cx: &mut Context<Self>) -> bool {
+        if !self.readers.is_plugged() || self.voice.ended().is_some() {
+            return false;
+        }
+        self.voice.unplug(ending);
+        self.readers = Readers::Nobody;
+        let now = Instant::now();
+        self.client.last_heard = now;
+        self.client.heart = Heart::new(self.rules.pulse(false), now);
+        // The next look may be later than that.
+        cx.run_later(self.client.heart.due() - now, |connection, cx| {
+            if connection.client.heart.due() <= Instant::now() {
+                connection.feel(Instant::now(), cx);
+            }
+        });
+        true
     }
 
     /// Takes what the client said, whatever wire it came by. Signs of life do not wait for their turn.
@@ -267,7 +293,7 @@ impl Connection {
             self.start_over_its_head(cx);
         }
         if self.client.heart.due() <= now {
-            self.feel(now);
+            self.feel(now, cx);
         }
         // `end` sends a word; should its mailbox have been full, this is the second chance.
         match self.voice.ended() {
@@ -289,8 +315,8 @@ impl Connection {
         }
     }
 
-    fn feel(&mut self, now: Instant) {
-        let rules = self.rules.heartbeat;
+    fn feel(&mut self, now: Instant, cx: &mut Context<Self>) {
+        let rules = self.rules.pulse(self.readers.is_plugged() || self.readers.is_moved());
         // Whoever is not asked and waits for an answer is there; whoever is not read cannot be heard.
         let waits = rules.every.is_none() && self.readers.is_attached();
         let heard = if waits || self.held_back.is_some() {
@@ -301,6 +327,8 @@ impl Connection {
         match self.client.heart.beat(rules, heard, now) {
             Beat::Ask(_) => self.voice.ping(),
             Beat::Wait(_) => {}
+            // The socket is dead, and its client may be well.
+            Beat::Lifeless if self.unplug(Ending::Lifeless, cx) => {}
             Beat::Lifeless => self.voice.end(Ending::Lifeless),
         }
     }
@@ -331,7 +359,12 @@ impl Connection {
         if let Some(earlier) = self.lingering.take() {
             cx.cancel_future(earlier);
         }
-        self.lingering = Some(cx.run_later(self.rules.linger, |_, cx| cx.stop()));
+        // Nobody asks again whose socket has the goodbye.
+        let linger = match self.readers.is_plugged() {
+            true => self.rules.linger.min(GOODBYE),
+            false => self.rules.linger,
+        };
+        self.lingering = Some(cx.run_later(linger, |_, cx| cx.stop()));
     }
 
     pub(in crate::client) fn give_up(&self, seat: SeatKey, ending: Ending) {
@@ -366,6 +399,10 @@ impl Actor for Connection {
             Some(ending) => self.depart(ending, cx),
             None => self.advance(cx),
         }
+        // Its socket may be gone already.
+        if self.readers.is_plugged() && !self.voice.is_plugged() {
+            self.unplug(Ending::Vanished, cx);
+        }
     }
 
     fn stopping(&mut self, _: &mut Self::Context) -> Running {
@@ -387,6 +424,8 @@ pub enum Poke {
     Ended(Ending),
     /// Its wire is lost.
     Lost,
+    /// Its wire is lost, and it goes on.
+    Unplugged,
     /// What it was told made it want something.
     Uttered,
     /// Its identity is to be confirmed again, by what its client presented.
@@ -400,6 +439,12 @@ impl Handler<Poke> for Connection {
         match poke {
             Poke::Ended(ending) => self.depart(ending, cx),
             Poke::Lost => cx.stop(),
+            Poke::Unplugged => {
+                // Another socket may be there by now.
+                if !self.voice.is_plugged() {
+                    self.unplug(Ending::Vanished, cx);
+                }
+            }
             Poke::Renew(presented) => {
                 self.client.turns.push(Turn::Renew(presented));
                 self.advance(cx);

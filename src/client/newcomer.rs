@@ -2,6 +2,7 @@
 //!
 //! In and out: plain values. They decide nothing.
 
+use std::any::Any;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -96,6 +97,8 @@ pub struct Newcomer {
     pub listing: Option<Listing>,
     /// What is written before the dialect's first words.
     pub opening: Option<Bytes>,
+    /// What lives as long as the connection, whatever carries it.
+    pub held: Option<Box<dyn Any + Send>>,
 }
 
 impl Newcomer {
@@ -111,6 +114,7 @@ impl Newcomer {
             first: None,
             listing: None,
             opening: None,
+            held: None,
         }
     }
 }
@@ -141,6 +145,26 @@ pub struct Client {
     pub(in crate::client) listing: Option<Listing>,
     /// Whether it has said that it wants events, in whatever way.
     pub(in crate::client) is_ready: bool,
+    /// What most clients have not.
+    pub(in crate::client) lasting: Option<Box<Lasting>>,
+}
+
+/// What a client has that outlives its wires.
+#[derive(Default)]
+pub(in crate::client) struct Lasting {
+    /// What its readers were given and have not confirmed, where they do that.
+    pub ledger: Ledger,
+    _held: Option<Box<dyn Any + Send>>,
+}
+
+/// What a reader was given is kept until the next one says that it has come.
+#[derive(Default)]
+pub(in crate::client) struct Ledger {
+    /// How often something was given.
+    pub count: u64,
+    /// The last that was given, with its number. There is one at a time: what was not confirmed is given again, with
+    /// what is new.
+    pub last: Option<(u64, Bytes)>,
 }
 
 impl Client {
@@ -156,10 +180,16 @@ impl Client {
             calls: None,
             pace: Pace::new(worker.pace.1, now),
             last_heard: now,
-            heart: Heart::new(rules.heartbeat, now),
+            heart: Heart::new(rules.pulse(newcomer.listing.is_none()), now),
             wakes: None,
             listing: newcomer.listing,
             is_ready: false,
+            lasting: newcomer.held.map(|held| {
+                Box::new(Lasting {
+                    _held: Some(held),
+                    ..Lasting::default()
+                })
+            }),
         }
     }
 
@@ -178,6 +208,7 @@ impl Client {
             wakes: None,
             listing: None,
             is_ready: self.is_ready,
+            lasting: None,
         }
     }
 }

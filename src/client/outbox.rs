@@ -99,6 +99,12 @@ impl Outbox {
         self.let_go().into()
     }
 
+    /// Forgets what is not worth keeping.
+    pub fn retain(&mut self, is_worth: impl Fn(&[u8]) -> bool) {
+        self.frames.retain(|frame| is_worth(frame));
+        self.bytes = self.frames.iter().map(Bytes::len).sum();
+    }
+
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -10,6 +10,7 @@ use std::time::Instant;
 use actix::fut::ActorFuture;
 use actix::{ActorContext, Context};
 use futures_util::Stream;
+use turted_core::Ending;
 
 use super::actor::Connection;
 use super::newcomer::Inbound;
@@ -48,7 +49,11 @@ impl<S: Stream<Item = Inbound>> ActorFuture<Connection> for Pump<S> {
                     connection.hear(inbound, Reply::Usual, cx);
                 }
                 Poll::Ready(None) => {
-                    cx.stop();
+                    connection.unplug(Ending::Normal, cx);
+                    // It may have gone on without this socket before, and does so afterwards.
+                    if connection.rules.outlives.is_none() || connection.voice.ended().is_some() {
+                        cx.stop();
+                    }
                     return Poll::Ready(());
                 }
                 Poll::Pending => return Poll::Pending,

@@ -6,8 +6,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use actix::WeakAddr;
@@ -34,6 +35,11 @@ pub trait Framing: Sync {
     fn ping(&self) -> Option<Bytes>;
     /// The transport's own goodbye, if it has one.
     fn close(&self, ending: Ending) -> Option<Bytes>;
+    /// Whether a frame that waits for a wire is of use to the next one, for connections that outlive theirs. The
+    /// default: every frame is.
+    fn keeps(&self, _frame: &[u8]) -> bool {
+        true
+    }
 }
 
 /// What a full outbox means.
@@ -57,6 +63,37 @@ pub struct Voice {
     /// What it wanted when it was told something.
     uttered: RefCell<Uttered>,
     is_held: Cell<bool>,
+    plug: Cell<Option<Rc<Plug>>>,
+}
+
+/// Between a voice that outlives its sockets and one of these.
+#[derive(Debug, Default)]
+pub struct Plug {
+    is_out: Cell<bool>,
+    last: RefCell<Option<Bytes>>,
+    wire: RefCell<Option<Waker>>,
+}
+
+impl Plug {
+    /// The last words to a socket that carries this voice no more, once, then `None`; pending while it does.
+    pub fn poll_end(&self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
+        if self.is_out.get() {
+            return Poll::Ready(self.last.take());
+        }
+        let mut wire = self.wire.borrow_mut();
+        if wire.as_ref().is_none_or(|wire| !wire.will_wake(cx.waker())) {
+            *wire = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    fn pull(&self, last: Option<Bytes>) {
+        self.is_out.set(true);
+        self.last.replace(last);
+        if let Some(wire) = self.wire.take() {
+            wire.wake();
+        }
+    }
 }
 
 /// What a conversation wants besides words to the wire.
@@ -112,6 +149,48 @@ impl Voice {
             answer: RefCell::new(None),
             uttered: RefCell::default(),
             is_held: Cell::new(false),
+            plug: Cell::new(None),
+        }
+    }
+
+    /// A socket carries it from now on, until one of both ends that.
+    pub fn plug(&self) -> Rc<Plug> {
+        let plug = Rc::<Plug>::default();
+        self.plug.set(Some(Rc::clone(&plug)));
+        plug
+    }
+
+    /// Whether a socket carries it.
+    pub fn is_plugged(&self) -> bool {
+        let plug = self.plug.take();
+        let is_plugged = plug.is_some();
+        self.plug.set(plug);
+        is_plugged
+    }
+
+    /// Sends the socket away that carries it; what waits, waits for the next wire.
+    pub fn unplug(&self, ending: Ending) {
+        if let Some(plug) = self.plug.take() {
+            plug.pull(self.framing.close(ending));
+            self.tidy();
+        }
+    }
+
+    /// The socket with this plug is gone.
+    pub fn unplugged(&self, plug: &Rc<Plug>) {
+        let own = self.plug.take();
+        if own.as_ref().is_some_and(|own| Rc::ptr_eq(own, plug)) {
+            self.tidy();
+            self.poke(Poke::Unplugged);
+        } else {
+            self.plug.set(own);
+        }
+    }
+
+    /// What was meant for one wire is nothing for the next.
+    fn tidy(&self) {
+        if self.ended.get().is_none() {
+            self.outbox.borrow_mut().retain(|frame| self.framing.keeps(frame));
         }
     }
 
@@ -157,7 +236,10 @@ impl Voice {
 
     /// Whether a request waits for the next message.
     pub fn is_asked(&self) -> bool {
-        self.answer.borrow().is_some()
+        self.answer
+            .borrow()
+            .as_ref()
+            .is_some_and(|answer| answer.text.is_none())
     }
 
     /// The answer to the command is complete.
@@ -333,7 +415,8 @@ impl Voice {
             self.ended.set(ended);
         }
         let mut outbox = self.outbox.borrow_mut();
-        frames.into_iter().rev().for_each(|frame| outbox.put_back(frame));
+        let kept = frames.into_iter().filter(|frame| self.framing.keeps(frame));
+        kept.rev().for_each(|frame| outbox.put_back(frame));
         outbox.wake();
     }
 

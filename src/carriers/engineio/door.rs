@@ -258,7 +258,7 @@ impl EngineIoRequest<'_> {
     ) -> Result<HttpResponse, Failure> {
         let (frames, last) = match reader.read(None, LONG).await {
             // None: another wire is tried out.
-            Reading::Frames(frames) => (frames, NOOP),
+            Reading::Frames(frames) | Reading::Numbered(frames, _) => (frames, NOOP),
             // The client said goodbye by another request, perhaps one that came before this one.
             Reading::Last(frames, Ending::Vanished) => (frames, NOOP),
             Reading::Last(frames, _) => (frames, CLOSE),

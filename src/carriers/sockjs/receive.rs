@@ -68,7 +68,9 @@ async fn poll(reader: Reader, is_new: bool, heartbeat: Duration) -> String {
     let reading = reader.read(None, heartbeat).await;
     reader.finish();
     match reading {
-        Reading::Frames(frames) => merged(&frames).unwrap_or_else(|| frame::HEARTBEAT.to_owned()),
+        Reading::Frames(frames) | Reading::Numbered(frames, _) => {
+            merged(&frames).unwrap_or_else(|| frame::HEARTBEAT.to_owned())
+        }
         Reading::Last(frames, ending) => merged(&frames).unwrap_or_else(|| goodbye(ending)),
         Reading::Nothing => frame::HEARTBEAT.to_owned(),
         Reading::Busy | Reading::Moved | Reading::TooFast => frame::close(BUSY.0, BUSY.1),
@@ -130,7 +132,9 @@ impl Flow {
             }
             let reading = self.reader.as_ref()?.read(None, self.heartbeat).await;
             match reading {
-                Reading::Frames(frames) => texts(&frames).for_each(|frame| self.write(frame)),
+                Reading::Frames(frames) | Reading::Numbered(frames, _) => {
+                    texts(&frames).for_each(|frame| self.write(frame))
+                }
                 Reading::Nothing => self.write(frame::HEARTBEAT),
                 Reading::Last(frames, ending) => {
                     let messages = texts(&frames).filter(|frame| frame.starts_with('a'));

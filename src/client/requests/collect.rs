@@ -20,7 +20,7 @@ use turted_core::{Ending, Rejection};
 
 use super::readers::Refusal;
 use crate::client::actor::Connection;
-use crate::client::newcomer::Inbound;
+use crate::client::newcomer::{Inbound, Ledger};
 use crate::client::turns::{Reply, Taken, Turn};
 
 /// How long readers wait while a socket is tried out.
@@ -55,10 +55,21 @@ pub struct Collect {
     pub reader: u64,
     /// Whether it leaves with what it gets.
     pub is_single: bool,
-    /// The last id that it saw; what came after it comes again.
-    pub after: Option<Arc<str>>,
+    /// What it wants.
+    pub wanted: Wanted,
     /// Where it goes.
     pub answer: oneshot::Sender<Collected>,
+}
+
+/// What a reader wants besides what there is, or comes next.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The last id that it saw; what came after it comes again.
+    pub after: Option<Arc<str>>,
+    /// The number of the last [`Collected::Numbered`] that its client has seen; what came later comes again.
+    pub seen: Option<u64>,
+    /// Only what there is: it does not wait.
+    pub at_once: bool,
 }
 
 /// What a reader gets.
@@ -66,6 +77,8 @@ pub struct Collect {
 pub enum Collected {
     /// Frames of the carrier; none when the reader shall leave, since another took its place.
     Frames(Bytes),
+    /// The same, for those who say what they have seen: the number is higher each time.
+    Numbered(Bytes, u64),
     /// The same, and nothing comes after them.
     Last(Bytes, Ending),
     /// Another reader is here.
@@ -152,7 +165,7 @@ impl Handler<Collect> for Connection {
         let Collect {
             reader,
             is_single,
-            after,
+            wanted: Wanted { after, seen, at_once },
             answer,
         } = collect;
         // The Dispatcher walks through its log for it.
@@ -161,6 +174,8 @@ impl Handler<Collect> for Connection {
             let _ = answer.send(Collected::TooFast);
             return;
         }
+        // The newest wire counts.
+        self.unplug(Ending::Replaced, cx);
         let mut knocks = None;
         if let Err(refusal) = self.readers.come(reader, self.rules.second) {
             let refused = match refusal {
@@ -182,6 +197,12 @@ impl Handler<Collect> for Connection {
         // Whoever waited before looks again: another may have taken its place.
         self.voice.wake();
         self.client.last_heard = Instant::now();
+        if let Some(seen) = seen
+            && let Some((number, frames)) = self.ledger().last.take()
+            && number > seen
+        {
+            self.voice.put_back(frames);
+        }
         let mut again = None;
         match (after, self.voice.ended()) {
             (Some(after), None) => {
@@ -200,6 +221,8 @@ impl Handler<Collect> for Connection {
             knocks,
             again,
             trial: None,
+            is_numbered: seen.is_some(),
+            at_once,
         });
     }
 }
@@ -215,6 +238,9 @@ struct Waiting {
     again: Option<oneshot::Receiver<()>>,
     /// How long it waits beside a socket that is tried out.
     trial: Option<Pin<Box<Sleep>>>,
+    /// Whether what it gets is kept until it says that it has come.
+    is_numbered: bool,
+    at_once: bool,
 }
 
 impl ActorFuture<Connection> for Waiting {
@@ -260,7 +286,7 @@ impl ActorFuture<Connection> for Waiting {
         } else {
             match connection.voice.poll_chunk(task) {
                 Poll::Ready(frames) => frames.unwrap_or_default(),
-                Poll::Pending if connection.voice.ended().is_some() => Bytes::new(),
+                Poll::Pending if self.at_once || connection.voice.ended().is_some() => Bytes::new(),
                 Poll::Pending if connection.readers.is_probed() => {
                     // A client that goes over at once needs no answer to its request.
                     let trial = self
@@ -278,7 +304,8 @@ impl ActorFuture<Connection> for Waiting {
             }
         };
         if let Some(answer) = self.answer.take() {
-            connection.hand_over(frames, self.is_single.then_some(self.reader), answer, cx);
+            let is_numbered = self.is_numbered && connection.readers.current() == Some(self.reader);
+            connection.hand_over(frames, is_numbered, self.is_single.then_some(self.reader), answer, cx);
         }
         Poll::Ready(())
     }
@@ -288,6 +315,7 @@ impl Connection {
     fn hand_over(
         &mut self,
         frames: Bytes,
+        is_numbered: bool,
         single: Option<u64>,
         answer: oneshot::Sender<Collected>,
         cx: &mut Context<Self>,
@@ -295,6 +323,7 @@ impl Connection {
         let collected = match self.voice.ended() {
             Some(ending) if self.voice.is_empty() => Collected::Last(frames, ending),
             None if frames.is_empty() && self.readers.is_moved() => Collected::Moved,
+            None if is_numbered => self.numbered(frames),
             _ => Collected::Frames(frames),
         };
         let is_last = matches!(collected, Collected::Last(..));
@@ -310,8 +339,24 @@ impl Connection {
             Ok(()) if is_last && !self.rules.repeats_goodbye => cx.stop(),
             // It left in this moment: the next reader gets it.
             Err(Collected::Frames(frames) | Collected::Last(frames, _)) => self.voice.put_back(frames),
+            Err(Collected::Numbered(frames, _)) => {
+                self.ledger().last = None;
+                self.voice.put_back(frames);
+            }
             _ => {}
         }
+    }
+
+    fn ledger(&mut self) -> &mut Ledger {
+        &mut self.client.lasting.get_or_insert_default().ledger
+    }
+
+    fn numbered(&mut self, frames: Bytes) -> Collected {
+        let ledger = self.ledger();
+        ledger.count += 1;
+        let number = ledger.count;
+        ledger.last = (!frames.is_empty()).then(|| (number, frames.clone()));
+        Collected::Numbered(frames, number)
     }
 }
 

@@ -46,6 +46,7 @@ impl Handler<Move> for Connection {
             return;
         }
         // Readers that wait get their answer, and no other is let in.
+        self.voice.unplug(Ending::Replaced);
         self.readers = Readers::Moved;
         self.voice.wake();
         self.client.turns.push(Turn::Move(leave));

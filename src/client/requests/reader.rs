@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::RecvError;
 use turted_core::Ending;
 
-use super::collect::{Collect, Collected, Detach};
+use super::collect::{Collect, Collected, Detach, Wanted};
 use crate::client::actor::Connection;
 
 /// What reading gave.
@@ -20,6 +20,8 @@ use crate::client::actor::Connection;
 pub enum Reading {
     /// Frames of the transport; none when the reader shall leave.
     Frames(Bytes),
+    /// The same, with the number by which the next reader says that they have come.
+    Numbered(Bytes, u64),
     /// The last ones, and why.
     Last(Bytes, Ending),
     /// Nothing within the time.
@@ -40,6 +42,7 @@ impl From<Collected> for Reading {
     fn from(collected: Collected) -> Self {
         match collected {
             Collected::Frames(frames) => Self::Frames(frames),
+            Collected::Numbered(frames, number) => Self::Numbered(frames, number),
             Collected::Last(frames, ending) => Self::Last(frames, ending),
             Collected::Busy => Self::Busy,
             Collected::Moved => Self::Moved,
@@ -83,11 +86,20 @@ impl Reader {
     /// What there is, or comes within this time. Nothing is lost when the time runs out in the moment in which
     /// something comes.
     pub async fn read(&self, after: Option<Arc<str>>, within: Duration) -> Reading {
+        let wanted = Wanted {
+            after,
+            ..Wanted::default()
+        };
+        self.ask(wanted, within).await
+    }
+
+    /// As [`read`](Self::read), for what it wants.
+    pub async fn ask(&self, wanted: Wanted, within: Duration) -> Reading {
         let (answer, mut collected) = oneshot::channel();
         let collect = Collect {
             reader: self.number,
             is_single: self.is_single,
-            after,
+            wanted,
             answer,
         };
         if self.connection.send(collect).await.is_err() {

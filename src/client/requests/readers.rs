@@ -14,7 +14,8 @@
 //! ```
 //!
 //! Readers come and leave while a socket is there, too, only that none of them waits for long while it is probed. From
-//! every state a socket may take over.
+//! every state a socket may take over. A connection that outlives its sockets goes on as `Plugged` with the socket
+//! that it moved to, and back to `Nobody` when that is gone, or to the reader that comes after it.
 
 use super::rules::Second;
 
@@ -30,6 +31,8 @@ pub enum Readers {
     Offered(Option<u64>),
     /// The same, and it is tried out: it may have taken over a moment later.
     Probing(Option<u64>),
+    /// A socket carries everything, as long as it lasts.
+    Plugged,
     /// A socket carries everything: no reader is let in any more.
     Moved,
 }
@@ -105,7 +108,7 @@ impl Readers {
         match self {
             Self::One(reader) => Some(reader),
             Self::Offered(reader) | Self::Probing(reader) => reader,
-            Self::Nobody | Self::Moved => None,
+            Self::Nobody | Self::Plugged | Self::Moved => None,
         }
     }
 
@@ -121,7 +124,13 @@ impl Readers {
         matches!(self, Self::Probing(_))
     }
 
-    /// Whether a socket carries everything.
+    /// Whether a socket carries everything that a reader may take the place of.
+    #[must_use]
+    pub fn is_plugged(self) -> bool {
+        self == Self::Plugged
+    }
+
+    /// Whether a socket carries everything, for good.
     #[must_use]
     pub fn is_moved(self) -> bool {
         self == Self::Moved
@@ -176,6 +185,15 @@ mod tests {
         assert_eq!(readers, Readers::Nobody);
         readers.abandon();
         assert_eq!(readers, Readers::Nobody);
+    }
+
+    #[test]
+    fn a_reader_comes_after_a_socket_that_does_not_last() {
+        let mut readers = Readers::Plugged;
+        assert!(readers.is_plugged() && !readers.is_attached() && !readers.is_moved());
+        assert!(!readers.leave(1) && !readers.offer());
+        assert_eq!(readers.come(1, Second::IsRefused), Ok(()));
+        assert_eq!(readers, Readers::One(1));
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub struct Rules {
     pub linger: Duration,
     /// Who answers the calls of these clients only.
     pub responders: Responders,
+    /// How long the connection waits for its next wire when it has none, a request for events or a socket; `None`, the
+    /// default: it ends with its socket.
+    pub outlives: Option<Duration>,
 }
 
 /// When events begin.
@@ -70,6 +73,19 @@ impl Rules {
             hears_requests: true,
             linger: Duration::from_secs(2),
             responders: Responders::default(),
+            outlives: None,
+        }
+    }
+
+    /// Signs of life while a socket is there, or while none is.
+    #[must_use]
+    pub fn pulse(&self, has_socket: bool) -> Heartbeat {
+        match self.outlives {
+            Some(patience) if !has_socket => Heartbeat {
+                every: None,
+                patience: Some(patience),
+            },
+            _ => self.heartbeat,
         }
     }
 

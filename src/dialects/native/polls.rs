@@ -133,7 +133,7 @@ async fn poll(request: HttpRequest, shared: web::Data<Shared>, id: web::Path<Str
         let reader = Reader::single(connection);
         let after = first(&query, "after").map(Arc::from);
         let frames = match reader.read(after, POLL).await {
-            Reading::Frames(frames) | Reading::Last(frames, _) => frames,
+            Reading::Frames(frames) | Reading::Numbered(frames, _) | Reading::Last(frames, _) => frames,
             // Nothing came in time: an empty answer, and the client asks again.
             Reading::Nothing | Reading::Busy | Reading::Moved => Bytes::new(),
             Reading::TooFast => {
