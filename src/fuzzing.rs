@@ -13,6 +13,7 @@
 
 use std::fmt::Write as _;
 use std::str::from_utf8;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,6 +32,7 @@ use crate::carriers::sockjs::{frame as sockjs, incoming};
 use crate::carriers::websocket::{Guard, Messages, frame, translate};
 use crate::carriers::{event_stream, form};
 use crate::client::Inbound;
+use crate::dialects::bayeux::{self, Bayeux};
 use crate::dialects::classic::Classic;
 
 use crate::dialects::command::{self, Command};
@@ -41,6 +43,7 @@ use crate::dialects::socketio::turted::Turted;
 use crate::dialects::socketio::{self, SocketIo, Terms, Version};
 
 pub use crate::auth::jwt::fuzz::jwt;
+pub use crate::dialects::bayeux::fuzz::bayeux_batch;
 
 /// Bad messages in a row that end a client.
 const BAD_MESSAGES: u32 = 20;
@@ -74,6 +77,12 @@ pub fn native(story: &[u8]) {
         other => assert!(!matches!(other, Reaction::SendBinary(_))),
     };
     converse(&Native::new(Limits::default(), BAD_MESSAGES), story, object);
+}
+
+/// A session of Bayeux. Of what the messages of a batch are answered, most is not theirs.
+pub fn bayeux(story: &[u8]) {
+    let protocol = Bayeux(Arc::new(bayeux::terms()));
+    converse_within(64, &protocol, story, bayeux::fuzz::check);
 }
 
 /// A conversation in the dialect of TURTED 1 and 2: every answer is a JSON object.
@@ -131,10 +140,15 @@ fn socketio(version: Version, story: &[u8]) {
 
 /// Plays the lines of a story in the words of `tests/transcripts`; a line without such a word is a message. Whoever is
 /// sent away comes back.
-fn converse(protocol: &dyn Protocol, story: &[u8], mut check: impl FnMut(&Reaction)) {
+fn converse(protocol: &dyn Protocol, story: &[u8], check: impl FnMut(&Reaction)) {
+    converse_within(GROWTH, protocol, story, check);
+}
+
+/// A conversation whose answers take `growth` bytes for each that was said, at most, besides [`WORDS`].
+fn converse_within(growth: usize, protocol: &dyn Protocol, story: &[u8], mut check: impl FnMut(&Reaction)) {
     let mut conversation = open(protocol, &mut check);
     for line in story.split(|byte| *byte == b'\n') {
-        let (mut out, mut room) = (Vec::new(), GROWTH * line.len() + WORDS);
+        let (mut out, mut room) = (Vec::new(), growth * line.len() + WORDS);
         if let Some(body) = line.strip_prefix(b"push ") {
             out.extend(event(protocol, body).map(Reaction::Send));
         } else if let Some(digits) = line.strip_prefix(b"C# ") {

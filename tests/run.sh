@@ -78,6 +78,7 @@ install_missing() {
   local packages=() as_root=()
   command -v node >/dev/null || packages+=(nodejs)
   command -v npm >/dev/null || packages+=(npm)
+  /usr/bin/python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
   command -v php >/dev/null || packages+=(php-cli)
   command -v composer >/dev/null || packages+=(composer)
   [ -e /usr/share/php/Illuminate/autoload.php ] || packages+=(php-laravel-framework)
@@ -172,7 +173,7 @@ step 'published clients of Socket.IO, Engine.IO, SockJS and EventSource'
 start --set limits.ping=3s
 "$root/tests/published/run.sh" "$url"
 stop
-start --set 'may.anyone.join=["open.**"]' --set 'may.anyone.publish=["open.**"]'
+start --set 'may.anyone.join=["open.**", "open_*"]' --set 'may.anyone.publish=["open.**", "open_*"]'
 "$root/tests/published/run.sh" "$url" permissions.mjs
 stop
 
@@ -193,6 +194,9 @@ start --set 'may.anyone.join=["**"]' --set 'may.anyone.publish=["news"]' --set '
   --set $realtime.closed.type=tcp --set "$realtime.closed.address=127.0.0.1:$(free_port)" \
   --set $realtime.news.type=channel --set $realtime.news.channel=news
 "$root/tests/published/run.sh" "$url" nodefony.mjs
+step 'published clients of Bayeux: Faye, CometD and aiocometd'
+start --set 'may.anyone.join=["**"]' --set 'may.anyone.publish=["**"]' --set limits.message_bytes=256KiB --set clients.bayeux.timeout=3s
+"$root/tests/published/run.sh" "$url" bayeux.mjs bayeux_pages.mjs
 stop
 
 step 'behind nginx and Caddy, as the README says'

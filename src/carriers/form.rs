@@ -5,10 +5,15 @@
 /// The first field whose name and equals sign are `name`.
 #[must_use]
 pub fn field(form: &[u8], name: &[u8]) -> Option<Vec<u8>> {
-    let value = form
+    fields(form, name).next()
+}
+
+/// Every field whose name and equals sign are `name`.
+pub fn fields<'a>(form: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = Vec<u8>> + 'a {
+    let values = form
         .split(|byte| *byte == b'&')
-        .find_map(|pair| pair.strip_prefix(name));
-    value.map(percent_decoded)
+        .filter_map(|pair| pair.strip_prefix(name));
+    values.map(percent_decoded)
 }
 
 /// A `%` without two digits stands for itself.

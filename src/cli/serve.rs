@@ -167,7 +167,7 @@ mod tests {
             "turted ",
             env!("CARGO_PKG_VERSION"),
             " listening on http://127.0.0.1:7117\n",
-            "  clients    http://127.0.0.1:7117/events, /realtime, /sse, /poll, /primus, /socket.io, /turted, /sockjs, /ws\n",
+            "  clients    http://127.0.0.1:7117/bayeux, /events, /realtime, /sse, /poll, /primus, /socket.io, /turted, /sockjs, /ws\n",
             "             auth accept_all\n",
             "  backends   POST http://127.0.0.1:7117/push/          (connector rest; auth accept_all)\n",
             "  watch      http://127.0.0.1:7117/metrics, /observe, /health/ready\n",
@@ -208,7 +208,10 @@ mod tests {
         ];
         let text = at("0.0.0.0:443", "https", &config, &ways_in);
         assert!(text.contains("listening on https://0.0.0.0:443\n"), "{text}");
-        assert!(text.contains("clients    https://127.0.0.1:443/events, "), "{text}");
+        assert!(
+            text.contains("clients    https://127.0.0.1:443/bayeux, /events, "),
+            "{text}"
+        );
         assert!(
             text.contains("POST https://127.0.0.1:443/in/") && text.contains("auth password"),
             "{text}"

@@ -41,6 +41,21 @@ const CLIENTS: &[Default] = &[
         &[("type", "primus"), ("path", "/primus"), ("transformer", "websockets")],
     ),
     ("nodefony", &[("type", "nodefony"), ("path", "/realtime")]),
+    (
+        "bayeux",
+        &[
+            ("type", "bayeux"),
+            ("path", "/bayeux"),
+            ("channel", "{path}"),
+            ("event", "MESSAGE"),
+            ("user", "/service/user"),
+            ("everybody", "/service/everybody"),
+            ("other", "/service/channel"),
+            ("timeout", "30s"),
+            ("expiry", "30s"),
+            ("ack", "true"),
+        ],
+    ),
 ];
 
 /// Ways in for backends.

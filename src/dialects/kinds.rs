@@ -6,6 +6,7 @@
 
 use turted_core::SettingError;
 
+use super::bayeux::config::BayeuxConfig;
 use super::native::polls::PollsConfig;
 use super::native::socket::SocketConfig;
 use super::native::stream::StreamConfig;
@@ -29,6 +30,7 @@ const KINDS: &[(&str, Build)] = &[
     (PhpConfig::TYPE, make::<PhpConfig>),
     (PrimusConfig::TYPE, make::<PrimusConfig>),
     (NodefonyConfig::TYPE, make::<NodefonyConfig>),
+    (BayeuxConfig::TYPE, make::<BayeuxConfig>),
     #[cfg(test)]
     (super::sample::SampleConfig::TYPE, make::<super::sample::SampleConfig>),
 ];
@@ -94,7 +96,7 @@ mod tests {
         let wrong = crate::Server::load(&sources).unwrap_err().to_string();
         assert_eq!(
             wrong,
-            "--set clients.x.type: must be one of \"websocket\", \"events\", \"polls\", \"socketio\", \"sockjs\", \"php\", \"primus\", \"nodefony\", \"sample\"; did you mean websocket?"
+            "--set clients.x.type: must be one of \"websocket\", \"events\", \"polls\", \"socketio\", \"sockjs\", \"php\", \"primus\", \"nodefony\", \"bayeux\", \"sample\"; did you mean websocket?"
         );
         let mut words: Vec<_> = KINDS.iter().map(|(word, _)| *word).collect();
         words.sort_unstable();

@@ -3,6 +3,7 @@
 //! In: messages that a carrier has received, and notices of the server. Out: intents and answers. The contracts are in
 //! `core`; carriers carry what is said here without knowing it.
 
+pub mod bayeux;
 pub mod classic;
 pub mod command;
 pub mod kinds;

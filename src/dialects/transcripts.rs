@@ -17,6 +17,7 @@ use turted_core::{
     Sender, Subscription, Target, UserName, Welcome,
 };
 
+use super::bayeux::{self, Bayeux};
 use super::classic::Classic;
 use super::native::Native;
 use super::nodefony::{self, Nodefony, Service};
@@ -50,6 +51,7 @@ fn dialects() -> Vec<(&'static str, Box<dyn Protocol>)> {
         ("classic", Box::new(Classic::new(limits, BAD_MESSAGES))),
         ("primus", Box::new(primus())),
         ("nodefony", Box::new(nodefony())),
+        ("bayeux", Box::new(Bayeux(Arc::new(bayeux::terms())))),
         ("socketio4", socketio(Version::V4, true)),
         ("socketio5", socketio(Version::V5, false)),
         ("socketio5_recovery", socketio(Version::V5, true)),

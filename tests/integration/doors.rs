@@ -28,6 +28,7 @@ async fn on_loopback_a_name_that_anybody_can_point_here_is_not_believed() {
         "/turted/info",
         "/socket.io/?EIO=4&transport=polling",
         "/sse",
+        "/bayeux",
         "/nowhere",
     ] {
         for host in [

@@ -12,6 +12,8 @@ mod harness;
 mod abuse;
 mod api;
 mod auth;
+mod bayeux;
+mod bayeux_hostile;
 mod calls;
 mod cli;
 mod connectors;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the dialects cost: WebSocket clients of Socket.IO and SockJS beside those of the native protocol, in turns, as one table.
+# What the dialects cost: WebSocket clients of Socket.IO, SockJS and Bayeux beside those of the native protocol, in turns, as one table.
 #
 #     cargo build --release && tests/performance/dialects.sh
 #
@@ -36,7 +36,7 @@ measure() {
 }
 
 for _ in $(seq "$rounds"); do
-  for dialect in turted sockjs socketio; do
+  for dialect in turted sockjs socketio bayeux; do
     measure "$dialect"
   done
 done
@@ -48,7 +48,7 @@ const of = (dialect, value) => median(rows.filter((row) => row.dialect === diale
 const cpu = (result) => result.server.cpu_us_per_delivery;
 const kib = (result) => result.server.memory_per_connection / 1024;
 console.log("| dialect | CPU µs per delivery | beside native | KiB per connection |\n|---|--:|--:|--:|");
-for (const dialect of ["turted", "sockjs", "socketio"]) {
+for (const dialect of ["turted", "sockjs", "socketio", "bayeux"]) {
   const ratio = (of(dialect, cpu) / of("turted", cpu)).toFixed(2);
   console.log(`| ${dialect} | ${of(dialect, cpu).toFixed(2)} | × ${ratio} | ${of(dialect, kib).toFixed(1)} |`);
 }

@@ -1,12 +1,14 @@
 // Stories about the published clients where not every channel is for everybody: what each hears that may not, and what it may say itself.
 //   TURTED_URL=http://127.0.0.1:7117 node --test permissions.mjs
-// In: a server where anybody may join and publish to `open.**` and to nothing else. Out: a verdict on its words for a no.
+// In: a server where anybody may join and publish to `open.**` and `open_*` and to nothing else. Out: a verdict on its words for a no.
 import assert from 'node:assert/strict';
 import { describe } from 'node:test';
 import { createRequire } from 'node:module';
 import { SocketIo } from './clients.mjs';
 import { story, within } from './scene.mjs';
 import { EventStream, SockJsNative, SockJsTurted } from './streams.mjs';
+// After the others, which look for a `window` when they are loaded: CometD needs one.
+import { CometD, Faye } from './bayeux_clients.mjs';
 
 const EventSource = createRequire(import.meta.url)('eventsource');
 
@@ -89,6 +91,34 @@ for (const version of SockJsNative.VERSIONS) {
       });
     });
   }
+}
+
+for (const [name, Client] of [
+  ...Faye.WIRINGS.map((wiring) => [`faye 1.4, ${wiring}`, (scene) => new Faye(scene, wiring)]),
+  ...CometD.VERSIONS.map((version) => [`cometd ${version}`, (scene) => new CometD(scene, version, 'websocket')]),
+]) {
+  describe(name, () => {
+    story('a channel is denied with its name, also below a star, and what it says is heard with its name', async (scene) => {
+      set(scene);
+      // Faye has no names with dots.
+      scene.channel = `open_${scene.name('room')}`;
+      const [adam, eve] = [Client(scene), Client(scene)];
+      await adam.settle();
+      await eve.connect();
+      await eve.join();
+      const is = (word) => (error) => `${error.code}:${error.params?.[0] ?? ''}:${error.message}`.includes(word);
+      for (const channel of [`/${scene.shut}`, `/${scene.shut}/*`, '/**']) {
+        await assert.rejects(adam.subscribe(channel), is('subscribe_denied'), channel);
+      }
+      await assert.rejects(adam.publish(`/${scene.shut}`, {}), is('publish_denied'));
+      const heard = eve.on('TYPING');
+      await scene.push('TYPING', { channels: [scene.channel, scene.shut] }, 1);
+      assert.deepEqual((await heard).via, { channel: scene.channel });
+      await adam.publish(adam.room, { n: [1, '€'] });
+      await scene.push('LAST', { channels: [scene.channel] }, 2);
+      await eve.everything();
+    });
+  });
 }
 
 describe('eventsource 2.0', () => {

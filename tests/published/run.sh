@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Published clients of Socket.IO, Engine.IO, SockJS and EventSource, unmodified and of several generations, against a running server.
+# Published clients of Socket.IO, Engine.IO, SockJS, EventSource and Bayeux, unmodified and of several generations, against a running server.
 # What is installed goes to a folder that is gone afterwards.
 #   tests/published/run.sh URL            URL: a server in its default configuration, on loopback
 #   tests/published/run.sh URL FILE…      only these stories, whose heads say what they ask of the server
@@ -31,3 +31,12 @@ npm install --no-audit --no-fund --loglevel=error || fail 'npm install failed: i
 timeout --kill-after=5 300 \
   node --test --test-concurrency=4 --test-reporter=spec "${files[@]}" ||
   fail 'stories failed, or they took more than 300 s'
+case " ${files[*]} " in
+  *' bayeux.mjs '*)
+    # A client of Python, for which a folder of its own is made as well.
+    command -v python3 >/dev/null || fail 'missing: python3'
+    python3 -m venv "$scratch/python" || fail 'no venv; on Debian: apt-get install python3-venv'
+    "$scratch/python/bin/pip" install --quiet --disable-pip-version-check aiocometd==0.4.5 || fail 'pip install failed: is there a network?'
+    timeout --kill-after=5 120 "$scratch/python/bin/python" "$stories/bayeux.py" || fail 'stories of Python failed, or they took more than 120 s'
+    ;;
+esac

@@ -5,12 +5,18 @@ import assert from 'node:assert/strict';
 import { EngineIo, SocketIo, WIRINGS } from './clients.mjs';
 import { story } from './scene.mjs';
 import { EventStream, SockJsNative, SockJsTurted } from './streams.mjs';
+// After the others, which look for a `window` when they are loaded: CometD needs one.
+import { CometD, Faye } from './bayeux_clients.mjs';
 
 /** One client of every kind, each a user of its own. */
 function* everyKind(scene) {
   for (const wiring of Object.keys(WIRINGS)) {
     for (const version of SocketIo.VERSIONS) yield new SocketIo(scene, version, wiring);
     for (const version of EngineIo.VERSIONS) yield new EngineIo(scene, version, wiring);
+  }
+  for (const wiring of Faye.WIRINGS) yield new Faye(scene, wiring);
+  for (const version of CometD.VERSIONS) {
+    for (const wiring of CometD.WIRINGS) yield new CometD(scene, version, wiring);
   }
   for (const version of SockJsTurted.VERSIONS) {
     for (const transport of SockJsTurted.TRANSPORTS) {

@@ -14,7 +14,12 @@ pub enum Contender {
     Socketio,
     /// turted's native protocol inside SockJS: `GET /sockjs/000/ID/websocket`.
     Sockjs,
+    /// Bayeux over a WebSocket: a handshake, `/meta/subscribe`, and a connect that is held.
+    Bayeux,
 }
+
+/// What stands in a text for the session's id, which is in the last message that was heard.
+pub const CLIENT: &str = "CLIENT";
 
 /// One step of the conversation that makes a fresh WebSocket a subscriber.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +43,7 @@ impl Contender {
             Contender::Nchan => "nchan",
             Contender::Socketio => "socketio",
             Contender::Sockjs => "sockjs",
+            Contender::Bayeux => "bayeux",
         }
     }
 
@@ -48,6 +54,7 @@ impl Contender {
             Contender::Nchan => format!("/sub?id={channel}"),
             Contender::Socketio => "/socket.io/?EIO=4&transport=websocket".to_owned(),
             Contender::Sockjs => format!("/sockjs/000/{:016x}/websocket", fastrand::u64(..)),
+            Contender::Bayeux => "/bayeux".to_owned(),
         }
     }
 
@@ -73,6 +80,24 @@ impl Contender {
                     hear(r#"\"type\":\"OK\""#, refusal),
                 ]
             }
+            Contender::Bayeux => {
+                let refusal = r#""successful":false"#;
+                let connect = |advice: &str| {
+                    format!(
+                        r#"{{"channel":"/meta/connect","clientId":"{CLIENT}","connectionType":"websocket","id":"c"{advice}}}"#
+                    )
+                };
+                let first = connect(r#","advice":{"timeout":0}"#);
+                vec![
+                    Step::Say(r#"[{"channel":"/meta/handshake","version":"1.0","id":"h"}]"#.to_owned()),
+                    hear(r#""clientId""#, refusal),
+                    Step::Say(format!(
+                        r#"[{first},{{"channel":"/meta/subscribe","clientId":"{CLIENT}","subscription":"/{channel}","id":"s"}},{}]"#,
+                        connect("")
+                    )),
+                    hear("/meta/subscribe", refusal),
+                ]
+            }
             Contender::Nchan => Vec::new(),
             Contender::Socketio => vec![
                 hear("0{", r#"42["ERROR""#),
@@ -92,7 +117,7 @@ impl Contender {
     /// Path and query of a push.
     pub fn publish_path(self, channel: &str) -> String {
         match self {
-            Contender::Turted | Contender::Socketio | Contender::Sockjs => "/push/".to_owned(),
+            Contender::Turted | Contender::Socketio | Contender::Sockjs | Contender::Bayeux => "/push/".to_owned(),
             Contender::Nchan => format!("/pub?id={channel}"),
         }
     }
@@ -100,7 +125,7 @@ impl Contender {
     /// The body of a push that carries `payload` (JSON) to `channel`.
     pub fn publish_body(self, channel: &str, payload: &str) -> String {
         match self {
-            Contender::Turted | Contender::Socketio | Contender::Sockjs => {
+            Contender::Turted | Contender::Socketio | Contender::Sockjs | Contender::Bayeux => {
                 format!(r#"{{"event":"BENCH","targets":{{"channels":["{channel}"]}},"payload":{payload}}}"#)
             }
             Contender::Nchan => payload.to_owned(),

@@ -24,7 +24,7 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    peer::{Contender, Step},
+    peer::{CLIENT, Contender, Step},
     stamp::Stamp,
     tally::Tally,
 };
@@ -79,10 +79,18 @@ impl Listening {
             .read_buffer_size(BUFFER)
             .write_buffer_size(BUFFER);
         let (mut socket, _) = client_async_with_config(self.url.as_str(), stream, Some(config)).await?;
+        let mut client = String::new();
         for step in self.peer.opening(&self.channel) {
             match step {
-                Step::Say(text) => socket.send(Message::text(text)).await?,
-                Step::Hear { wanted, refusal } => hear(&mut socket, wanted, refusal).await?,
+                Step::Say(text) => socket.send(Message::text(text.replace(CLIENT, &client))).await?,
+                Step::Hear { wanted, refusal } => {
+                    let heard = hear(&mut socket, wanted, refusal).await?;
+                    let id = heard
+                        .split(r#""clientId":""#)
+                        .nth(1)
+                        .and_then(|rest| rest.split('"').next());
+                    client = id.unwrap_or(&client).to_owned();
+                }
             }
         }
         Ok(socket)
@@ -97,14 +105,14 @@ fn source_address(server: IpAddr, index: usize) -> Option<IpAddr> {
     usable.then(|| Ipv4Addr::new(127, 0, 0, address.saturating_add(1)).into())
 }
 
-async fn hear(socket: &mut Socket, wanted: &str, refusal: &str) -> Result<()> {
+async fn hear(socket: &mut Socket, wanted: &str, refusal: &str) -> Result<String> {
     loop {
         let message = socket
             .next()
             .await
             .ok_or_else(|| anyhow!("the server closed the connection before {wanted}"))??;
         match message {
-            Message::Text(text) if text.contains(wanted) => return Ok(()),
+            Message::Text(text) if text.contains(wanted) => return Ok(text.as_str().to_owned()),
             Message::Text(text) if text.contains(refusal) => bail!("the server refused: {text}"),
             Message::Close(frame) => bail!("{} before {wanted}", goodbye(frame)),
             _ => {}
