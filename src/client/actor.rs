@@ -173,7 +173,16 @@ impl Connection {
             match self.client.turns.next() {
                 None => break,
                 Some(Turn::Hear(inbound, reply)) => self.look_at(inbound, reply, cx),
-                Some(Turn::Grant(intent, tag)) => self.grant(intent, tag, cx),
+                Some(Turn::Grant(intent, tag)) => {
+                    // The first wish of a message comes with it; each further one counts like a message (CWE-770).
+                    if !std::mem::take(&mut self.client.is_paid)
+                        && let Err(wait) = self.pace()
+                    {
+                        self.client.turns.put_back(Turn::Grant(intent, tag));
+                        return self.pause(wait, cx);
+                    }
+                    self.grant(intent, tag, cx);
+                }
                 Some(Turn::Renew(presented)) => self.renew(presented, cx),
                 Some(Turn::Since(last, done)) => self.again(last, done, cx),
                 // Whoever does not wait for it any more has no use for it.
@@ -199,6 +208,7 @@ impl Connection {
             self.client.turns.put_back(Turn::Hear(inbound, reply));
             return self.pause(wait, cx);
         }
+        self.client.is_paid |= counts;
         match reply {
             Reply::Usual => {}
             Reply::Taken(taken) => drop(taken.send(if is_over { Taken::Ended } else { Taken::Heard })),

@@ -145,6 +145,8 @@ pub struct Client {
     pub(in crate::client) listing: Option<Listing>,
     /// Whether it has said that it wants events, in whatever way.
     pub(in crate::client) is_ready: bool,
+    /// Whether its last message has been counted and brought no wish yet.
+    pub(in crate::client) is_paid: bool,
     /// What most clients have not.
     pub(in crate::client) lasting: Option<Box<Lasting>>,
 }
@@ -184,6 +186,7 @@ impl Client {
             wakes: None,
             listing: newcomer.listing,
             is_ready: false,
+            is_paid: true,
             lasting: newcomer.held.map(|held| {
                 Box::new(Lasting {
                     _held: Some(held),
@@ -208,6 +211,7 @@ impl Client {
             wakes: None,
             listing: None,
             is_ready: self.is_ready,
+            is_paid: false,
             lasting: None,
         }
     }
