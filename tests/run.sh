@@ -194,6 +194,8 @@ start --set 'may.anyone.join=["**"]' --set 'may.anyone.publish=["news"]' --set '
   --set $realtime.closed.type=tcp --set "$realtime.closed.address=127.0.0.1:$(free_port)" \
   --set $realtime.news.type=channel --set $realtime.news.channel=news
 "$root/tests/published/run.sh" "$url" nodefony.mjs
+stop
+
 step 'published clients of Bayeux: Faye, CometD and aiocometd'
 start --set 'may.anyone.join=["**"]' --set 'may.anyone.publish=["**"]' --set limits.message_bytes=256KiB --set clients.bayeux.timeout=3s
 "$root/tests/published/run.sh" "$url" bayeux.mjs bayeux_pages.mjs
