@@ -69,6 +69,7 @@ async fn batches_and_sessions_are_bounded() {
         .filter(|one| one["successful"] == true)
         .count();
     assert_eq!((answer.as_array().unwrap().len(), granted), (300, 127));
+    assert!(begun.elapsed().as_millis() > 900, "200 at once, and 100 in a second");
     let deep = format!("[{{\"data\":{}{}}}]", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(server.ask(Request::post("/bayeux", deep.clone())).await.status, 400);
     let mut socket = socket(&server, &client).await;
