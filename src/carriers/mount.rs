@@ -27,6 +27,11 @@ pub type Routes = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
 pub trait Offer {
     /// Makes what it needs, and gives its routes at and below `path`.
     fn open(self: Box<Self>, path: &str, mounts: &mut Mounts) -> Routes;
+
+    /// Whether it leaves requests at its path to others that are not for it. Default false. It is asked before them.
+    fn shares(&self) -> bool {
+        false
+    }
 }
 
 /// A section `[clients.<name>]` of one type.
@@ -219,7 +224,7 @@ mod tests {
         }
         // The native protocol on sockets, in both forms of a stream, and in SockJS frames; the classic one on sockets
         // and in frames; the two of Socket.IO in packets; the events of the PHP server; Primus; nodefony; those of
-        // Bayeux, with the names that the specification has, and with more.
-        assert_eq!(mounts.encoders().len(), 13);
+        // Bayeux, with the names that the specification has, and with more; realizehit.
+        assert_eq!(mounts.encoders().len(), 14);
     }
 }

@@ -10,7 +10,7 @@ use super::backends::Backend;
 use super::problem::Problem;
 use super::sections::Observe;
 use super::tree::Node;
-use super::{Clients, Config, sections};
+use super::{Clients, Config, defaults, sections};
 use turted_core::units::format_size;
 
 /// Notes every value that is out of its range or does not go with another one.
@@ -87,10 +87,13 @@ impl Report<'_> {
 
 fn clients(clients: &Clients, observe: &Observe, report: &mut Report<'_>) {
     let enabled = clients.iter().filter(|(_, client)| client.section.is_enabled);
-    let paths: Vec<(String, &str)> = enabled
-        .filter_map(|(name, client)| Some((format!("clients.{name}"), client.path.as_deref()?)))
+    let paths: Vec<(String, &str, bool)> = enabled
+        .filter_map(|(name, client)| {
+            let shares = defaults::shares(&client.section.kind);
+            Some((format!("clients.{name}"), client.path.as_deref()?, shares))
+        })
         .collect();
-    for (at, (section, path)) in paths.iter().enumerate() {
+    for (at, (section, path, shares)) in paths.iter().enumerate() {
         let key = &format!("{section}.path");
         let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b));
         if !path.starts_with('/') || path.len() < 2 || path.ends_with('/') || path.contains("//") || !plain {
@@ -104,8 +107,12 @@ fn clients(clients: &Clients, observe: &Observe, report: &mut Report<'_>) {
             }
         }
         let below = |path: &str, other: &str| path.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
-        let clash = |other: &str| *path == other || below(path, other) || below(other, path);
-        if let Some((other, _)) = paths[..at].iter().find(|(_, other)| clash(other)) {
+        let clash = |other: &str, also: bool| match *path == other {
+            // One of them leaves to the other what is not for it.
+            true => *shares == also,
+            false => below(path, other) || below(other, path),
+        };
+        if let Some((other, ..)) = paths[..at].iter().find(|(_, other, also)| clash(other, *also)) {
             report.refuse(
                 key,
                 format!("is at, above or below the path of {other}; choose another one"),

@@ -41,6 +41,11 @@ const CLIENTS: &[Default] = &[
         &[("type", "primus"), ("path", "/primus"), ("transformer", "websockets")],
     ),
     ("nodefony", &[("type", "nodefony"), ("path", "/realtime")]),
+    // Its clients come to a path that others have: who wants them says so.
+    (
+        "realizehit",
+        &[("type", "realizehit"), ("path", "/ws"), ("enabled", "false")],
+    ),
     (
         "bayeux",
         &[
@@ -94,6 +99,11 @@ fn complete(section: &mut Node, keys: &[(&str, &str)]) {
             .entry((*key).to_owned())
             .or_insert_with(|| value(written, place.clone()));
     }
+}
+
+/// Whether clients of a type can be told from others at the same path.
+pub(super) fn shares(kind: &str) -> bool {
+    kind == "realizehit"
 }
 
 /// Where clients of a type come in when nobody says it.

@@ -13,6 +13,7 @@ use super::native::stream::StreamConfig;
 use super::nodefony::config::NodefonyConfig;
 use super::php::door::PhpConfig;
 use super::primus::config::PrimusConfig;
+use super::realizehit::config::RealizeHitConfig;
 use super::socketio::config::SocketIoConfig;
 use super::sockjs::SockJsConfig;
 use crate::carriers::{Bounds, Offer, OfferConfig};
@@ -30,6 +31,7 @@ const KINDS: &[(&str, Build)] = &[
     (PhpConfig::TYPE, make::<PhpConfig>),
     (PrimusConfig::TYPE, make::<PrimusConfig>),
     (NodefonyConfig::TYPE, make::<NodefonyConfig>),
+    (RealizeHitConfig::TYPE, make::<RealizeHitConfig>),
     (BayeuxConfig::TYPE, make::<BayeuxConfig>),
     #[cfg(test)]
     (super::sample::SampleConfig::TYPE, make::<super::sample::SampleConfig>),
@@ -96,7 +98,7 @@ mod tests {
         let wrong = crate::Server::load(&sources).unwrap_err().to_string();
         assert_eq!(
             wrong,
-            "--set clients.x.type: must be one of \"websocket\", \"events\", \"polls\", \"socketio\", \"sockjs\", \"php\", \"primus\", \"nodefony\", \"bayeux\", \"sample\"; did you mean websocket?"
+            "--set clients.x.type: must be one of \"websocket\", \"events\", \"polls\", \"socketio\", \"sockjs\", \"php\", \"primus\", \"nodefony\", \"realizehit\", \"bayeux\", \"sample\"; did you mean websocket?"
         );
         let mut words: Vec<_> = KINDS.iter().map(|(word, _)| *word).collect();
         words.sort_unstable();

@@ -22,6 +22,7 @@ use super::classic::Classic;
 use super::native::Native;
 use super::nodefony::{self, Nodefony, Service};
 use super::primus::{self, Primus};
+use super::realizehit::RealizeHit;
 use super::socketio::turted::Turted;
 use super::socketio::{SocketIo, Terms, Version};
 use turted_core::{Conversation, Protocol, Reaction};
@@ -51,6 +52,7 @@ fn dialects() -> Vec<(&'static str, Box<dyn Protocol>)> {
         ("classic", Box::new(Classic::new(limits, BAD_MESSAGES))),
         ("primus", Box::new(primus())),
         ("nodefony", Box::new(nodefony())),
+        ("realizehit", Box::new(RealizeHit::new(limits, BAD_MESSAGES))),
         ("bayeux", Box::new(Bayeux(Arc::new(bayeux::terms())))),
         ("socketio4", socketio(Version::V4, true)),
         ("socketio5", socketio(Version::V5, false)),

@@ -43,6 +43,8 @@ pub fn configured(config: &Config) -> Result<Vec<Entrance>, Vec<Problem>> {
             Err(wrong) => problems.extend(wrong),
         }
     }
+    // Whoever leaves the rest to others is asked first.
+    entrances.sort_by_key(|(_, offer): &Entrance| !offer.shares());
     if problems.is_empty() {
         Ok(entrances)
     } else {

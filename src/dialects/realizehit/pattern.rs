@@ -1,0 +1,175 @@
+//! Patterns and their one spelling: `{"kind":"news","channel":"CNN"}` is `channel:CNN|kind:news`.
+//!
+//! In: JSON of a client. Out: the spelling, or the original's words for what is wrong. Values are what JavaScript makes
+//! of them as texts; names and values hold nothing but letters and digits, so that nothing has to be escaped.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Number, Value};
+
+/// Names that every object of JavaScript has.
+const INHERITED: [&str; 7] = [
+    "constructor",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "propertyIsEnumerable",
+    "toLocaleString",
+    "toString",
+    "valueOf",
+];
+
+/// The spelling of a pattern.
+///
+/// # Errors
+/// What the original says.
+pub fn canonical(pattern: Option<&Value>) -> Result<String, &'static str> {
+    const NOTHING: &str = "Cannot stringify without having filters";
+    let pairs: BTreeMap<String, &Value> = match pattern {
+        None | Some(Value::Null) => return Err(NOTHING),
+        Some(Value::Object(pairs)) => pairs.iter().map(|(name, value)| (name.clone(), value)).collect(),
+        // An array is an object whose names are numbers.
+        Some(Value::Array(list)) => list
+            .iter()
+            .enumerate()
+            .map(|(at, value)| (at.to_string(), value))
+            .collect(),
+        Some(_) => return Err("invalid filters provided"),
+    };
+    if pairs.is_empty() {
+        return Err(NOTHING);
+    }
+    let mut chunks = Vec::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        if name.is_empty() {
+            return Err("chunk not defined");
+        }
+        if !is_plain(&name) {
+            return Err("invalid filter provided");
+        }
+        if INHERITED.contains(&name.as_str()) {
+            return Err("filter already exist");
+        }
+        let value = text(value).ok_or("chunk not defined")?;
+        if !is_plain(&value) {
+            return Err("invalid chunk provided");
+        }
+        chunks.push(format!("{name}:{value}"));
+    }
+    Ok(chunks.join("|"))
+}
+
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// A value as JavaScript writes it into a text; nothing if it counts as false.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null | Value::Bool(false) => None,
+        Value::Bool(true) => Some("true".to_owned()),
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Value::Number(number) => whole(number),
+        Value::Array(list) => match list.as_slice() {
+            [] => None,
+            [one] => text(one),
+            // With a comma between them, which no value may hold.
+            _ => Some(",".to_owned()),
+        },
+        Value::Object(_) => Some("[object Object]".to_owned()),
+    }
+}
+
+fn whole(number: &Number) -> Option<String> {
+    if let Some(number) = number.as_u64() {
+        return (number > 0).then(|| number.to_string());
+    }
+    let number = number.as_f64()?;
+    // JavaScript writes numbers below this without an exponent.
+    match number.fract() == 0.0 && (0.0..1e21).contains(&number) {
+        true => (number > 0.0).then(|| format!("{number:.0}")),
+        false => Some("-".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialects::realizehit::id;
+
+    fn of(pattern: &str) -> Result<String, &'static str> {
+        canonical(Some(&serde_json::from_str(pattern).unwrap()))
+    }
+
+    /// Computed with the original.
+    #[test]
+    fn patterns_are_spelt_and_numbered_as_by_the_original() {
+        for (pattern, spelling, number) in [
+            (r#"{"testing":"yolasda"}"#, "testing:yolasda", "540d034d"),
+            (r#"{"foo":"bar"}"#, "foo:bar", "4e99e8c1"),
+            (
+                r#"{"kind":"news","channel":"CNN"}"#,
+                "channel:CNN|kind:news",
+                "3bf1d979",
+            ),
+            (r#"{"b":"2","a":"1","B":"3","A":"4"}"#, "A:4|B:3|a:1|b:2", "30eb4822"),
+            (r#"{"user":42,"vip":true}"#, "user:42|vip:true", "764c79ae"),
+            (r#"{"10":"x","9":"y","a":"z"}"#, "10:x|9:y|a:z", "b1ccdde9"),
+            (
+                r#"{"z":"1","aa":"2","a":"3","Z":"4","a1":"5","0":"6"}"#,
+                "0:6|Z:4|a:3|a1:5|aa:2|z:1",
+                "fc9b4bd5",
+            ),
+            (
+                r#"{"user":"xosofox","device":"mobile7","zone":"eu1"}"#,
+                "device:mobile7|user:xosofox|zone:eu1",
+                "d9053e8f",
+            ),
+            (r#"["CNN","tvnews"]"#, "0:CNN|1:tvnews", "47ab6d46"),
+            (r#"{"a":["only"]}"#, "a:only", "19cf3143"),
+            (r#"{"n":100000000000000000000}"#, "n:100000000000000000000", "eebc35e9"),
+            (r#"{"lang":"pt"}"#, "lang:pt", "8d8194fe"),
+            (
+                r#"{"id":"507f1f77bcf86cd799439011"}"#,
+                "id:507f1f77bcf86cd799439011",
+                "cf3f0dce",
+            ),
+        ] {
+            assert_eq!(of(pattern).as_deref(), Ok(spelling), "{pattern}");
+            assert_eq!(id(spelling), number, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused_in_the_words_of_the_original() {
+        const NOTHING: &str = "Cannot stringify without having filters";
+        assert_eq!(canonical(None), Err(NOTHING));
+        for (pattern, why) in [
+            ("null", NOTHING),
+            ("{}", NOTHING),
+            ("[]", NOTHING),
+            ("7", "invalid filters provided"),
+            ("true", "invalid filters provided"),
+            ("\"foo:bar\"", "invalid filters provided"),
+            (r#"{"a-b":"x"}"#, "invalid filter provided"),
+            (r#"{"é":"x"}"#, "invalid filter provided"),
+            (r#"{"a":"x y"}"#, "invalid chunk provided"),
+            (r#"{"a":"*"}"#, "invalid chunk provided"),
+            (r#"{"a":1.5}"#, "invalid chunk provided"),
+            (r#"{"a":-1}"#, "invalid chunk provided"),
+            (r#"{"a":1e21}"#, "invalid chunk provided"),
+            (r#"{"a":["x","y"]}"#, "invalid chunk provided"),
+            (r#"{"a":{"b":"c"}}"#, "invalid chunk provided"),
+            (r#"{"":"x"}"#, "chunk not defined"),
+            (r#"{"a":""}"#, "chunk not defined"),
+            (r#"{"a":0}"#, "chunk not defined"),
+            (r#"{"a":0.0}"#, "chunk not defined"),
+            (r#"{"a":false}"#, "chunk not defined"),
+            (r#"{"a":null}"#, "chunk not defined"),
+            (r#"{"a":[]}"#, "chunk not defined"),
+            (r#"{"constructor":"x"}"#, "filter already exist"),
+            (r#"{"toString":"x"}"#, "filter already exist"),
+        ] {
+            assert_eq!(of(pattern), Err(why), "{pattern}");
+        }
+    }
+}
