@@ -1,6 +1,6 @@
 // Tokens that other libraries make are taken, and what an attacker would make with them is not.
 //
-// In: jose for Node.js, PyJWT. Out: who comes in.
+// In: jose for Node.js, PyJWT, java-jwt. Out: who comes in.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -28,6 +28,12 @@ const byPython = (alg, path, more) =>
     .toString()
     .trim();
 
+/** java-jwt writes the times that it is given. */
+const byJava = (alg, path, more) =>
+  execFileSync('java', [join(import.meta.dirname, 'Tokens.java'), alg, path, JSON.stringify(claims(more))])
+    .toString()
+    .trim();
+
 test('a secret that is shared', async (t) => {
   const server = await serve(t, `auth.clients = { type = "jwt", secret = "${SECRET}", audience = "turted" }`);
   const key = new TextEncoder().encode(SECRET);
@@ -35,9 +41,12 @@ test('a secret that is shared', async (t) => {
   for (const alg of ['HS256', 'HS384', 'HS512']) {
     assert.equal(await status(server, await byJose(alg, key)), 200, `jose ${alg}`);
     assert.equal(await status(server, byPython(alg, path)), 200, `PyJWT ${alg}`);
+    assert.equal(await status(server, byJava(alg, path)), 200, `java-jwt ${alg}`);
     const wrong = new TextEncoder().encode(`${SECRET}!`);
     assert.equal(await status(server, await byJose(alg, wrong)), 401, `forged ${alg}`);
   }
+  assert.equal(await status(server, byJava('HS256', written('other', `${SECRET}!`))), 401, 'forged by java-jwt');
+  assert.equal(await status(server, byJava('HS256', path, { exp: now() - 60, iat: now() - 120 })), 401, 'over, by java-jwt');
   const fraction = byPython('HS256', path, { iat: now() + 0.25, exp: now() + 60.5 });
   assert.equal(await status(server, fraction), 200, 'times with fractions');
   const text = byPython('HS256', path, { aud: ['a', 'turted'], may: { join: ['news'] } });
@@ -68,6 +77,12 @@ for (const alg of ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256'
     assert.equal(await status(server, await byJose(alg, privateKey)), 200, 'jose');
     const secret = written(`${alg}.private`, await jose.exportPKCS8(privateKey));
     assert.equal(await status(server, byPython(alg, secret)), 200, 'PyJWT');
+    if (['RS256', 'ES256'].includes(alg)) {
+      assert.equal(await status(server, byJava(alg, secret)), 200, 'java-jwt');
+      assert.equal(await status(server, byJava(alg, secret, { iss: 'other' })), 401, 'another issuer, by java-jwt');
+      const confused = byJava('HS256', path);
+      assert.equal(await status(server, confused), 401, 'the public key as a secret, by java-jwt');
+    }
     assert.equal(await status(server, await byJose(alg, privateKey, { iss: 'other' })), 401, 'another issuer');
     const stranger = await jose.generateKeyPair(alg);
     assert.equal(await status(server, await byJose(alg, stranger.privateKey)), 401, 'another key');
