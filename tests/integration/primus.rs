@@ -54,6 +54,30 @@ async fn its_door_is_guarded_as_every_other() {
     assert_eq!(server.get("/primus/spec").await.value()["parser"], "json");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_library_is_the_operators_file_and_pings_come_neither_too_soon_nor_too_late() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("library.js");
+    std::fs::write(&file, "function Primus() {}").unwrap();
+    let server = Server::with(&format!("[clients.primus]\nclient = {:?}", file.display().to_string()));
+    let library = server.get("/primus/primus.js").await;
+    assert_eq!(
+        (library.status, library.text()),
+        (200, "function Primus() {}".to_owned())
+    );
+    for ping in ["25s", "41s"] {
+        let sources = turted::config::Sources {
+            sets: vec![format!("clients.primus.ping={ping}")],
+            ..Default::default()
+        };
+        let wrong = turted::Server::load(&sources).unwrap_err().to_string();
+        assert!(
+            wrong.contains("clients.primus.ping: must be between 26s and 40s"),
+            "{wrong}"
+        );
+    }
+}
+
 /// CWE-20, CWE-674, CWE-770.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_makes_no_sense_is_dropped_and_too_much_of_it_ends_the_client_alone() {

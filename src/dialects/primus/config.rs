@@ -17,6 +17,11 @@ use crate::carriers::engineio::{EngineIo, EngineIoOptions};
 use crate::carriers::sockjs::{SockJs, SockJsOptions};
 use crate::carriers::{Bounds, Offer, OfferConfig};
 
+/// Clients that ping by themselves have done so by then; a ping that comes before is data to them.
+const SOONEST: Duration = Duration::from_secs(26);
+/// Clients that wait for a ping give up after 45 s.
+const LATEST: Duration = Duration::from_secs(40);
+
 /// `type = "primus"`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,8 +87,9 @@ impl OfferConfig for PrimusConfig {
     fn build(self, bounds: &Bounds) -> Result<WithLibrary, SettingError> {
         let event = EventName::parse(&self.event, &bounds.limits);
         let channel = self.channel.map(|name| ChannelName::parse(&name, &bounds.limits));
-        if !(Duration::from_secs(1)..=Duration::from_secs(40)).contains(&self.ping) {
-            let why = "must be between 1s and 40s: clients of Primus 7 and 8 wait for 45 s";
+        if !(SOONEST..=LATEST).contains(&self.ping) {
+            let why = "must be between 26s and 40s: clients up to Primus 6 ping within 25 s and take an earlier one for data, \
+                       those of 7 and 8 wait for 45 s";
             return Err(SettingError::new("ping", why));
         }
         if let Some(file) = self.client.as_ref().filter(|file| !file.is_file()) {
