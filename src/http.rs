@@ -1,7 +1,8 @@
 //! The list of routes.
 //!
-//! In: what the server offers. Out: each of it at its path. The order is part of it: a connector may take the methods
-//! of a client's path that its dialect leaves, and pages come last.
+//! In: what the server offers. Out: each of it at its path. The order is part of it: pushes come first, since they are
+//! many and each route before theirs is tried; but a connector may take the methods of a client's path that its dialect
+//! leaves. Pages come last.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use actix_web::Route;
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
+use turted_core::Endpoint;
 
 use crate::carriers::Routes;
 use crate::client::Worker;
@@ -21,8 +23,8 @@ use crate::pages::watch::{self, Watched};
 
 /// What is served besides the doors of connectors.
 pub struct Site {
-    /// Where clients come in.
-    pub entrances: Vec<Routes>,
+    /// Where clients come in: the path, and what is there.
+    pub entrances: Vec<(String, Routes)>,
     /// What there is to look at.
     pub watched: Arc<Watched>,
     /// The server API, unless no backend may use it.
@@ -36,8 +38,21 @@ pub fn routes(config: &mut ServiceConfig, site: &Site, shared: &Arc<Shared>, wor
     config.app_data(web::Data::from(Arc::clone(shared)));
     config.app_data(web::Data::from(Arc::clone(&site.watched)));
     config.app_data(Rc::clone(worker));
-    site.entrances.iter().for_each(|routes| routes(config));
-    for (index, endpoint) in shared.endpoints.iter().enumerate() {
+    let is_clients = |endpoint: &Endpoint| {
+        let at = endpoint.prefix.trim_end_matches('/');
+        site.entrances.iter().any(|(path, _)| path.trim_end_matches('/') == at)
+    };
+    let doors = shared.endpoints.iter().enumerate();
+    let (shared_paths, own): (Vec<_>, Vec<_>) = doors.partition(|(_, endpoint)| is_clients(endpoint));
+    doors_at(config, own);
+    site.entrances.iter().for_each(|(_, routes)| routes(config));
+    doors_at(config, shared_paths);
+    pages(config, site);
+}
+
+/// The doors of connectors.
+fn doors_at(config: &mut ServiceConfig, doors: Vec<(usize, &Endpoint)>) {
+    for (index, endpoint) in doors {
         let below = format!("{}{{rest:.*}}", endpoint.prefix);
         let at = endpoint.prefix.strip_suffix('/').filter(|at| !at.is_empty());
         for path in at.map(str::to_owned).into_iter().chain([below]) {
@@ -47,6 +62,9 @@ pub fn routes(config: &mut ServiceConfig, site: &Site, shared: &Arc<Shared>, wor
             );
         }
     }
+}
+
+fn pages(config: &mut ServiceConfig, site: &Site) {
     let mut look = |path: &str, answer: Route| {
         let page = web::resource(spellings(path)).route(answer);
         config.service(page.default_service(only("GET, HEAD")));

@@ -243,7 +243,11 @@ impl Server {
         let (trigger, shutdown) = Shutdown::new();
         let mut mounts = Mounts::new(bounds(&config));
         let offers = self.offers.into_iter();
-        let entrances = offers.map(|(path, offer)| offer.open(&path, &mut mounts)).collect();
+        let open = |(path, offer): Entrance| {
+            let routes = offer.open(&path, &mut mounts);
+            (path, routes)
+        };
+        let entrances = offers.map(open).collect();
         let encoders = mounts.encoders();
 
         let observer = Arc::clone(&self.bus) as Arc<dyn Observer>;
