@@ -176,6 +176,7 @@ mod tests {
             limits: Limits::default(),
             shutdown,
             report: Report::default(),
+            occupancy: turted_core::Occupancy::default(),
         };
         supervise(Box::new(faulty), cx).await;
         let begun = begun.lock().unwrap();

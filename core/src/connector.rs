@@ -19,6 +19,7 @@ use crate::envelope::Refusal;
 use crate::inbox::{Inbox, PushError};
 use crate::limits::Limits;
 use crate::mapping::{Message, Recipe};
+use crate::occupancy::Occupancy;
 use crate::report::Report;
 use crate::shutdown::Shutdown;
 
@@ -44,6 +45,11 @@ pub trait PushConnector: Send + 'static {
     /// found before anything starts. Must not touch the network.
     fn claims(&self) -> Vec<Claim> {
         Vec::new()
+    }
+
+    /// Whether it will look at [`ConnectorContext::occupancy`], which is kept only when some connector does.
+    fn watches(&self) -> bool {
+        false
     }
 
     /// Works until [`ConnectorContext::shutdown`] is ready, then returns `Ok`. Everything that a new attempt
@@ -92,6 +98,9 @@ pub struct ConnectorContext {
     pub shutdown: Shutdown,
     /// What the connector tells about itself.
     pub report: Report,
+    /// Which channels somebody needs, for a connector that [`watches`](PushConnector::watches) them; else empty for
+    /// ever. A new run begins a new [`Watch`](crate::occupancy::Watch), which gets all that is needed first.
+    pub occupancy: Occupancy,
 }
 
 /// What became of a message.

@@ -82,6 +82,7 @@ pub fn rest(data: &[u8]) {
         limits: Limits::default(),
         shutdown: Shutdown::new().1,
         report: Report::default(),
+        occupancy: turted_core::Occupancy::default(),
     };
     let endpoint = config.build().expect("good settings").endpoint(&cx).expect("a door");
     let answer = endpoint.door.answer(asked).now_or_never().expect("nothing to wait for");

@@ -202,6 +202,7 @@ impl Mount {
                 Some(Intent::Arrive(arrival)) => arrival.waits = false,
                 first => drop(first.get_or_insert(Intent::Ready)),
             }
+            newcomer.returns = false;
         }
         let connection = Connection::open(worker, &voice, &self.rules, self.encoder, newcomer, inbound);
         (voice, connection)

@@ -56,6 +56,7 @@ impl Connection {
         inbound: impl Stream<Item = Inbound> + 'static,
     ) -> Addr<Self> {
         let (welcome, first, address) = (newcomer.welcome.clone(), newcomer.first.take(), newcomer.address);
+        let returns = newcomer.returns;
         if let Some(opening) = newcomer.opening.take() {
             voice.control(opening);
         }
@@ -79,6 +80,7 @@ impl Connection {
                 connection: welcome.connection,
                 token: welcome.resume,
                 address,
+                returns,
             };
             connection.take_seat(open, cx);
             connection

@@ -22,7 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 use turted_core::{Call, Caller, Failure, Identity, Line, Notice, Payload, Rejection, Responder, Tag, Told};
 
 use super::actor::Connection;
-use crate::dispatcher::{Ask, Permit, Request};
+use crate::dispatcher::{Ask, Pending, Permit, Request};
 
 /// Calls of one connection under way at once.
 const AT_ONCE: usize = 16;
@@ -181,7 +181,7 @@ impl Connection {
         };
         self.work(asked, cx, move |connection, answer, cx| {
             let (answer, identity) = answer.unzip();
-            if let Some(question) = connection.see(answer) {
+            if let Some(Pending::Asks(question)) = connection.see(answer) {
                 return connection.consult(question, tag.clone(), cx, move |connection, cx| {
                     connection.call(call, Permit::Granted, tag, cx);
                 });

@@ -99,6 +99,8 @@ pub struct Newcomer {
     pub opening: Option<Bytes>,
     /// What lives as long as the connection, whatever carries it.
     pub held: Option<Box<dyn Any + Send>>,
+    /// Whether its dialect has words for coming back.
+    pub returns: bool,
 }
 
 impl Newcomer {
@@ -115,6 +117,7 @@ impl Newcomer {
             listing: None,
             opening: None,
             held: None,
+            returns: true,
         }
     }
 }

@@ -20,10 +20,12 @@ use turted_core::{
 
 use super::actor::Connection;
 use super::courier::Fence;
-use crate::dispatcher::{Ask, Open, Permit, Question, Request, Vouched};
+use crate::dispatcher::{Ask, Open, Pending, Permit, Question, Request, Vouched};
 
 /// When to ask again whoever did not answer.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long whoever joins a channel waits for its sources; some clients wait five seconds for an answer.
+const SETTLE: Duration = Duration::from_secs(2);
 /// Of a client whose request says nothing about who it is.
 static NOTHING: Brought = Brought {
     bearer: None,
@@ -32,7 +34,7 @@ static NOTHING: Brought = Brought {
 };
 
 /// What the Dispatcher makes of a request.
-pub(in crate::client) type Asked = Result<Option<Question>, MailboxError>;
+pub(in crate::client) type Asked = Result<Option<Pending>, MailboxError>;
 
 impl Connection {
     /// Asks for a seat; until it is there everything else waits, which is as long as one turn of the Dispatcher takes.
@@ -107,7 +109,12 @@ impl Connection {
         let Some(seat) = self.client.seat else {
             return;
         };
-        // The same once more, should the user's backend have to grant it.
+        // The same once more, should its channel's sources have to be waited for, or the user's backend have to grant
+        // it.
+        let settled = match &request {
+            Request::Join(channel, permit) => Some(Request::JoinNow(channel.clone(), *permit)),
+            _ => None,
+        };
         let granted = match &request {
             Request::Join(channel, Permit::None) => Some(Request::Join(channel.clone(), Permit::Granted)),
             Request::Publish(said, Permit::None) => Some(Request::Publish(said.clone(), Permit::Granted)),
@@ -120,10 +127,18 @@ impl Connection {
         };
         let asked = self.asked(ask);
         self.work(asked, cx, |connection, answer, cx| {
-            if let (Some(question), Some(granted)) = (connection.see(answer), granted) {
-                connection.consult(question, tag.clone(), cx, |connection, cx| {
-                    connection.ask(granted, tag, cx);
-                });
+            match (connection.see(answer), granted, settled) {
+                (Some(Pending::Asks(question)), Some(granted), _) => {
+                    connection.consult(question, tag.clone(), cx, |connection, cx| {
+                        connection.ask(granted, tag, cx);
+                    });
+                }
+                (Some(Pending::Settles(settling)), _, Some(settled)) => {
+                    // A source that is slow is no reason not to be in a channel.
+                    let waited = timeout(SETTLE, settling.wait());
+                    connection.work(waited, cx, |connection, _, cx| connection.ask(settled, tag, cx));
+                }
+                _ => {}
             }
         });
     }
@@ -132,9 +147,9 @@ impl Connection {
     pub(in crate::client) fn asked(&self, ask: Ask) -> impl Future<Output = Asked> + use<> {
         let (dispatcher, courier) = (self.worker.dispatcher.clone(), self.worker.carrier.clone());
         async move {
-            let question = dispatcher.send(ask).await?;
+            let pending = dispatcher.send(ask).await?;
             courier.send(Fence).await?;
-            Ok(question)
+            Ok(pending)
         }
     }
 
@@ -155,11 +170,11 @@ impl Connection {
         }));
     }
 
-    /// What the user's backend is to be asked, if anything. A Dispatcher or a courier that does not answer cannot be
+    /// What must happen before there is an answer, if anything. A Dispatcher or a courier that does not answer cannot be
     /// asked anything more.
-    pub(in crate::client) fn see(&self, answer: Option<Asked>) -> Option<Question> {
+    pub(in crate::client) fn see(&self, answer: Option<Asked>) -> Option<Pending> {
         match answer {
-            Some(Ok(question)) => question,
+            Some(Ok(pending)) => pending,
             _ if self.voice.ended().is_some() => None,
             _ => {
                 error!("{} was not answered and is ended", self.client.id);

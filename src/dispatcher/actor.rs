@@ -16,7 +16,7 @@ use turted_core::{Dispatch, Intake, PushError, Receipt, Shutdown};
 use super::census::Census;
 use super::desk::Desk;
 use super::messages::{
-    Ask, Carry, EndAll, Enlist, Expel, Forget, GoesOn, IsRevoked, Knows, ListRevoked, Open, Pardon, Publish, Question,
+    Ask, Carry, EndAll, Enlist, Expel, Forget, GoesOn, IsRevoked, Knows, ListRevoked, Open, Pardon, Pending, Publish,
     Request, Revoke, SeatKey,
 };
 
@@ -62,6 +62,7 @@ impl Dispatcher {
     }
 
     fn carry(&mut self, at: Option<Instant>) {
+        self.desk.tell_needs();
         for (courier, parcels) in self.desk.take_parcels() {
             let Some(Some(courier)) = self.couriers.get(courier) else {
                 continue;
@@ -113,9 +114,9 @@ impl Handler<Open> for Dispatcher {
 }
 
 impl Handler<Ask> for Dispatcher {
-    type Result = Option<Question>;
+    type Result = Option<Pending>;
 
-    fn handle(&mut self, ask: Ask, _: &mut Self::Context) -> Option<Question> {
+    fn handle(&mut self, ask: Ask, _: &mut Self::Context) -> Option<Pending> {
         let Ask { seat, tag, request } = ask;
         // Clients wait as backends do.
         let question = match &request {
@@ -181,6 +182,7 @@ impl Handler<Forget> for Dispatcher {
 
     fn handle(&mut self, Forget(token): Forget, _: &mut Self::Context) -> bool {
         let known = self.desk.forget(&token, Instant::now());
+        self.desk.tell_needs();
         self.census.publish(self.desk.counts());
         known
     }

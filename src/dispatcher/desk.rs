@@ -22,7 +22,8 @@ use super::keys::Keys;
 use super::life;
 use super::log::{Log, LogBounds};
 use super::membership::Membership;
-use super::messages::{CourierId, EncoderId, LaneKey, Open, Parcel, Question, Request, SeatKey};
+use super::messages::{CourierId, EncoderId, LaneKey, Open, Parcel, Pending, Request, SeatKey};
+use super::needs::Needs;
 use super::parked::{Parking, ParkingBounds};
 use super::queued::Queued;
 use super::revoked::Revoked;
@@ -66,6 +67,8 @@ pub struct Desk {
     keys: Keys,
     parking: Parking,
     revoked: Revoked,
+    /// What sources are told; `None` when none asked.
+    needs: Option<Needs>,
     /// When to look at whom: identities that end.
     deadlines: BTreeSet<(Instant, SeatKey)>,
     parcels: Vec<Vec<Parcel>>,
@@ -84,6 +87,7 @@ impl Desk {
             keys: Keys::default(),
             parking: Parking::new(settings.parking),
             revoked: Revoked::default(),
+            needs: None,
             deadlines: BTreeSet::new(),
             parcels: Vec::new(),
             behind: Vec::new(),
@@ -110,6 +114,9 @@ impl Desk {
         // Without a log there is nothing to resume from, and nothing to wait for.
         let fresh = self.settings.log.count > 0;
         let seat = self.membership.sit(open.lane, open.encoder, fresh, standing);
+        if let Some(seat) = self.membership.get_mut(seat) {
+            seat.returns = open.returns;
+        }
         self.note(&Note::Opened { connection });
         if !self.settings.permissions.has_something_for_anyone() {
             self.watch(seat, Some(now + self.settings.ident));
@@ -123,8 +130,8 @@ impl Desk {
     }
 
     /// Does what a connection asks. Whoever has no seat any more is not answered; nor is, yet, what the user's backend
-    /// is to be asked about.
-    pub fn ask(&mut self, seat: SeatKey, tag: Tag, request: Request, now: Instant) -> Option<Question> {
+    /// is to be asked about, or what a source does not hear.
+    pub fn ask(&mut self, seat: SeatKey, tag: Tag, request: Request, now: Instant) -> Option<Pending> {
         let Some((lane, fresh)) = self.membership.get(seat).map(|seat| (seat.lane, seat.fresh)) else {
             // Its new lane has been given to nobody else.
             if let Request::Move(LaneKey { courier, lane }) = request {
@@ -138,6 +145,16 @@ impl Desk {
         );
         if fresh && !recovers {
             self.ready(seat);
+        }
+        match &request {
+            Request::Join(Subscription::Channel(name), permit) => {
+                let settling = self.settling(seat, name, *permit, now);
+                if settling.is_some() {
+                    return settling.map(Pending::Settles);
+                }
+            }
+            Request::JoinNow(Subscription::Channel(name), _) => self.settled(name),
+            _ => {}
         }
         let said = match request {
             Request::Join(..) | Request::Publish(..) | Request::Call(..) if self.is_over(seat, now) => {
@@ -165,7 +182,7 @@ impl Desk {
                 self.unconfirmed(seat, after, now);
                 Said::default()
             }
-            Request::Join(subscription, permit) => {
+            Request::Join(subscription, permit) | Request::JoinNow(subscription, permit) => {
                 let by = vec![By::Subscription(subscription.clone())];
                 let vouched = self
                     .membership
@@ -176,16 +193,16 @@ impl Desk {
                     desk.join(seat, subscription, permit, since)
                 }) {
                     Ok(said) => said,
-                    Err(question) => return Some(question),
+                    Err(question) => return Some(Pending::Asks(question)),
                 }
             }
             Request::Publish(publication, permit) => match self.say(seat, publication, permit, now) {
                 Ok(notice) => notice.into(),
-                Err(question) => return Some(question),
+                Err(question) => return Some(Pending::Asks(question)),
             },
             Request::Call(name, permit, granted) => match self.may_call(seat, &name, permit, granted) {
                 Ok(said) => said,
-                Err(question) => return Some(question),
+                Err(question) => return Some(Pending::Asks(question)),
             },
             Request::Leave(subscription) => self.leave(seat, subscription).into(),
             Request::Resume { token, last } => self.resume(seat, fresh, &token, last, now),
@@ -275,6 +292,9 @@ impl Desk {
         self.parking.expire(now);
         self.keep_time(now);
         self.tell_places(now);
+        if let Some(needs) = &mut self.needs {
+            needs.expire(now);
+        }
     }
 
     /// Whoever heard nothing for so long that its last id is about to be forgotten learns a newer one.
@@ -352,7 +372,7 @@ impl Desk {
             code: ending.code(),
             reason: ending.reason(),
         });
-        if ending.resumable() {
+        if ending.resumable() && seat.returns {
             self.parking.park(seat.standing, now);
         }
     }
@@ -414,6 +434,7 @@ impl From<Notice> for Said {
 }
 
 mod arriving;
+mod needs;
 mod permission;
 mod recovery;
 mod tenure;

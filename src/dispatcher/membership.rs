@@ -16,6 +16,8 @@ use super::messages::{CourierId, EncoderId, LaneKey, SeatKey};
 use super::patterns::Patterns;
 use super::standing::Standing;
 
+mod turned;
+
 /// A connection with a wire.
 #[derive(Debug)]
 pub struct Seat {
@@ -36,6 +38,8 @@ pub struct Seat {
     pub poll: Option<Polled>,
     /// When to look at it again, since its identity ends.
     pub due: Option<Instant>,
+    /// Whether its client can come back for it.
+    pub returns: bool,
 }
 
 /// A poll that has had everything, or was told of a gap.
@@ -90,6 +94,8 @@ pub struct Membership {
     users: HashMap<UserName, IndexSet<u32>>,
     channels: HashMap<ChannelName, IndexSet<u32>>,
     patterns: Patterns,
+    /// Channels that somebody is in since the last look, or nobody any more; `None` when nobody looks.
+    turned: Option<Vec<ChannelName>>,
     connections: HashMap<Arc<str>, u32>,
     tokens: HashMap<Arc<str>, u32>,
     next_serial: u64,
@@ -110,6 +116,7 @@ impl Membership {
             told: 0,
             poll: None,
             due: None,
+            returns: true,
         });
         // 2^32 sockets do not fit into one machine.
         let key = SeatKey {
@@ -377,14 +384,22 @@ impl Membership {
     /// True when it was not there before.
     fn subscribe(&mut self, index: u32, subscription: &Subscription) -> bool {
         match subscription {
-            Subscription::Channel(name) => self.channels.entry(name.clone()).or_default().insert(index),
+            Subscription::Channel(name) => {
+                let members = self.channels.entry(name.clone()).or_default();
+                let (was_empty, is_new) = (members.is_empty(), members.insert(index));
+                self.has_turned(was_empty, name);
+                is_new
+            }
             Subscription::Pattern(pattern) => self.patterns.insert(pattern, index),
         }
     }
 
     fn unsubscribe(&mut self, index: u32, subscription: &Subscription) {
         match subscription {
-            Subscription::Channel(name) => drop_from(&mut self.channels, name, index),
+            Subscription::Channel(name) => {
+                drop_from(&mut self.channels, name, index);
+                self.has_turned(!self.channels.contains_key(name), name);
+            }
             Subscription::Pattern(pattern) => self.patterns.remove(pattern, index),
         }
     }

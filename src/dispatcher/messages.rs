@@ -10,6 +10,7 @@ use actix::{Message, Recipient};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use turted_core::may::Verb;
+use turted_core::occupancy::Settling;
 use turted_core::{
     Arrival, Dispatch, Ending, Identity, Notice, Presented, Publication, PushError, Receipt, Subscription, Tag,
     UserName,
@@ -53,12 +54,14 @@ pub struct Open {
     pub token: Arc<str>,
     /// Where it comes from.
     pub address: IpAddr,
+    /// Whether its client can come back for it, so that it is waited for.
+    pub returns: bool,
 }
 
 /// A connection wants something. The answer travels as a [`Parcel::Tell`] on its lane, in order with its events; there
-/// is none yet when the user's backend must be asked first, which the connection does.
+/// is none yet when something must happen first, which the connection sees to.
 #[derive(Debug, Message)]
-#[rtype(result = "Option<Question>")]
+#[rtype(result = "Option<Pending>")]
 pub struct Ask {
     /// Who asks.
     pub seat: SeatKey,
@@ -81,6 +84,8 @@ pub enum Request {
     Unconfirmed(Duration),
     /// Hear a channel, or all that a pattern matches.
     Join(Subscription, Permit),
+    /// The same, whether or not the sources of the channel hear it already.
+    JoinNow(Subscription, Permit),
     /// Stop hearing it.
     Leave(Subscription),
     /// Continue an earlier connection.
@@ -113,6 +118,15 @@ pub enum Permit {
     None,
     /// It said yes.
     Granted,
+}
+
+/// Why a wish has no answer yet.
+#[derive(Debug)]
+pub enum Pending {
+    /// The user's backend is to be asked.
+    Asks(Question),
+    /// A source does not hear the channel yet.
+    Settles(Settling),
 }
 
 /// What the user's backend is to be asked.

@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use turted_core::ChannelName;
+
 use super::messages::Vouched;
 use super::standing::Standing;
 
@@ -50,6 +52,37 @@ pub struct Parking {
     shares: HashMap<IpAddr, Share>,
     /// The same addresses by what they hold.
     heaviest: BTreeSet<(usize, IpAddr)>,
+    /// The channels of all; `None` when nobody looks.
+    channels: Option<Awaited>,
+}
+
+/// For how many connections without a wire a channel is needed.
+#[derive(Debug, Default)]
+struct Awaited {
+    counts: HashMap<ChannelName, usize>,
+    /// Of which that has become one, or none.
+    turned: Vec<ChannelName>,
+}
+
+impl Awaited {
+    fn add(&mut self, name: &ChannelName) {
+        let count = self.counts.entry(name.clone()).or_default();
+        *count += 1;
+        if *count == 1 {
+            self.turned.push(name.clone());
+        }
+    }
+
+    fn take(&mut self, name: &ChannelName) {
+        let Some(count) = self.counts.get_mut(name) else {
+            return;
+        };
+        *count -= 1;
+        if *count == 0 {
+            self.counts.remove(name);
+            self.turned.push(name.clone());
+        }
+    }
 }
 
 impl Parking {
@@ -65,7 +98,28 @@ impl Parking {
             bytes: 0,
             shares: HashMap::new(),
             heaviest: BTreeSet::new(),
+            channels: None,
         }
+    }
+
+    /// Counts from here on which channels are waited for.
+    pub fn watch(&mut self) {
+        self.channels = Some(Awaited::default());
+    }
+
+    /// The channels that somebody waits for since the last call, or nobody any more, some perhaps more than once.
+    pub fn turned(&mut self) -> Vec<ChannelName> {
+        let channels = self.channels.as_mut();
+        channels
+            .map(|channels| std::mem::take(&mut channels.turned))
+            .unwrap_or_default()
+    }
+
+    /// Whether a connection that may come back is in this channel.
+    #[must_use]
+    pub fn awaits(&self, channel: &ChannelName) -> bool {
+        let channels = self.channels.as_ref();
+        channels.is_some_and(|channels| channels.counts.contains_key(channel))
     }
 
     /// Keeps a connection for a while.
@@ -83,6 +137,9 @@ impl Parking {
             self.tokens.insert(Arc::clone(token), ticket);
         }
         let weight = weigh(&standing);
+        if let Some(channels) = &mut self.channels {
+            standing.channels().for_each(|name| channels.add(name));
+        }
         self.share(&standing, |share| {
             share.bytes += weight;
             share.tickets.insert(ticket);
@@ -158,6 +215,9 @@ impl Parking {
             }
         }
         self.bytes -= weight;
+        if let Some(channels) = &mut self.channels {
+            standing.channels().for_each(|name| channels.take(name));
+        }
         self.share(&standing, |share| {
             share.bytes -= weight;
             share.tickets.remove(&ticket);
@@ -201,7 +261,7 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::super::standing::Rest;
     use super::*;
-    use turted_core::{ChannelName, Limits};
+    use turted_core::Limits;
 
     fn standing(name: &str, address: [u8; 4], channels: usize) -> Standing {
         let channel = |number| ChannelName::parse(&format!("{number:0>150}"), &Limits::default()).unwrap();

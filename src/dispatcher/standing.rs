@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
-use turted_core::{Dispatch, Exclude, Identity, Subscription, Target, UserName};
+use turted_core::{ChannelName, Dispatch, Exclude, Identity, Subscription, Target, UserName};
 
 use super::messages::Vouched;
 
@@ -126,6 +126,14 @@ impl Standing {
             return None;
         }
         dispatch.targets.iter().find(|target| self.hears(sequence, target))
+    }
+
+    /// The channels that it is in by their names.
+    pub fn channels(&self) -> impl Iterator<Item = &ChannelName> {
+        self.subscriptions.iter().filter_map(|(one, _)| match one {
+            Subscription::Channel(name) => Some(name),
+            Subscription::Pattern(_) => None,
+        })
     }
 
     /// When this connection is given what it hears: at once, or with the first of its memberships that came late.

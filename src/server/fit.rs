@@ -122,6 +122,7 @@ fn nowhere(config: &Config, name: &Arc<str>) -> ConnectorContext {
         // Its trigger is gone, which is the same as having been fired.
         shutdown: Shutdown::new().1,
         report: Report::default(),
+        occupancy: turted_core::Occupancy::default(),
     }
 }
 

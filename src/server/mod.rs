@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Arbiter};
 use tokio_util::task::TaskTracker;
 use turted_core::{
-    Authenticator, ConnectorContext, EncodeEvent, Epoch, Inbox, Observer, PushConnector, Report, Responder, Shutdown,
-    Tickets,
+    Authenticator, ConnectorContext, EncodeEvent, Epoch, Inbox, Observer, Occupancy, PushConnector, Report, Responder,
+    Shutdown, Tickets,
 };
 
 use crate::auth::Drawer;
@@ -254,11 +254,15 @@ impl Server {
         let refusals = Arc::new(Refusals::new(self.metrics.refused()));
         let permissions = Arc::new(config.may.as_ref().map(May::permissions).unwrap_or_default());
         let queued = Queued::new(config.limits.outbox_total);
-        let desk = Desk::new(DeskSettings {
+        let mut desk = Desk::new(DeskSettings {
             permissions: Arc::clone(&permissions),
             refusals: Arc::clone(&refusals) as Arc<dyn turted_core::Refusals>,
             ..desk_settings(&config, encoders, Arc::clone(&queued), observer)?
         });
+        let occupancy = Occupancy::default();
+        if self.connectors.iter().any(|(_, connector)| connector.watches()) {
+            desk.tell(occupancy.clone());
+        }
         let census = Arc::clone(&self.census);
         let vitals = Arc::new(Vitals::new(shutdown.clone()));
         let held = vitals.guard("the dispatcher");
@@ -283,6 +287,7 @@ impl Server {
                 limits,
                 shutdown: shutdown.clone(),
                 report: Report::default(),
+                occupancy: occupancy.clone(),
             };
             let endpoint = connector.endpoint(&cx);
             ways_in.push(WayIn {

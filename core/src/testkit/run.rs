@@ -13,6 +13,7 @@ use crate::connector::{ConnectorContext, ConnectorError, PushConnector};
 use crate::endpoint::Endpoint;
 use crate::inbox::Inbox;
 use crate::limits::Limits;
+use crate::occupancy::Occupancy;
 use crate::report::{ConnectorState, Report};
 use crate::shutdown::{Shutdown, Trigger};
 
@@ -26,6 +27,8 @@ pub struct Run {
     pub report: Report,
     /// Its door on the server's port, if it has one.
     pub endpoint: Option<Endpoint>,
+    /// Which channels somebody needs: whatever the test says.
+    pub occupancy: Occupancy,
     trigger: Trigger,
     ended: JoinHandle<Result<(), ConnectorError>>,
 }
@@ -40,12 +43,15 @@ pub fn start(mut connector: impl PushConnector, recorder: &Recorder) -> Run {
         limits: Limits::default(),
         shutdown,
         report: Report::default(),
+        occupancy: Occupancy::default(),
     };
+    let occupancy = cx.occupancy.clone();
     let (report, endpoint) = (cx.report.clone(), connector.endpoint(&cx));
     let ended = tokio::spawn(async move { connector.run(cx).await });
     Run {
         report,
         endpoint,
+        occupancy,
         trigger,
         ended,
     }

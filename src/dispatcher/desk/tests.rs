@@ -137,6 +137,7 @@ impl Story {
                 connection: format!("c{lane}").into(),
                 token: format!("t{lane}").into(),
                 address: [127, 0, 0, 1].into(),
+                returns: true,
             },
             self.now,
         );
@@ -482,6 +483,7 @@ fn too_many_channels_and_unknown_ones_are_rejected() {
 mod arriving;
 mod gaps;
 mod histories;
+mod needs;
 mod patterns;
 mod permissions;
 mod random_permissions;

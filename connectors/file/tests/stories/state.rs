@@ -94,6 +94,7 @@ async fn another_attempt_goes_on_without_a_state_file() {
             limits: turted_core::Limits::default(),
             shutdown,
             report: report.clone(),
+            occupancy: turted_core::Occupancy::default(),
         };
         let work = async {
             report.until(|state| *state == ConnectorState::Running).await;

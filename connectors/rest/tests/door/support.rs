@@ -104,6 +104,7 @@ pub fn context(list: &Arc<List>, guard: &Arc<Guard>) -> (ConnectorContext, Trigg
         limits: Limits::default(),
         shutdown,
         report: Report::default(),
+        occupancy: turted_core::Occupancy::default(),
     };
     (cx, trigger)
 }

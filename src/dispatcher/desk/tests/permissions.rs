@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use turted_core::Publication;
 use turted_core::may::{Audience, Claims, Grants, Pattern, Permissions, Verb, Who};
 
-use super::super::super::messages::{Expel, Permit, Question, Vouched, Whom};
+use super::super::super::messages::{Expel, Pending, Permit, Question, Vouched, Whom};
 use super::*;
 
 /// `[may.anyone]` and `[may.users]`, each a list of a verb and a pattern, and what is asked.
@@ -125,7 +125,7 @@ fn what_the_backend_is_asked_about_is_granted_by_its_answer_and_kept_by_the_same
     let (seat, lane) = story.open();
     story.ask(seat, ident("adam"));
     let question = story.desk.ask(seat, None, join("doc.7"), story.now);
-    let Some(Question { verb, name, identity }) = question else {
+    let Some(Pending::Asks(Question { verb, name, identity })) = question else {
         panic!("the backend is to be asked");
     };
     assert_eq!(
