@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::Route;
+use actix_web::guard;
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use turted_core::Endpoint;
@@ -53,6 +54,15 @@ pub fn routes(config: &mut ServiceConfig, site: &Site, shared: &Arc<Shared>, wor
 /// The doors of connectors.
 fn doors_at(config: &mut ServiceConfig, doors: Vec<(usize, &Endpoint)>) {
     for (index, endpoint) in doors {
+        let answer = web::to(move |request, shared, payload| door::answer(index, request, shared, payload));
+        if endpoint.is_exact {
+            let at = endpoint.prefix.trim_end_matches('/');
+            let paths = [at, &format!("{at}/")].map(str::to_owned);
+            let paths: Vec<String> = paths.into_iter().filter(|path| !path.is_empty()).collect();
+            let pushes = guard::Any(guard::Post()).or(guard::Options());
+            config.service(web::resource(paths).guard(pushes).route(answer));
+            continue;
+        }
         let below = format!("{}{{rest:.*}}", endpoint.prefix);
         let at = endpoint.prefix.strip_suffix('/').filter(|at| !at.is_empty());
         for path in at.map(str::to_owned).into_iter().chain([below]) {

@@ -177,6 +177,7 @@ mod tests {
             shutdown,
             report: Report::default(),
             occupancy: turted_core::Occupancy::default(),
+            relays: turted_core::Relays::default(),
         };
         supervise(Box::new(faulty), cx).await;
         let begun = begun.lock().unwrap();

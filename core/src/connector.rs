@@ -20,6 +20,7 @@ use crate::inbox::{Inbox, PushError};
 use crate::limits::Limits;
 use crate::mapping::{Message, Recipe};
 use crate::occupancy::Occupancy;
+use crate::relay::{Relay, Relays};
 use crate::report::Report;
 use crate::shutdown::Shutdown;
 
@@ -50,6 +51,17 @@ pub trait PushConnector: Send + 'static {
     /// Whether it will look at [`ConnectorContext::occupancy`], which is kept only when some connector does.
     fn watches(&self) -> bool {
         false
+    }
+
+    /// How others may publish what its source tells. Must not touch the network before it is used.
+    fn relay(&self) -> Option<Arc<dyn Relay>> {
+        None
+    }
+
+    /// The name of the connector whose [`relay`](Self::relay) it will use, if it does: the server refuses to start when
+    /// there is none.
+    fn through(&self) -> Option<&str> {
+        None
     }
 
     /// Works until [`ConnectorContext::shutdown`] is ready, then returns `Ok`. Everything that a new attempt
@@ -101,6 +113,8 @@ pub struct ConnectorContext {
     /// Which channels somebody needs, for a connector that [`watches`](PushConnector::watches) them; else empty for
     /// ever. A new run begins a new [`Watch`](crate::occupancy::Watch), which gets all that is needed first.
     pub occupancy: Occupancy,
+    /// The [`relay`](PushConnector::relay) of each connector that has one.
+    pub relays: Relays,
 }
 
 /// What became of a message.

@@ -16,6 +16,9 @@ use crate::envelope::Refusal;
 pub struct Endpoint {
     /// Every path that begins with this, e.g. `/push/`. Begins and ends with a slash.
     pub prefix: String,
+    /// Only the path itself, with or without a slash at its end, and only POST: others may have what is below, and the
+    /// other methods.
+    pub is_exact: bool,
     /// Largest request body in bytes; a larger one is answered with 413 by the server.
     pub max_body: usize,
     /// Methods that a CORS preflight answers with, e.g. `OPTIONS, POST`.
@@ -24,6 +27,21 @@ pub struct Endpoint {
     pub allow_headers: &'static str,
     /// Answers the requests.
     pub door: Arc<dyn Door>,
+}
+
+impl Endpoint {
+    /// Whether requests at this path are for it.
+    #[must_use]
+    pub fn takes(&self, path: &str) -> bool {
+        let is_itself = path.trim_end_matches('/') == self.prefix.trim_end_matches('/');
+        is_itself || (!self.is_exact && path.starts_with(&self.prefix))
+    }
+
+    /// Whether both could be meant by one request.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        self.takes(&other.prefix) || other.takes(&self.prefix)
+    }
 }
 
 /// The address of the peer, put into the extensions of every request.

@@ -83,6 +83,7 @@ pub fn rest(data: &[u8]) {
         shutdown: Shutdown::new().1,
         report: Report::default(),
         occupancy: turted_core::Occupancy::default(),
+        relays: turted_core::Relays::default(),
     };
     let endpoint = config.build().expect("good settings").endpoint(&cx).expect("a door");
     let answer = endpoint.door.answer(asked).now_or_never().expect("nothing to wait for");

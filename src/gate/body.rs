@@ -186,7 +186,7 @@ pub fn expect(head: &RequestHead, shared: &Shared) -> Result<(), Unread> {
     let length = text(head, header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
     let path = head.uri.path();
     let mut doors = shared.endpoints.iter();
-    let door = doors.find(|door| path.starts_with(&door.prefix) || door.prefix.strip_suffix('/') == Some(path));
+    let door = doors.find(|door| door.takes(path));
     let (max, key) = match door {
         Some(door) => (door.max_body, "limits.push_bytes"),
         None => (LARGEST.max(shared.message_bytes), "limits.message_bytes"),

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use turted_core::{
-    ConnectorContext, Dispatch, Inbox, Intake, PushConnector, PushError, Receipt, Report, SettingError, Shutdown,
+    ConnectorContext, Dispatch, Endpoint, Inbox, Intake, PushConnector, PushError, Receipt, Report, SettingError,
+    Shutdown,
 };
 
 use super::authenticators::{Means, of_backends};
@@ -24,7 +25,7 @@ pub fn misfits(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)
     let mut found = Vec::new();
     let listen = format!("address {}", config.server.listen);
     let mut claimed = vec![(listen, "server.listen".to_owned())];
-    let mut doors: Vec<(String, Arc<str>)> = Vec::new();
+    let mut doors: Vec<(Endpoint, Arc<str>)> = Vec::new();
     for (name, connector) in connectors {
         for claim in connector.claims() {
             if let Some((what, other)) = claimed.iter().find(|(what, _)| *what == claim.what) {
@@ -34,10 +35,19 @@ pub fn misfits(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)
             }
             claimed.push((claim.what, format!("connectors.{name}")));
         }
-        let Some(door) = connector
-            .endpoint(&nowhere(config, name))
-            .map(|endpoint| endpoint.prefix)
-        else {
+        if let Some(through) = connector.through() {
+            let relay = connectors.iter().find(|(other, _)| **other == *through);
+            let why = match relay.map(|(_, other)| other.relay().is_some()) {
+                Some(true) => None,
+                Some(false) => Some("is a connector through which nothing can be published"),
+                None => Some("is no connector"),
+            };
+            found.extend(why.map(|why| {
+                let why = format!("{through} {why}; name one of type \"redis\"");
+                (Arc::clone(name), SettingError::new("through", why))
+            }));
+        }
+        let Some(door) = connector.endpoint(&nowhere(config, name)) else {
             continue;
         };
         if config
@@ -48,15 +58,14 @@ pub fn misfits(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)
             let why = "is for connectors that take messages out of something; a door is open as long as the server is";
             found.push((Arc::clone(name), SettingError::new("start_after", why)));
         }
-        let why = match doors
-            .iter()
-            .find(|(other, _)| door.starts_with(other) || other.starts_with(&door))
-        {
+        let at = &door.prefix;
+        let why = match doors.iter().find(|(other, _)| door.meets(other)) {
             Some((other, of)) => Some(format!(
-                "{door} is at, above or below {other}, the path of connectors.{of}; choose another one"
+                "{at} is at, above or below {}, the path of connectors.{of}; choose another one",
+                other.prefix
             )),
             None => hidden(&config.observe, config.auth.has_api(), &door)
-                .map(|path| format!("{door} would hide {path}; choose another one")),
+                .map(|path| format!("{at} would hide {path}; choose another one")),
         };
         found.extend(why.map(|why| (Arc::clone(name), SettingError::new("path", why))));
         doors.push((door, Arc::clone(name)));
@@ -67,15 +76,15 @@ pub fn misfits(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)
 /// Every entrance of clients that would hide the door of a connector, or what the server itself has.
 pub fn hiding(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)]) -> Vec<Problem> {
     let doors = connectors.iter().filter_map(|(name, connector)| {
-        let door = connector.endpoint(&nowhere(config, name))?.prefix;
-        Some((door, format!("the path of connectors.{name}")))
+        let door = connector.endpoint(&nowhere(config, name))?;
+        Some((door.prefix, door.is_exact, format!("the path of connectors.{name}")))
     });
     let own = HEALTH
         .iter()
         .chain(&CLIENT)
         .chain(config.auth.has_api().then_some(&api::PATH))
-        .map(|path| ((*path).to_owned(), "the server's own".to_owned()));
-    let there: Vec<(String, String)> = doors.chain(own).collect();
+        .map(|path| ((*path).to_owned(), false, "the server's own".to_owned()));
+    let there: Vec<(String, bool, String)> = doors.chain(own).collect();
     let enabled = config.clients.values().filter(|client| client.section.is_enabled);
     let mut problems = Vec::new();
     for client in enabled {
@@ -83,11 +92,12 @@ pub fn hiding(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)]
         let (below, kind) = (format!("{path}/"), client.section.kind.as_str());
         // Events and pushes of the PHP dialect share a path: by GET and by POST.
         let shares = |door: &str| kind == "php" && door.trim_end_matches('/') == path;
-        let clash = there.iter().find(|(door, _)| {
+        let clash = there.iter().find(|(door, is_exact, _)| {
             let whole = format!("{}/", door.trim_end_matches('/'));
-            !shares(door) && (whole.starts_with(&below) || below.starts_with(&whole))
+            let is_below = !is_exact && below.starts_with(&whole);
+            !shares(door) && (whole.starts_with(&below) || is_below)
         });
-        if let Some((door, whose)) = clash {
+        if let Some((door, _, whose)) = clash {
             let why = format!("{path} is at, above or below {door}, {whose}; choose another one");
             problems.push(client.section.problem("path", why));
         }
@@ -99,7 +109,7 @@ pub fn hiding(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)]
 const HEALTH: [&str; 2] = ["/health/live", "/health/ready"];
 
 /// What the server itself has below the path of a door, if anything.
-fn hidden(observe: &Observe, has_api: bool, door: &str) -> Option<&'static str> {
+fn hidden(observe: &Observe, has_api: bool, door: &Endpoint) -> Option<&'static str> {
     let own = [
         (true, HEALTH[0]),
         (true, HEALTH[1]),
@@ -108,7 +118,7 @@ fn hidden(observe: &Observe, has_api: bool, door: &str) -> Option<&'static str> 
         (has_api, api::PATH),
     ];
     let mut there = own.into_iter().filter(|(on, _)| *on).map(|(_, path)| path);
-    there.find(|path| path.starts_with(door))
+    there.find(|path| door.takes(path))
 }
 
 /// A context for a connector that is only asked where its door would be.
@@ -123,6 +133,7 @@ fn nowhere(config: &Config, name: &Arc<str>) -> ConnectorContext {
         shutdown: Shutdown::new().1,
         report: Report::default(),
         occupancy: turted_core::Occupancy::default(),
+        relays: turted_core::Relays::default(),
     }
 }
 

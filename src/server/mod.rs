@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Arbiter};
 use tokio_util::task::TaskTracker;
 use turted_core::{
-    Authenticator, ConnectorContext, EncodeEvent, Epoch, Inbox, Observer, Occupancy, PushConnector, Report, Responder,
-    Shutdown, Tickets,
+    Authenticator, ConnectorContext, EncodeEvent, Epoch, Inbox, Observer, Occupancy, PushConnector, Relays, Report,
+    Responder, Shutdown, Tickets,
 };
 
 use crate::auth::Drawer;
@@ -276,6 +276,9 @@ impl Server {
         let backends = of_backends(&config.auth.backends, &means);
 
         let (mut endpoints, mut reports, mut ways_in, mut idle) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let relays = self.connectors.iter();
+        let relays = relays.filter_map(|(name, connector)| Some((Arc::clone(name), connector.relay()?)));
+        let relays = Relays::new(relays);
         for (name, connector) in self.connectors {
             let section = config.connectors.get(&*name);
             let bounds = section.and_then(|section| section.bounds.as_ref());
@@ -288,6 +291,7 @@ impl Server {
                 shutdown: shutdown.clone(),
                 report: Report::default(),
                 occupancy: occupancy.clone(),
+                relays: relays.clone(),
             };
             let endpoint = connector.endpoint(&cx);
             ways_in.push(WayIn {

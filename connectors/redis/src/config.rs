@@ -13,6 +13,8 @@ use turted_core::units::{duration, size};
 use turted_core::{ConnectorConfig, Envelope, Recipe, SettingError, Vocabulary};
 
 use crate::Redis;
+use crate::demand::Wanted;
+use crate::publish::Publisher;
 use crate::pubsub::Subscriptions;
 use crate::server::{Login, Server};
 use crate::streams::{DeadLetter, Streams};
@@ -20,7 +22,7 @@ use crate::streams::{DeadLetter, Streams};
 /// What stands between the words of a channel or a stream: `{channel.1}` of `chat:room.7` is `room`.
 const SEPARATORS: &[char] = &[':', '.'];
 
-/// Settings. `url` and at least one of `channels`, `patterns` and `streams` are needed.
+/// Settings. `url` and at least one of `channels`, `patterns`, `on_demand` and `streams` are needed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedisConfig {
@@ -40,6 +42,10 @@ pub struct RedisConfig {
     /// of them.
     #[serde(default)]
     patterns: Vec<String>,
+    /// Pub/Sub channels that are heard only while a client is in the channel of the same name, at most once: patterns
+    /// as `[may]` has them, `["**"]` for every channel. What clients hear by a pattern of their own asks for nothing.
+    #[serde(default)]
+    on_demand: Vec<String>,
     /// How much of Pub/Sub may wait while the server is overloaded; what does not fit is dropped and counted as
     /// `overflow`. Default 8 MiB.
     #[serde(default = "defaults::buffer", deserialize_with = "size::deserialize")]
@@ -122,33 +128,38 @@ impl ConnectorConfig for RedisConfig {
     type Connector = Redis;
 
     fn build(self) -> Result<Redis, SettingError> {
-        if self.channels.is_empty() && self.patterns.is_empty() && self.streams.is_empty() {
+        let hears_always = !self.channels.is_empty() || !self.patterns.is_empty();
+        if !hears_always && self.on_demand.is_empty() && self.streams.is_empty() {
             return Err(SettingError::new(
                 "",
-                "needs channels, patterns or streams: what to hear",
+                "needs channels, patterns, on_demand or streams: what to hear",
             ));
         }
         for (key, names) in [
             ("channels", &self.channels),
             ("patterns", &self.patterns),
+            ("on_demand", &self.on_demand),
             ("streams", &self.streams),
         ] {
             check_names(key, names)?;
         }
+        let wanted = Wanted::parse(&self.on_demand)?;
         let recipe = Recipe::new(self.envelope.clone(), &self.vocabulary(), &Value::from("{json}"))?;
         let streams = self.streams()?;
         let login = Login {
             username: self.username,
             password: self.password,
         };
-        let server = Server::new(&self.url, login, self.ca)?;
-        let hears = !self.channels.is_empty() || !self.patterns.is_empty();
+        let server = Arc::new(Server::new(&self.url, login, self.ca)?);
+        let hears = hears_always || wanted.is_some();
         let subscriptions = hears.then_some(Subscriptions {
             channels: self.channels,
             patterns: self.patterns,
+            wanted,
             buffer: self.buffer,
         });
         Ok(Redis {
+            relay: Arc::new(Publisher::new(Arc::clone(&server))),
             server,
             recipe,
             subscriptions,
@@ -161,7 +172,7 @@ impl RedisConfig {
     /// Only what this section hears of, so that a mapping cannot name what never comes.
     fn vocabulary(&self) -> Vocabulary {
         let mut words = Vocabulary::new();
-        if !self.channels.is_empty() || !self.patterns.is_empty() {
+        if !self.channels.is_empty() || !self.patterns.is_empty() || !self.on_demand.is_empty() {
             words = words.with_words_between("channel", SEPARATORS);
         }
         if !self.patterns.is_empty() {

@@ -7,24 +7,30 @@
 
 mod acknowledge;
 mod config;
+mod demand;
 mod entry;
 mod group;
+mod publish;
 mod pubsub;
 mod server;
 mod streams;
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use log::info;
-use turted_core::{Claim, ConnectorContext, ConnectorError, ConnectorState, PushConnector, Recipe};
+use turted_core::{Claim, ConnectorContext, ConnectorError, ConnectorState, PushConnector, Recipe, Relay};
 
 pub use config::{RedisConfig, Start};
+use publish::Publisher;
 use pubsub::Subscriptions;
 use server::Server;
 use streams::Streams;
 
 /// Hears from one Redis server. Built by [`RedisConfig`].
 pub struct Redis {
-    server: Server,
+    server: Arc<Server>,
+    relay: Arc<Publisher>,
     recipe: Recipe,
     subscriptions: Option<Subscriptions>,
     streams: Option<Streams>,
@@ -47,6 +53,15 @@ impl PushConnector for Redis {
         streams.names.iter().map(claim).collect()
     }
 
+    fn watches(&self) -> bool {
+        let subscriptions = self.subscriptions.as_ref();
+        subscriptions.is_some_and(|subscriptions| subscriptions.wanted.is_some())
+    }
+
+    fn relay(&self) -> Option<Arc<dyn Relay>> {
+        Some(Arc::clone(&self.relay) as Arc<dyn Relay>)
+    }
+
     fn run(&mut self, cx: ConnectorContext) -> BoxFuture<'_, Result<(), ConnectorError>> {
         Box::pin(async move {
             let Self {
@@ -54,10 +69,11 @@ impl PushConnector for Redis {
                 recipe,
                 subscriptions,
                 streams,
+                ..
             } = self;
             let open = async {
                 let listener = match subscriptions {
-                    Some(subscriptions) => Some(subscriptions.open(server).await?),
+                    Some(subscriptions) => Some(subscriptions.open(server, &cx.occupancy).await?),
                     None => None,
                 };
                 let reader = match streams {

@@ -7,8 +7,9 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::future::pending;
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::{Fuse, FutureExt};
 use futures_util::stream::StreamExt;
@@ -16,9 +17,12 @@ use log::warn;
 use redis::Msg;
 use redis::aio::{PubSubSink, PubSubStream};
 use tokio::task::unconstrained;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use turted_core::envelope::Refusal;
-use turted_core::{ConnectorContext, ConnectorError, Message, Outcome, Recipe};
+use turted_core::occupancy::{Changes, Watch};
+use turted_core::{ConnectorContext, ConnectorError, Message, Occupancy, Outcome, Recipe};
 
+use crate::demand::{Wanted, follow};
 use crate::server::{ANSWER, Server};
 
 /// How often a quiet connection is asked whether it is still there.
@@ -34,6 +38,8 @@ const OVERHEAD: usize = 256;
 pub struct Subscriptions {
     pub channels: Vec<String>,
     pub patterns: Vec<String>,
+    /// What to subscribe to while somebody needs it.
+    pub wanted: Option<Wanted>,
     /// How many bytes may wait.
     pub buffer: usize,
 }
@@ -44,11 +50,12 @@ pub struct Listener<'a> {
     sink: PubSubSink,
     stream: PubSubStream,
     waiting: Waiting,
+    watch: Option<Watch>,
 }
 
 impl Subscriptions {
-    /// Connects and subscribes.
-    pub async fn open<'a>(&self, server: &'a Server) -> Result<Listener<'a>, ConnectorError> {
+    /// Connects and subscribes, to what is needed by now as well.
+    pub async fn open<'a>(&self, server: &'a Server, occupancy: &Occupancy) -> Result<Listener<'a>, ConnectorError> {
         let (mut sink, stream) = server.listen().await?.split();
         let subscribe = async {
             if !self.channels.is_empty() {
@@ -59,14 +66,20 @@ impl Subscriptions {
             }
             Ok(())
         };
-        match tokio::time::timeout(ANSWER, subscribe).await {
+        match timeout(ANSWER, subscribe).await {
             Ok(subscribed) => subscribed.map_err(|error| server.error("SUBSCRIBE", &error))?,
             Err(_) => return Err(silent(server, ANSWER)),
+        }
+        let mut watch = self.wanted.as_ref().map(|wanted| wanted.watch(occupancy));
+        if let Some(watch) = &mut watch {
+            let changes = watch.changes().await;
+            follow(watch, changes, &mut sink, server).await?;
         }
         Ok(Listener {
             server,
             sink,
             stream,
+            watch,
             waiting: Waiting::new(self.buffer),
         })
     }
@@ -77,7 +90,7 @@ impl Listener<'_> {
     pub async fn work(self, cx: &ConnectorContext, recipe: &Recipe) -> Result<(), ConnectorError> {
         let (mut stream, mut waiting) = (self.stream, self.waiting);
         let mut stop = pin!(cx.shutdown.wait());
-        let mut alive = pin!(keep_alive(self.sink, self.server));
+        let mut alive = pin!(tend(self.sink, self.server, self.watch));
         let mut taking = pin!(Fuse::terminated());
         let mut is_taking = false;
         loop {
@@ -102,19 +115,35 @@ impl Listener<'_> {
     }
 }
 
-/// Ends when the other side does not answer any more.
-async fn keep_alive(mut sink: PubSubSink, server: &Server) -> ConnectorError {
+/// Sees to a connection: that the other side answers, and that what is needed is heard. Ends when it cannot.
+async fn tend(mut sink: PubSubSink, server: &Server, mut watch: Option<Watch>) -> ConnectorError {
+    let mut ping = interval_at(Instant::now() + PING, PING);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::time::sleep(PING).await;
-        match tokio::time::timeout(PONG, sink.ping::<redis::Value>()).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return server.error("PING", &error),
-            Err(_) => return silent(server, PONG),
+        let done = tokio::select! {
+            _ = ping.tick() => match timeout(PONG, sink.ping::<redis::Value>()).await {
+                Ok(answered) => answered.map(drop).map_err(|error| server.error("PING", &error)),
+                Err(_) => Err(silent(server, PONG)),
+            },
+            (watch, changes) = next(&mut watch) => follow(watch, changes, &mut sink, server).await,
+        };
+        if let Err(error) = done {
+            return error;
         }
     }
 }
 
-fn silent(server: &Server, time: Duration) -> ConnectorError {
+async fn next(watch: &mut Option<Watch>) -> (&Watch, Changes) {
+    match watch {
+        Some(watch) => {
+            let changes = watch.changes().await;
+            (watch, changes)
+        }
+        None => pending().await,
+    }
+}
+
+pub fn silent(server: &Server, time: Duration) -> ConnectorError {
     ConnectorError::new(format!("{} did not answer within {time:?}", server.place()))
 }
 

@@ -19,6 +19,8 @@ pub(crate) const WARNING: HeaderName = HeaderName::from_static("turted-warning")
 pub(crate) enum Outcome {
     /// Of one push.
     One(Receipt),
+    /// Of one that is published elsewhere.
+    Queued,
     /// Of a list of pushes, one each, in order.
     List(Vec<Result<Receipt, Failure>>),
 }
@@ -39,6 +41,11 @@ impl Failure {
     /// For programs, and for counting.
     pub(crate) fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// Whose fault it is.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// For people.
@@ -114,6 +121,21 @@ impl Failure {
             header: Some((RETRY_AFTER, "1")),
             ..Self::bad_request(code, message)
         }
+    }
+
+    /// Says this instead, to those who know these words.
+    pub(crate) fn saying(self, status: StatusCode, plain: &'static str) -> Self {
+        Self {
+            status,
+            plain: Some(plain),
+            ..self
+        }
+    }
+
+    /// The status, the words of the original, and the header that belongs to it.
+    pub(crate) fn as_page(&self) -> Response<Bytes> {
+        let response = page(self.words().to_owned().into(), self.status);
+        with_header(response, self)
     }
 
     /// True when the server, not the push, is the reason: the pushes behind it would fail in the same way.
@@ -197,6 +219,7 @@ impl Form {
             (true, _) => Self::Json,
             (false, Answers::Turted) => Self::Plain,
             (false, Answers::Php) => Self::Php,
+            (false, Answers::RealizeHit) => Self::Plain,
         }
     }
 
@@ -204,6 +227,8 @@ impl Form {
     pub(crate) fn answer(self, outcome: &Result<Outcome, Failure>, warning: Option<&str>) -> Response<Bytes> {
         let mut response = match outcome {
             Ok(Outcome::One(receipt)) => self.receipt(receipt),
+            // Only realizehit's API queues, and it does not answer here.
+            Ok(Outcome::Queued) => plain("OK".into(), StatusCode::OK),
             Ok(Outcome::List(list)) => self.list(list),
             Err(failure) => self.failure(failure),
         };
@@ -277,6 +302,11 @@ fn elements(list: &[Result<Receipt, Failure>]) -> Vec<Element<'_>> {
 
 fn plain(words: String, status: StatusCode) -> Response<Bytes> {
     response(words.into(), "text/plain; charset=utf-8", status)
+}
+
+/// As realizehit's API answers, in whatever it says.
+pub(crate) fn page(words: Bytes, status: StatusCode) -> Response<Bytes> {
+    response(words, "text/html; charset=utf-8", status)
 }
 
 fn json<T: Serialize>(value: &T, status: StatusCode) -> Response<Bytes> {

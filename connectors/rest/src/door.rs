@@ -35,9 +35,9 @@ pub(crate) struct RestDoor {
     prefix: String,
     ape: bool,
     answers: Answers,
-    inbox: Inbox,
-    backends: Arc<dyn Authenticator>,
-    limits: Limits,
+    pub(crate) inbox: Inbox,
+    pub(crate) backends: Arc<dyn Authenticator>,
+    pub(crate) limits: Limits,
     name: Arc<str>,
     report: Report,
 }
@@ -170,7 +170,7 @@ impl RestDoor {
     }
 
     /// The bounds of whoever a push is from: as the header says it, or else these credentials.
-    async fn bounds(&self, clearance: &Clearance, data: &Value) -> Result<Bounds, Failure> {
+    pub(crate) async fn bounds(&self, clearance: &Clearance, data: &Value) -> Result<Bounds, Failure> {
         match clearance {
             Clearance::Proven(bounds) => Ok(bounds.clone()),
             Clearance::Open => credentials::by_data(&*self.backends, data).await.map_err(wrong_auth),
@@ -190,7 +190,7 @@ impl RestDoor {
     }
 
     /// Counts what was taken and what was not; gives the latter for the server to tell.
-    fn count(&self, outcome: &Result<Outcome, Failure>, headers: &HeaderMap) -> Refusals {
+    pub(crate) fn count(&self, outcome: &Result<Outcome, Failure>, headers: &HeaderMap) -> Refusals {
         let refused = |failure: &Failure| {
             self.report.refused(failure.code());
             let why = match failure.code() {
@@ -205,7 +205,7 @@ impl RestDoor {
         };
         let mut refusals = Vec::new();
         match outcome {
-            Ok(Outcome::One(_)) => self.report.accepted(),
+            Ok(Outcome::One(_) | Outcome::Queued) => self.report.accepted(),
             Ok(Outcome::List(list)) => list.iter().for_each(|push| match push {
                 Ok(_) => self.report.accepted(),
                 Err(failure) => refusals.push(refused(failure)),
@@ -255,13 +255,13 @@ fn from(peer: Option<&Peer>) -> String {
 }
 
 /// Nothing is unpacked here: what a small body becomes is nothing that its sender should decide (CWE-409).
-fn is_encoded(headers: &HeaderMap) -> bool {
+pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
     let encodings = headers.get_all(CONTENT_ENCODING).iter();
     let mut words = encodings.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     words.any(|word| !matches!(word.trim_ascii(), b"") && !word.trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
-fn wrong_auth(_: Denied) -> Failure {
+pub(crate) fn wrong_auth(_: Denied) -> Failure {
     Failure::denied("Wrong auth data")
 }
 

@@ -9,29 +9,37 @@ mod credentials;
 mod door;
 mod inline;
 mod path;
+mod realizehit;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use turted_core::{
-    ConnectorConfig, ConnectorContext, ConnectorError, ConnectorState, Endpoint, PushConnector, SettingError,
+    ConnectorConfig, ConnectorContext, ConnectorError, ConnectorState, Endpoint, EventName, Limits, PushConnector,
+    SettingError,
 };
 
 use crate::door::RestDoor;
+use crate::realizehit::RealizeHitDoor;
 
 /// The settings of a section with `type = "rest"`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RestConfig {
-    /// Every path that begins with this takes pushes. Begins and ends with a slash; with `answers = "php"` it need not
-    /// end with one. Default `/push/`.
+    /// Every path that begins with this takes pushes; with `answers = "realizehit"` only the path itself. Begins and
+    /// ends with a slash; with `answers = "php"` or `"realizehit"` it need not end with one. Default `/push/`.
     pub path: String,
-    /// Whose words backends expect: `turted` or `php`. Default `turted`.
+    /// Whose words backends expect: `turted`, `php` or `realizehit`. Default `turted`.
     pub answers: Answers,
     /// Also takes the older inline form, `GET <path><urlencoded JSON>`. It carries its password in the URL, where
     /// proxies log it. Default false.
     pub ape: bool,
+    /// For `realizehit`: the name of the event that a push becomes. Default `MESSAGE`.
+    pub event: Option<String>,
+    /// For `realizehit`: the name of a connector with `type = "redis"`. What is pushed is published there, and nothing
+    /// is dispatched: clients hear it when that connector does, and those of other nodes hear it as well. Default none.
+    pub through: Option<String>,
 }
 
 /// Whose words backends expect.
@@ -42,6 +50,8 @@ pub enum Answers {
     Turted,
     /// `ok`, and 403 `FORBIDDEN` for wrong credentials, as the PHP server.
     Php,
+    /// A pattern and a payload, and the sentences of realizehit's API.
+    RealizeHit,
 }
 
 impl Default for RestConfig {
@@ -49,6 +59,8 @@ impl Default for RestConfig {
         Self {
             path: "/push/".into(),
             answers: Answers::Turted,
+            event: None,
+            through: None,
             ape: false,
         }
     }
@@ -60,7 +72,7 @@ impl ConnectorConfig for RestConfig {
 
     fn build(self) -> Result<RestConnector, SettingError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
-        let is_closed = self.path.ends_with('/') || self.answers == Answers::Php;
+        let is_closed = self.path.ends_with('/') || self.answers != Answers::Turted;
         let slashes = self.path.starts_with('/') && is_closed && !self.path.contains("//");
         if !slashes || !self.path.bytes().all(plain) {
             let message = format!(
@@ -70,7 +82,19 @@ impl ConnectorConfig for RestConfig {
             );
             return Err(SettingError::new("path", message));
         }
-        Ok(RestConnector { config: self })
+        let is_realizehit = self.answers == Answers::RealizeHit;
+        for (key, is_there) in [("event", self.event.is_some()), ("through", self.through.is_some())] {
+            if is_there && !is_realizehit {
+                return Err(SettingError::new(key, "is for answers = \"realizehit\""));
+            }
+        }
+        if self.ape && is_realizehit {
+            return Err(SettingError::new("ape", "is not for answers = \"realizehit\""));
+        }
+        let event = self.event.as_deref().unwrap_or("MESSAGE");
+        let event = EventName::parse(event, &Limits::default())
+            .map_err(|error| SettingError::new("event", format!("the event name {error}")))?;
+        Ok(RestConnector { config: self, event })
     }
 }
 
@@ -78,17 +102,33 @@ impl ConnectorConfig for RestConfig {
 #[derive(Debug)]
 pub struct RestConnector {
     config: RestConfig,
+    event: EventName,
 }
 
 impl PushConnector for RestConnector {
     fn endpoint(&self, cx: &ConnectorContext) -> Option<Endpoint> {
+        let door = RestDoor::new(&self.config, cx);
+        let is_exact = self.config.answers == Answers::RealizeHit;
         Some(Endpoint {
             prefix: self.config.path.clone(),
+            is_exact,
             max_body: cx.limits.push_bytes,
             allow_methods: door::methods(self.config.ape),
             allow_headers: "content-type, authorization",
-            door: Arc::new(RestDoor::new(&self.config, cx)),
+            door: match is_exact {
+                true => Arc::new(RealizeHitDoor {
+                    door,
+                    event: self.event.clone(),
+                    through: self.config.through.clone(),
+                    relays: cx.relays.clone(),
+                }),
+                false => Arc::new(door),
+            },
         })
+    }
+
+    fn through(&self) -> Option<&str> {
+        self.config.through.as_deref()
     }
 
     fn run(&mut self, cx: ConnectorContext) -> BoxFuture<'_, Result<(), ConnectorError>> {

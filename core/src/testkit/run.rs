@@ -14,6 +14,7 @@ use crate::endpoint::Endpoint;
 use crate::inbox::Inbox;
 use crate::limits::Limits;
 use crate::occupancy::Occupancy;
+use crate::relay::Relays;
 use crate::report::{ConnectorState, Report};
 use crate::shutdown::{Shutdown, Trigger};
 
@@ -44,6 +45,7 @@ pub fn start(mut connector: impl PushConnector, recorder: &Recorder) -> Run {
         shutdown,
         report: Report::default(),
         occupancy: Occupancy::default(),
+        relays: Relays::default(),
     };
     let occupancy = cx.occupancy.clone();
     let (report, endpoint) = (cx.report.clone(), connector.endpoint(&cx));

@@ -64,12 +64,7 @@ fn routes(config: &mut ServiceConfig, path: &str, mount: &Arc<Mount>) {
 
 fn is_ours(cx: &GuardContext<'_>) -> bool {
     let head = cx.head();
-    let is_pushed = |shared: &web::Data<Shared>| {
-        shared
-            .endpoints
-            .iter()
-            .any(|door| head.uri.path().starts_with(&door.prefix))
-    };
+    let is_pushed = |shared: &web::Data<Shared>| shared.endpoints.iter().any(|door| door.takes(head.uri.path()));
     matches!(head.method, Method::GET | Method::OPTIONS) || !cx.app_data().is_some_and(is_pushed)
 }
 

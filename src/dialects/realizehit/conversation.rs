@@ -4,10 +4,11 @@
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use turted_core::facets;
 use turted_core::json::check_depth;
 use turted_core::{ChannelName, Conversation, Ending, Intent, Limits, Notice, Reaction, Rejection, Tag, Welcome};
 
-use super::{ascii, pattern};
+use super::ascii;
 
 /// Longest `id` of a message in bytes of JSON.
 const ID_BYTES: usize = 128;
@@ -91,7 +92,7 @@ impl Conversation for Hits {
             Some("unsub") => |channel| Intent::Leave(channel.into()),
             _ => return self.fail(Some(&id), "Unable to attend request", out),
         };
-        let spelling = match pattern::canonical(pat.as_ref()) {
+        let spelling = match facets::canonical(pat.as_ref()) {
             Ok(spelling) => spelling,
             Err(why) => return self.fail(Some(&id), why, out),
         };

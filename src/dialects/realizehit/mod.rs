@@ -13,7 +13,6 @@ use turted_core::{Conversation, Limits, Protocol, Target};
 pub mod config;
 mod conversation;
 mod door;
-pub mod pattern;
 
 use conversation::Hits;
 
@@ -94,13 +93,23 @@ fn ascii(json: &str) -> Bytes {
 mod tests {
     use super::*;
 
+    /// Computed with the original.
     #[test]
     fn ids_are_those_of_the_original() {
         for (canonical, expected) in [
             ("testing:yolasda", "540d034d"),
             ("foo:bar", "4e99e8c1"),
             ("channel:CNN|kind:news", "3bf1d979"),
+            ("A:4|B:3|a:1|b:2", "30eb4822"),
+            ("user:42|vip:true", "764c79ae"),
+            ("10:x|9:y|a:z", "b1ccdde9"),
+            ("0:6|Z:4|a:3|a1:5|aa:2|z:1", "fc9b4bd5"),
+            ("device:mobile7|user:xosofox|zone:eu1", "d9053e8f"),
+            ("0:CNN|1:tvnews", "47ab6d46"),
+            ("a:only", "19cf3143"),
+            ("n:100000000000000000000", "eebc35e9"),
             ("lang:pt", "8d8194fe"),
+            ("id:507f1f77bcf86cd799439011", "cf3f0dce"),
         ] {
             assert_eq!(id(canonical), expected);
         }

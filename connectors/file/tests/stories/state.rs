@@ -95,6 +95,7 @@ async fn another_attempt_goes_on_without_a_state_file() {
             shutdown,
             report: report.clone(),
             occupancy: turted_core::Occupancy::default(),
+            relays: turted_core::Relays::default(),
         };
         let work = async {
             report.until(|state| *state == ConnectorState::Running).await;

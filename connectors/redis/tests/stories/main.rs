@@ -8,6 +8,7 @@
 mod support;
 
 mod connection;
+mod demand;
 mod pubsub;
 mod restart;
 mod settings;

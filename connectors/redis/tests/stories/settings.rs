@@ -29,9 +29,20 @@ fn a_setting_that_cannot_be_is_refused_with_its_key() {
         ),
         (json!({"ca": "ca.pem"}), "ca: is for TLS"),
         (json!({"username": "adam"}), "password: is needed"),
-        (json!({"streams": []}), ": needs channels, patterns or streams"),
+        (
+            json!({"streams": []}),
+            ": needs channels, patterns, on_demand or streams",
+        ),
         (json!({"streams": [""]}), "streams: must not have an empty name"),
         (json!({"channels": ["a", "a"]}), "channels: has a twice"),
+        (
+            json!({"on_demand": ["**a"]}),
+            "on_demand: \"**a\": the pattern may have ** at its end only",
+        ),
+        (
+            json!({"on_demand": ["own.{user}"]}),
+            "on_demand: \"own.{user}\": the pattern must not name {user}",
+        ),
         (json!({"group": ""}), "group: must not be empty"),
         (
             json!({"streams": [], "channels": ["a"], "group": "g"}),

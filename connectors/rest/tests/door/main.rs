@@ -15,5 +15,6 @@ mod log;
 mod path;
 mod push;
 mod random;
+mod realizehit;
 mod suite;
 mod support;

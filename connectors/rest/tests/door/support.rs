@@ -37,6 +37,13 @@ pub struct List {
     fates: Mutex<VecDeque<Option<PushError>>>,
 }
 
+impl List {
+    /// Whether nothing was dispatched.
+    pub fn is_empty(&self) -> bool {
+        self.taken.lock().unwrap().is_empty()
+    }
+}
+
 impl Intake for List {
     fn accept(&self, dispatch: Dispatch) -> BoxFuture<'_, Result<Receipt, PushError>> {
         if let Some(error) = self.fates.lock().unwrap().pop_front().flatten() {
@@ -105,6 +112,7 @@ pub fn context(list: &Arc<List>, guard: &Arc<Guard>) -> (ConnectorContext, Trigg
         shutdown,
         report: Report::default(),
         occupancy: turted_core::Occupancy::default(),
+        relays: turted_core::Relays::default(),
     };
     (cx, trigger)
 }
@@ -128,6 +136,15 @@ impl House {
         Self::with(RestConfig {
             path: "/sse".into(),
             answers: Answers::Php,
+            ..RestConfig::default()
+        })
+    }
+
+    /// As realizehit's backends know it.
+    pub fn of_realizehit() -> Self {
+        Self::with(RestConfig {
+            path: "/".into(),
+            answers: Answers::RealizeHit,
             ..RestConfig::default()
         })
     }
@@ -230,7 +247,7 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -
 }
 
 /// Every answer of every story passes here, and none may repeat a credential (CWE-209).
-fn line(response: &Response<Bytes>) -> String {
+pub fn line(response: &Response<Bytes>) -> String {
     let mut head = response.status().as_u16().to_string();
     for (name, value) in response.headers() {
         let value = value.to_str().unwrap();
