@@ -4,6 +4,7 @@
 //! In: JSON from outside. Out: the spelling, or the original's words for what is wrong. Values are what JavaScript makes
 //! of them as texts; names and values hold nothing but letters and digits, so that nothing has to be escaped.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Number, Value};
@@ -34,6 +35,8 @@ pub fn canonical(pattern: Option<&Value>) -> Result<String, &'static str> {
             .enumerate()
             .map(|(at, value)| (at.to_string(), value))
             .collect(),
+        // What counts as false is no pattern at all.
+        Some(other) if is_nothing(other) => return Err(NOTHING),
         Some(_) => return Err("invalid filters provided"),
     };
     if pairs.is_empty() {
@@ -47,12 +50,18 @@ pub fn canonical(pattern: Option<&Value>) -> Result<String, &'static str> {
         if !is_plain(&name) {
             return Err("invalid filter provided");
         }
+        if is_nothing(value) {
+            return Err("chunk not defined");
+        }
         if INHERITED.contains(&name.as_str()) {
             return Err("filter already exist");
         }
-        let value = text(value).ok_or("chunk not defined")?;
+        let value = text(value);
         if !is_plain(&value) {
             return Err("invalid chunk provided");
+        }
+        if value.is_empty() {
+            return Err("invalid filter.prop chunk provided");
         }
         chunks.push(format!("{name}:{value}"));
     }
@@ -63,29 +72,38 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// A value as JavaScript writes it into a text; nothing if it counts as false.
-fn text(value: &Value) -> Option<String> {
+/// What counts as false in JavaScript.
+fn is_nothing(value: &Value) -> bool {
     match value {
-        Value::Null | Value::Bool(false) => None,
-        Value::Bool(true) => Some("true".to_owned()),
-        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
-        Value::Number(number) => whole(number),
-        Value::Array(list) => match list.as_slice() {
-            [] => None,
-            [one] => text(one),
-            // With a comma between them, which no value may hold.
-            _ => Some(",".to_owned()),
-        },
-        Value::Object(_) => Some("[object Object]".to_owned()),
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        _ => false,
     }
 }
 
-fn whole(number: &Number) -> Option<String> {
+/// A value as JavaScript writes it into a text. What no value may hold anyhow is not written in full.
+fn text(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(is_true) => is_true.to_string().into(),
+        Value::String(text) => text.into(),
+        Value::Number(number) => whole(number).into(),
+        Value::Array(list) => match list.as_slice() {
+            [] | [Value::Null] => "".into(),
+            [one] => text(one),
+            // There are commas between them.
+            _ => ",".into(),
+        },
+        Value::Object(_) => "[object Object]".into(),
+    }
+}
+
+fn whole(number: &Number) -> String {
     // All numbers of JavaScript are such, and so it writes them below 1e21: with as few digits as tell them apart.
-    let number = number.as_f64()?;
-    match number.fract() == 0.0 && (0.0..1e21).contains(&number) {
-        true => (number > 0.0).then(|| number.to_string()),
-        false => Some("-".to_owned()),
+    match number.as_f64() {
+        Some(number) if number.fract() == 0.0 && number.abs() < 1e21 => number.to_string(),
+        _ => ".".to_owned(),
     }
 }
 
@@ -117,6 +135,7 @@ mod tests {
             ),
             (r#"["CNN","tvnews"]"#, "0:CNN|1:tvnews"),
             (r#"{"a":["only"]}"#, "a:only"),
+            (r#"{"a":[0],"b":[[false]]}"#, "a:0|b:false"),
             (r#"{"n":100000000000000000000}"#, "n:100000000000000000000"),
             (r#"{"lang":"pt"}"#, "lang:pt"),
             // Beyond what JavaScript tells apart.
@@ -136,6 +155,9 @@ mod tests {
             ("null", NOTHING),
             ("{}", NOTHING),
             ("[]", NOTHING),
+            ("0", NOTHING),
+            ("false", NOTHING),
+            ("\"\"", NOTHING),
             ("7", "invalid filters provided"),
             ("true", "invalid filters provided"),
             ("\"foo:bar\"", "invalid filters provided"),
@@ -154,8 +176,15 @@ mod tests {
             (r#"{"a":0.0}"#, "chunk not defined"),
             (r#"{"a":false}"#, "chunk not defined"),
             (r#"{"a":null}"#, "chunk not defined"),
-            (r#"{"a":[]}"#, "chunk not defined"),
+            (r#"["x",0]"#, "chunk not defined"),
+            (r#"{"a":[]}"#, "invalid filter.prop chunk provided"),
+            (r#"{"a":[[]]}"#, "invalid filter.prop chunk provided"),
+            (r#"{"a":[""]}"#, "invalid filter.prop chunk provided"),
+            (r#"{"a":[null]}"#, "invalid filter.prop chunk provided"),
+            (r#"{"a":{}}"#, "invalid chunk provided"),
+            (r#"{"constructor":""}"#, "chunk not defined"),
             (r#"{"constructor":"x"}"#, "filter already exist"),
+            (r#"{"constructor":"x y"}"#, "filter already exist"),
             (r#"{"toString":"x"}"#, "filter already exist"),
         ] {
             assert_eq!(of(pattern), Err(why), "{pattern}");
