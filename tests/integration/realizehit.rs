@@ -32,6 +32,9 @@ async fn its_clients_and_native_ones_live_at_one_path() {
         .await;
     assert_eq!(hits.text().await, "43bf1d979?\"\\u00e9\\u003f\"");
     assert_eq!(native.event().await["data"]["payload"], "é?");
+    // Others speak Engine.IO as well, at paths of their own.
+    let mut other = Socket::open(&server, "/socket.io/?EIO=4&transport=websocket").await;
+    assert!(other.text().await.starts_with("0{"));
     // What is for neither is answered as before.
     assert_eq!(server.get("/ws").await.status, 426);
     assert_eq!(server.ask(Request::upgrade("/ws?EIO=7")).await.status, 400);

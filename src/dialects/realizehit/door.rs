@@ -16,11 +16,14 @@ pub struct Shared(pub EngineIo);
 impl Offer for Shared {
     fn open(self: Box<Self>, path: &str, mounts: &mut Mounts) -> Routes {
         let routes = Box::new(self.0).open(path, mounts);
+        let path = path.to_owned();
         Arc::new(move |config| {
-            let routes = Arc::clone(&routes);
-            let ours = web::scope("").guard(guard::fn_guard(|request| {
-                let query = request.head().uri.query().unwrap_or_default();
-                query.split('&').any(|pair| pair.starts_with("EIO="))
+            let (routes, path) = (Arc::clone(&routes), path.clone());
+            // Of the path as well: the scope is asked about every request, and answers whatever its guard lets in.
+            let ours = web::scope("").guard(guard::fn_guard(move |request| {
+                let uri = &request.head().uri;
+                let query = uri.query().unwrap_or_default();
+                uri.path().trim_end_matches('/') == path && query.split('&').any(|pair| pair.starts_with("EIO="))
             }));
             config.service(ours.configure(move |config| routes(config)));
         })
