@@ -34,7 +34,6 @@ use crate::carriers::{event_stream, form};
 use crate::client::Inbound;
 use crate::dialects::bayeux::{self, Bayeux};
 use crate::dialects::classic::Classic;
-
 use crate::dialects::command::{self, Command};
 use crate::dialects::native::Native;
 use crate::dialects::primus;
@@ -44,6 +43,7 @@ use crate::dialects::socketio::{self, SocketIo, Terms, Version};
 
 pub use crate::auth::jwt::fuzz::jwt;
 pub use crate::dialects::bayeux::fuzz::bayeux_batch;
+pub use crate::dialects::realizehit::fuzz::realizehit;
 
 /// Bad messages in a row that end a client.
 const BAD_MESSAGES: u32 = 20;
@@ -145,7 +145,7 @@ fn converse(protocol: &dyn Protocol, story: &[u8], check: impl FnMut(&Reaction))
 }
 
 /// A conversation whose answers take `growth` bytes for each that was said, at most, besides [`WORDS`].
-fn converse_within(growth: usize, protocol: &dyn Protocol, story: &[u8], mut check: impl FnMut(&Reaction)) {
+pub(crate) fn converse_within(growth: usize, protocol: &dyn Protocol, story: &[u8], mut check: impl FnMut(&Reaction)) {
     let mut conversation = open(protocol, &mut check);
     for line in story.split(|byte| *byte == b'\n') {
         let (mut out, mut room) = (Vec::new(), growth * line.len() + WORDS);

@@ -11,12 +11,16 @@ target=${CARGO_TARGET_DIR:-$root/target}
 artefacts=$target/artefacts
 scratch=$(mktemp -d)
 server=
+redis=
 
 finish() {
   local status=$?
   if [ -n "$server" ] && kill -0 "$server" 2>/dev/null; then
     kill -TERM "$server" 2>/dev/null || true
     wait "$server" 2>/dev/null || true
+  fi
+  if [ -n "$redis" ]; then
+    kill "$redis" 2>/dev/null || true
   fi
   if [ "$status" -ne 0 ] && [ -s "$scratch/server.log" ]; then
     echo '--- what the server said ---' >&2
@@ -200,6 +204,25 @@ step 'published clients of Bayeux: Faye, CometD and aiocometd'
 start --set 'may.anyone.join=["**"]' --set 'may.anyone.publish=["**"]' --set limits.message_bytes=256KiB --set clients.bayeux.timeout=3s
 "$root/tests/published/run.sh" "$url" bayeux.mjs bayeux_pages.mjs
 stop
+
+step 'realizehit: its clients, its API, and the Redis of its nodes'
+TURTED_REDIS=$(free_port)
+export TURTED_REDIS
+redis-server --port "$TURTED_REDIS" --bind 127.0.0.1 --save '' --appendonly no >"$scratch/redis.log" 2>&1 </dev/null &
+redis=$!
+for _ in $(seq 100); do
+  redis-cli -p "$TURTED_REDIS" ping >/dev/null 2>&1 && break
+  kill -0 "$redis" 2>/dev/null || fail 'redis-server did not start'
+  sleep 0.1
+done
+start --set clients.realizehit.enabled=true --set 'may.anyone.join=["story:**", "kind:**", "channel:**", "chat@*"]' \
+  --set connectors.hits.type=redis --set "connectors.hits.url=redis://127.0.0.1:$TURTED_REDIS" --set 'connectors.hits.on_demand=["*:**"]' \
+  --set 'connectors.hits.envelope={event="MESSAGE",channels="{channel}"}' \
+  --set connectors.api.type=rest --set connectors.api.path=/ --set connectors.api.answers=realizehit --set connectors.api.through=hits
+"$root/tests/published/run.sh" "$url" realizehit.mjs
+stop
+kill "$redis"
+redis=
 
 step 'behind nginx and Caddy, as the README says'
 "$root/tests/proxies/run.sh" "$target/debug/turted"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Published clients of Socket.IO, Engine.IO, SockJS, EventSource and Bayeux, unmodified and of several generations, against a running server.
+# Published clients of Socket.IO, Engine.IO, SockJS, EventSource, Bayeux and others, unmodified and of several generations, against a running server.
 # What is installed goes to a folder that is gone afterwards.
 #   tests/published/run.sh URL            URL: a server in its default configuration, on loopback
 #   tests/published/run.sh URL FILE…      only these stories, whose heads say what they ask of the server
