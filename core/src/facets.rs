@@ -1,8 +1,8 @@
 //! realizehit's patterns and their one spelling, for its dialect and for its backends' door:
 //! `{"kind":"news","channel":"CNN"}` is `channel:CNN|kind:news`.
 //!
-//! In: JSON from outside. Out: the spelling, or the original's words for what is wrong. Values are what JavaScript makes
-//! of them as texts; names and values hold nothing but letters and digits, so that nothing has to be escaped.
+//! In: JSON from outside. Out: the spelling, or the original's words for what is wrong. Values are what JavaScript
+//! makes of them as texts; names and values hold nothing but letters and digits, so that nothing has to be escaped.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

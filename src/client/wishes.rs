@@ -170,8 +170,8 @@ impl Connection {
         }));
     }
 
-    /// What must happen before there is an answer, if anything. A Dispatcher or a courier that does not answer cannot be
-    /// asked anything more.
+    /// What must happen before there is an answer, if anything. A Dispatcher or a courier that does not answer cannot
+    /// be asked anything more.
     pub(in crate::client) fn see(&self, answer: Option<Asked>) -> Option<Pending> {
         match answer {
             Some(Ok(pending)) => pending,

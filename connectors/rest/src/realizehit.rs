@@ -1,7 +1,7 @@
 //! realizehit's API: a pattern and a payload, and its sentences.
 //!
-//! In: `POST` with `{"pattern":{…},"payload":…}`. Out: a dispatch to the channel that is the spelling of the pattern, or
-//! the same published through another connector; and whether it was queued. Who may push is asked as at every door:
+//! In: `POST` with `{"pattern":{…},"payload":…}`. Out: a dispatch to the channel that is the spelling of the pattern,
+//! or the same published through another connector; and whether it was queued. Who may push is asked as at every door:
 //! by the header, or by a member `auth`, neither of which the original knows.
 
 use std::collections::BTreeMap;

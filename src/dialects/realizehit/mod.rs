@@ -13,9 +13,6 @@ use turted_core::{Conversation, Limits, Protocol, Target};
 pub mod config;
 mod conversation;
 mod door;
-#[cfg(fuzzing)]
-#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a promise that is broken is a panic")]
-pub mod fuzz;
 
 use conversation::Hits;
 

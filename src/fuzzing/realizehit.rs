@@ -1,4 +1,4 @@
-//! What fuzzing asks of this dialect; see `fuzzing`.
+//! What fuzzing asks of the dialect of realizehit.
 //!
 //! In: any bytes. Out: nothing, or a panic where a promise is broken.
 
@@ -7,8 +7,8 @@ use std::str::from_utf8;
 use serde_json::value::RawValue;
 use turted_core::{Limits, Reaction};
 
-use super::RealizeHit;
-use crate::fuzzing::converse_within;
+use super::converse_within;
+use crate::dialects::realizehit::RealizeHit;
 
 /// A conversation of realizehit: every answer is a JSON object, and an event is the id of a pattern and JSON that its
 /// clients do not cut; all of it in ASCII. A question mark takes six letters.
@@ -24,7 +24,10 @@ fn check(reaction: &Reaction) {
     assert!(text.is_ascii(), "{text:?}");
     let json = match text.split_once('?').filter(|_| !text.starts_with('{')) {
         Some((id, payload)) => {
-            assert!(id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{text:?}");
+            assert!(
+                id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit()),
+                "{text:?}"
+            );
             assert!(!payload.contains('?'), "{text:?}");
             payload
         }
