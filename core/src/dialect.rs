@@ -47,6 +47,15 @@ pub trait Conversation: Send {
     fn notify(&mut self, notice: &Notice, tag: &Tag, out: &mut Vec<Reaction>);
     /// The time is over for which [`Reaction::Wake`] asked.
     fn wake(&mut self, _out: &mut Vec<Reaction>) {}
+    /// Whether its client hears some events more often than once, or not at all: then each is asked about by
+    /// [`times`](Self::times). Looked at after whatever it is given.
+    fn repeats(&self) -> bool {
+        false
+    }
+    /// How often its client hears this event, which [`Protocol::encode_event`] has written.
+    fn times(&self, _event: &[u8]) -> usize {
+        1
+    }
     /// The last words to the client.
     fn farewell(&mut self, ending: Ending, out: &mut Vec<Reaction>);
 }

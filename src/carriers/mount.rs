@@ -195,7 +195,8 @@ impl Mount {
             let (id, dialect) = (&newcomer.welcome.connection, self.protocol.name());
             debug!(target: LIFE, "{id} opened: {dialect} over {} {came}", newcomer.transport);
         }
-        let voice = self.voice(worker, self.protocol.open());
+        let conversation = newcomer.conversation.take();
+        let voice = self.voice(worker, conversation.unwrap_or_else(|| self.protocol.open()));
         if !self.protocol.resumes() {
             // A dialect without resumption has nothing to wait for.
             match &mut newcomer.first {
@@ -225,7 +226,7 @@ mod tests {
         }
         // The native protocol on sockets, in both forms of a stream, and in SockJS frames; the classic one on sockets
         // and in frames; the two of Socket.IO in packets; the events of the PHP server; Primus; nodefony; those of
-        // Bayeux, with the names that the specification has, and with more; realizehit.
-        assert_eq!(mounts.encoders().len(), 14);
+        // Bayeux, with the names that the specification has, and with more; realizehit; RackHD.
+        assert_eq!(mounts.encoders().len(), 15);
     }
 }

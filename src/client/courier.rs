@@ -173,8 +173,8 @@ impl Handler<Shed> for Courier {
 
 #[cfg(test)]
 mod tests {
-    use super::super::voice::{Framing, WhenFull};
-    use super::super::{OutboxBounds, quiet::Quiet};
+    use super::super::voice::WhenFull;
+    use super::super::{Framing, OutboxBounds, quiet::Quiet};
     use super::*;
     use crate::dispatcher::Queued;
     use bytes::Bytes;

@@ -7,6 +7,7 @@
 pub mod actor;
 mod calls;
 pub mod courier;
+pub mod framing;
 pub mod heartbeat;
 pub mod newcomer;
 pub mod outbox;
@@ -21,8 +22,9 @@ mod wishes;
 
 pub use actor::Connection;
 pub use courier::{Courier, Voices};
+pub use framing::Framing;
 pub use newcomer::{Inbound, Newcomer, Policy, Worker};
 pub use outbox::OutboxBounds;
 pub use requests::{Reader, Reading, Register, Rules};
-pub use voice::{Framing, Voice};
+pub use voice::Voice;
 pub use wishes::named;

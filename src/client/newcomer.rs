@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use actix::Addr;
 use bytes::Bytes;
 use turted_core::may::Permissions;
-use turted_core::{Adviser, Authenticator, Brought, Ending, Intent, Refusals, Responders, Wants, Welcome};
+use turted_core::{
+    Adviser, Authenticator, Brought, Conversation, Ending, Intent, Refusals, Responders, Wants, Welcome,
+};
 
 use super::calls::Calls;
 use super::courier::{Courier, Voices};
@@ -95,6 +97,8 @@ pub struct Newcomer {
     pub first: Option<Intent>,
     /// Where requests find it.
     pub listing: Option<Listing>,
+    /// What it begins to speak, when its request says something about that; else its dialect opens a conversation.
+    pub conversation: Option<Box<dyn Conversation>>,
     /// What is written before the dialect's first words.
     pub opening: Option<Bytes>,
     /// What lives as long as the connection, whatever carries it.
@@ -115,6 +119,7 @@ impl Newcomer {
             brought: (!brought.is_empty()).then(|| Arc::new(brought)),
             first: None,
             listing: None,
+            conversation: None,
             opening: None,
             held: None,
             returns: true,

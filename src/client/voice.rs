@@ -18,29 +18,10 @@ use tokio::sync::oneshot;
 use turted_core::{Conversation, Ending, Intent, Notice, Presented, Reaction, Rejection, Tag, Welcome};
 
 use super::actor::{Connection, Poke};
+use super::framing::Framing;
 use super::outbox::{Outbox, OutboxBounds};
 use super::quiet::Quiet;
 use crate::dispatcher::Queued;
-
-/// How a transport wraps what a conversation says.
-pub trait Framing: Sync {
-    /// A text message as bytes for the wire.
-    fn message(&self, text: &[u8]) -> Bytes;
-    /// A message that is not text, if the transport can carry one.
-    fn binary(&self, _data: &[u8]) -> Option<Bytes> {
-        None
-    }
-    /// What goes out now and then while nothing else does, if anything: a question for a sign of life, or a comment for
-    /// proxies.
-    fn ping(&self) -> Option<Bytes>;
-    /// The transport's own goodbye, if it has one.
-    fn close(&self, ending: Ending) -> Option<Bytes>;
-    /// Whether a frame that waits for a wire is of use to the next one, for connections that outlive theirs. The
-    /// default: every frame is.
-    fn keeps(&self, _frame: &[u8]) -> bool {
-        true
-    }
-}
 
 /// What a full outbox means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +44,8 @@ pub struct Voice {
     /// What it wanted when it was told something.
     uttered: RefCell<Uttered>,
     is_held: Cell<bool>,
+    /// Whether the conversation wants to be asked about each event.
+    repeats: Cell<bool>,
     plug: Cell<Option<Rc<Plug>>>,
 }
 
@@ -149,6 +132,7 @@ impl Voice {
             answer: RefCell::new(None),
             uttered: RefCell::default(),
             is_held: Cell::new(false),
+            repeats: Cell::new(false),
             plug: Cell::new(None),
         }
     }
@@ -204,6 +188,13 @@ impl Voice {
         if self.ended.get().is_some() {
             return true;
         }
+        if self.repeats.get() {
+            return (0..self.times(frame)).all(|_| self.ended.get().is_some() || self.put(frame));
+        }
+        self.put(frame)
+    }
+
+    fn put(&self, frame: &Bytes) -> bool {
         if self.outbox.borrow_mut().push(frame.clone()).is_ok() {
             return true;
         }
@@ -212,6 +203,17 @@ impl Voice {
             WhenFull::Drop => return false,
         }
         true
+    }
+
+    fn times(&self, frame: &Bytes) -> usize {
+        let times = self.careful(|| {
+            let conversation = self.conversation.borrow();
+            self.framing.inside(frame).map_or(1, |event| conversation.times(event))
+        });
+        times.unwrap_or_else(|| {
+            self.end(Ending::Internal);
+            0
+        })
     }
 
     /// A frame of the transport's own, e.g. a pong.
@@ -409,6 +411,7 @@ impl Voice {
             frames,
             ended,
         } = speech;
+        self.repeats.set(conversation.repeats());
         self.conversation.replace(conversation);
         self.is_held.set(false);
         if ended.is_some() {
@@ -467,6 +470,7 @@ impl Voice {
         let said = self.careful(|| {
             let mut reactions = Vec::new();
             say(&mut **self.conversation.borrow_mut(), &mut reactions);
+            self.repeats.set(self.conversation.borrow().repeats());
             for reaction in reactions {
                 self.react(reaction, &mut uttered);
             }

@@ -87,16 +87,18 @@ impl Report<'_> {
 
 fn clients(clients: &Clients, observe: &Observe, report: &mut Report<'_>) {
     let enabled = clients.iter().filter(|(_, client)| client.section.is_enabled);
-    let paths: Vec<(String, &str, bool)> = enabled
+    let paths: Vec<(String, &str, &str, bool)> = enabled
         .filter_map(|(name, client)| {
-            let shares = defaults::shares(&client.section.kind);
-            Some((format!("clients.{name}"), client.path.as_deref()?, shares))
+            let (kind, path) = (&client.section.kind, client.path.as_deref()?);
+            Some((format!("clients.{name}"), kind.as_str(), path, defaults::shares(kind)))
         })
         .collect();
-    for (at, (section, path, shares)) in paths.iter().enumerate() {
+    for (at, (section, kind, path, shares)) in paths.iter().enumerate() {
         let key = &format!("{section}.path");
+        let takes_the_rest = *path == "/" && defaults::takes_the_rest(kind);
         let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b));
-        if !path.starts_with('/') || path.len() < 2 || path.ends_with('/') || path.contains("//") || !plain {
+        let is_path = path.starts_with('/') && path.len() > 1 && !path.ends_with('/') && !path.contains("//") && plain;
+        if !is_path && !takes_the_rest {
             let message = "must be a path such as \"/ws\": a slash, then letters, digits and - _ . ~ /";
             report.refuse(key, message);
         }
@@ -112,7 +114,7 @@ fn clients(clients: &Clients, observe: &Observe, report: &mut Report<'_>) {
             true => *shares == also,
             false => below(path, other) || below(other, path),
         };
-        if let Some((other, ..)) = paths[..at].iter().find(|(_, other, also)| clash(other, *also)) {
+        if let Some((other, ..)) = paths[..at].iter().find(|(_, _, other, also)| clash(other, *also)) {
             report.refuse(
                 key,
                 format!("is at, above or below the path of {other}; choose another one"),

@@ -47,6 +47,17 @@ const CLIENTS: &[Default] = &[
         &[("type", "realizehit"), ("path", "/ws"), ("enabled", "false")],
     ),
     (
+        "rackhd",
+        &[
+            ("type", "rackhd"),
+            ("path", "/"),
+            ("enabled", "false"),
+            ("channel", "{resource}"),
+            ("user", "user"),
+            ("everybody", "everybody"),
+        ],
+    ),
+    (
         "bayeux",
         &[
             ("type", "bayeux"),
@@ -99,6 +110,11 @@ fn complete(section: &mut Node, keys: &[(&str, &str)]) {
             .entry((*key).to_owned())
             .or_insert_with(|| value(written, place.clone()));
     }
+}
+
+/// Whether a type takes at `/` what nobody else wants, and leaves everything else there to others.
+pub(super) fn takes_the_rest(kind: &str) -> bool {
+    kind == "rackhd"
 }
 
 /// Whether clients of a type can be told from others at the same path.

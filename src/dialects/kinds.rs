@@ -13,6 +13,7 @@ use super::native::stream::StreamConfig;
 use super::nodefony::config::NodefonyConfig;
 use super::php::door::PhpConfig;
 use super::primus::config::PrimusConfig;
+use super::rackhd::config::RackHdConfig;
 use super::realizehit::config::RealizeHitConfig;
 use super::socketio::config::SocketIoConfig;
 use super::sockjs::SockJsConfig;
@@ -32,6 +33,7 @@ const KINDS: &[(&str, Build)] = &[
     (PrimusConfig::TYPE, make::<PrimusConfig>),
     (NodefonyConfig::TYPE, make::<NodefonyConfig>),
     (RealizeHitConfig::TYPE, make::<RealizeHitConfig>),
+    (RackHdConfig::TYPE, make::<RackHdConfig>),
     (BayeuxConfig::TYPE, make::<BayeuxConfig>),
     #[cfg(test)]
     (super::sample::SampleConfig::TYPE, make::<super::sample::SampleConfig>),
@@ -98,7 +100,7 @@ mod tests {
         let wrong = crate::Server::load(&sources).unwrap_err().to_string();
         assert_eq!(
             wrong,
-            "--set clients.x.type: must be one of \"websocket\", \"events\", \"polls\", \"socketio\", \"sockjs\", \"php\", \"primus\", \"nodefony\", \"realizehit\", \"bayeux\", \"sample\"; did you mean websocket?"
+            "--set clients.x.type: must be one of \"websocket\", \"events\", \"polls\", \"socketio\", \"sockjs\", \"php\", \"primus\", \"nodefony\", \"realizehit\", \"rackhd\", \"bayeux\", \"sample\"; did you mean websocket?"
         );
         let mut words: Vec<_> = KINDS.iter().map(|(word, _)| *word).collect();
         words.sort_unstable();

@@ -11,6 +11,7 @@ pub mod native;
 pub mod nodefony;
 pub mod php;
 pub mod primus;
+pub mod rackhd;
 pub mod realizehit;
 #[cfg(test)]
 pub mod sample;

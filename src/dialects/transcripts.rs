@@ -13,8 +13,8 @@ use bytes::Bytes;
 use turted_core::envelope::{self, Body};
 use turted_core::may::Verb;
 use turted_core::{
-    ChannelName, Delivery, Dispatch, Ending, Epoch, EventName, Intent, Limits, Notice, Publication, Receipt, Rejection,
-    Sender, Subscription, Target, UserName, Welcome,
+    ChannelName, Delivery, Dispatch, Ending, Epoch, EventName, Intent, Limits, Notice, Payload, Publication, Receipt,
+    Rejection, Sender, Subscription, Target, UserName, Welcome,
 };
 
 use super::bayeux::{self, Bayeux};
@@ -22,6 +22,7 @@ use super::classic::Classic;
 use super::native::Native;
 use super::nodefony::{self, Nodefony, Service};
 use super::primus::{self, Primus};
+use super::rackhd::{self, RackHd};
 use super::realizehit::RealizeHit;
 use super::socketio::turted::Turted;
 use super::socketio::{SocketIo, Terms, Version};
@@ -53,6 +54,8 @@ fn dialects() -> Vec<(&'static str, Box<dyn Protocol>)> {
         ("primus", Box::new(primus())),
         ("nodefony", Box::new(nodefony())),
         ("realizehit", Box::new(RealizeHit::new(limits, BAD_MESSAGES))),
+        ("rackhd", Box::new(rackhd())),
+        ("rackhd_path", Box::new(rackhd().at("nodes"))),
         ("bayeux", Box::new(Bayeux(Arc::new(bayeux::terms())))),
         ("socketio4", socketio(Version::V4, true)),
         ("socketio5", socketio(Version::V5, false)),
@@ -75,6 +78,20 @@ fn nodefony() -> Nodefony {
         event: EventName::parse("MESSAGE", &limits).unwrap(),
         personal: ("user".to_owned(), "everybody".to_owned()),
         limits,
+        bad_messages: BAD_MESSAGES,
+    })
+}
+
+/// With an exchange, a resource that nobody may ask for, one for which nobody answers, and one where nothing is found.
+fn rackhd() -> RackHd {
+    RackHd::new(rackhd::Terms {
+        resources: ["nodes", "skus", "closed", "nobody", "nothing"]
+            .map(str::to_owned)
+            .into(),
+        around: (String::new(), String::new()),
+        exchanges: ["on.events".to_owned()].into(),
+        personal: ("user".to_owned(), "everybody".to_owned()),
+        limits: Limits::default(),
         bad_messages: BAD_MESSAGES,
     })
 }
@@ -278,6 +295,7 @@ impl<'a> Player<'a> {
             }
             Intent::Call(call) if call.name.starts_with(CLOSED) => denied(Verb::Call, &call.name),
             Intent::Call(call) if &*call.name == "nobody" => Notice::Rejected(Rejection::NobodyAnswers(call.name)),
+            Intent::Call(call) if &*call.name == "nothing" => Notice::Answer(Payload::null()),
             Intent::Call(call) => Notice::Answer(call.params),
             Intent::Publish(said) => Notice::Published(self.publish(said)),
             Intent::Join(channel) => {
@@ -358,7 +376,11 @@ impl<'a> Player<'a> {
                     via,
                     from: dispatch.from.as_deref(),
                 });
-                self.say(&text);
+                let times = match self.conversation.repeats() {
+                    true => self.conversation.times(&text),
+                    false => 1,
+                };
+                (0..times).for_each(|_| self.say(&text));
             }
         }
         self.happened.len() - before

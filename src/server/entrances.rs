@@ -31,6 +31,11 @@ pub fn bounds(config: &Config) -> Bounds {
     }
 }
 
+/// Whoever leaves the rest to others is asked first, and whoever takes what nobody else wants comes last.
+pub fn in_order(entrances: &mut [Entrance]) {
+    entrances.sort_by_key(|(path, offer)| (path == "/", !offer.shares()));
+}
+
 /// What the configuration offers, each with its path.
 ///
 /// # Errors
@@ -43,8 +48,7 @@ pub fn configured(config: &Config) -> Result<Vec<Entrance>, Vec<Problem>> {
             Err(wrong) => problems.extend(wrong),
         }
     }
-    // Whoever leaves the rest to others is asked first.
-    entrances.sort_by_key(|(_, offer): &Entrance| !offer.shares());
+    in_order(&mut entrances);
     if problems.is_empty() {
         Ok(entrances)
     } else {

@@ -90,6 +90,10 @@ pub fn hiding(config: &Config, connectors: &[(Arc<str>, Box<dyn PushConnector>)]
     for client in enabled {
         let path = client.path.clone().unwrap_or_default();
         let (below, kind) = (format!("{path}/"), client.section.kind.as_str());
+        if path == "/" {
+            // It takes what nobody else wants.
+            continue;
+        }
         // Events and pushes of the PHP dialect share a path: by GET and by POST.
         let shares = |door: &str| kind == "php" && door.trim_end_matches('/') == path;
         let clash = there.iter().find(|(door, is_exact, _)| {

@@ -53,7 +53,7 @@ mod wires;
 #[cfg(feature = "cli")]
 pub use authenticators::token;
 use authenticators::{Means, adviser, of_backends, of_clients};
-use entrances::{Entrance, bounds, configured};
+use entrances::{Entrance, bounds, configured, in_order};
 use listen::Doorstep;
 pub use running::{Running, WayIn};
 #[cfg(feature = "cli")]
@@ -142,6 +142,7 @@ impl Builder {
             Vec::new()
         });
         offers.extend(self.offers);
+        in_order(&mut offers);
         for (name, section) in self.config.connectors.iter().filter(|(_, section)| section.is_enabled) {
             match registry::build(section) {
                 Ok(connector) => {

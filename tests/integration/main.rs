@@ -40,6 +40,7 @@ mod primus;
 mod proxied;
 mod push;
 mod rabbitmq;
+mod rackhd;
 mod realizehit;
 mod redis;
 mod refusals;

@@ -50,6 +50,10 @@ impl Framing for WebSocketFraming {
         Some(frame::ping())
     }
 
+    fn inside<'a>(&self, frame: &'a [u8]) -> Option<&'a [u8]> {
+        frame::texts(frame).next()
+    }
+
     fn close(&self, ending: Ending) -> Option<Bytes> {
         // 1006 must not be sent (RFC 6455 section 7.4.1); whoever closed with a code of its own gets the plain answer.
         Some(match ending {
@@ -112,8 +116,14 @@ impl Handshake<'_> {
 /// Whether a request asks for a WebSocket (RFC 6455 section 4.2.1).
 #[must_use]
 pub fn is_upgrade(request: &HttpRequest) -> bool {
+    asks_for_upgrade(request.headers())
+}
+
+/// As [`is_upgrade`], for whoever has only the headers.
+#[must_use]
+pub fn asks_for_upgrade(headers: &header::HeaderMap) -> bool {
     let has = |name: header::HeaderName, word: &str| {
-        let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
         value.is_some_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word)))
     };
     has(header::UPGRADE, "websocket") && has(header::CONNECTION, "upgrade")
