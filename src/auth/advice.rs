@@ -8,13 +8,12 @@ use futures_util::future::BoxFuture;
 use log::warn;
 use serde_json::{Value, json};
 use turted_core::may::Verb;
-use turted_core::{Adviser, Identity, UserName};
+use turted_core::{Adviser, Identity, Seldom, UserName};
 
 use super::answer::may;
 use super::cache::{Cache, Key, key};
 use super::callback::pause;
 use super::flights::Flights;
-use super::seldom::Seldom;
 use crate::outbound::Hook;
 
 /// How a backend is asked.
@@ -23,7 +22,8 @@ pub struct Advice {
     cache: Duration,
     known: Cache<bool>,
     flights: Flights<Result<bool, Duration>>,
-    told: Seldom,
+    silent: Seldom,
+    wrong: Seldom,
 }
 
 impl Advice {
@@ -35,7 +35,8 @@ impl Advice {
             cache,
             known: Cache::default(),
             flights: Flights::default(),
-            told: Seldom::default(),
+            silent: Seldom::new(),
+            wrong: Seldom::new(),
         }
     }
 
@@ -54,8 +55,8 @@ impl Advice {
         if let Some(known) = self.known.get(&key, Instant::now()) {
             return Ok(known);
         }
-        let unknown = |why: &str, after| {
-            self.told.tell(Instant::now(), |more| {
+        let unknown = |told: &Seldom, why: &str, after| {
+            told.tell(Instant::now(), |more| {
                 warn!("the backend of [may.ask] does not say what somebody may: {why}{more}");
             });
             after
@@ -64,8 +65,8 @@ impl Advice {
             .hook
             .ask(question)
             .await
-            .map_err(|why| unknown(&why.to_string(), pause(None)))?;
-        let said = may(&answer).map_err(|why| unknown(&why, pause(Some(&answer))))?;
+            .map_err(|why| unknown(&self.silent, &why.to_string(), pause(None)))?;
+        let said = may(&answer).map_err(|why| unknown(&self.wrong, &why, pause(Some(&answer))))?;
         let now = Instant::now();
         self.known.put(key, said, now + self.cache, now);
         Ok(said)

@@ -10,12 +10,11 @@ use futures_util::future::BoxFuture;
 use log::warn;
 use serde_json::{Map, Value, json};
 use turted_core::may::{Claims, Pattern};
-use turted_core::{Authenticator, Denial, Identity, Limits, Refusal, Visitor, Wants};
+use turted_core::{Authenticator, Denial, Identity, Limits, Refusal, Seldom, Visitor, Wants};
 
 use super::answer::{Said, read};
 use super::cache::{Cache, Key, key};
 use super::flights::Flights;
-use super::seldom::Seldom;
 use crate::outbound::{Answer, Hook};
 
 /// When to ask again a backend that did not say when.

@@ -16,7 +16,6 @@ mod flights;
 mod headers;
 pub mod jwt;
 mod password;
-mod seldom;
 mod ticket;
 mod token;
 

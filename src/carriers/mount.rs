@@ -16,7 +16,7 @@ use log::debug;
 use serde::de::DeserializeOwned;
 use turted_core::{Conversation, EncodeEvent, Intent, Limits, Protocol, SettingError};
 
-use crate::client::voice::WhenFull;
+use crate::client::outbox::WhenFull;
 use crate::client::{Connection, Framing, Inbound, Newcomer, OutboxBounds, Rules, Voice, Worker};
 use crate::dispatcher::life::LIFE;
 

@@ -107,6 +107,7 @@ fn banner(config: &Config, addresses: &[(SocketAddr, &str)], ways_in: &[WayIn]) 
         row("backends", place, &remark);
     }
     let watch = [
+        config.auth.has_api().then_some("/api"),
         config.observe.metrics.then_some(Observe::METRICS),
         config.observe.stream.then_some(Observe::STREAM),
         Some("/health/ready"),
@@ -170,7 +171,7 @@ mod tests {
             "  clients    http://127.0.0.1:7117/bayeux, /events, /realtime, /sse, /poll, /primus, /socket.io, /turted, /sockjs, /ws\n",
             "             auth accept_all\n",
             "  backends   POST http://127.0.0.1:7117/push/          (connector rest; auth accept_all)\n",
-            "  watch      http://127.0.0.1:7117/metrics, /observe, /health/ready\n",
+            "  watch      http://127.0.0.1:7117/api, /metrics, /observe, /health/ready\n",
             "  demo       http://127.0.0.1:7117/\n",
         );
         let rest = way_in("rest", Some("/push/"), None);

@@ -173,7 +173,7 @@ impl Handler<Shed> for Courier {
 
 #[cfg(test)]
 mod tests {
-    use super::super::voice::WhenFull;
+    use super::super::outbox::WhenFull;
     use super::super::{Framing, OutboxBounds, quiet::Quiet};
     use super::*;
     use crate::dispatcher::Queued;

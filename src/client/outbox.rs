@@ -6,8 +6,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
+use log::warn;
+use turted_core::Seldom;
 
 use crate::dispatcher::Queued;
 
@@ -28,6 +31,30 @@ pub struct OutboxBounds {
 /// The outbox is full: the client reads too slowly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
+
+/// Clients that read too slowly come in crowds.
+static TOLD: Seldom = Seldom::new();
+
+impl Full {
+    /// Says in the log that a client ends of it.
+    pub fn tell() {
+        TOLD.tell(Instant::now(), |more| {
+            warn!(
+                "a client that read too slowly was ended (4008): more waited for it than limits.outbox_bytes or \
+                 limits.outbox_frames let{more}"
+            );
+        });
+    }
+}
+
+/// What a full outbox means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// The client is ended and may come back for what it missed.
+    Close,
+    /// The event is dropped and counted.
+    Drop,
+}
 
 /// Frames that wait for one wire.
 #[derive(Debug)]

@@ -19,18 +19,9 @@ use turted_core::{Conversation, Ending, Intent, Notice, Presented, Reaction, Rej
 
 use super::actor::{Connection, Poke};
 use super::framing::Framing;
-use super::outbox::{Outbox, OutboxBounds};
+use super::outbox::{Full, Outbox, OutboxBounds, WhenFull};
 use super::quiet::Quiet;
 use crate::dispatcher::Queued;
-
-/// What a full outbox means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WhenFull {
-    /// The client is ended and may come back for what it missed.
-    Close,
-    /// The event is dropped and counted.
-    Drop,
-}
 
 /// One client's voice.
 pub struct Voice {
@@ -199,7 +190,7 @@ impl Voice {
             return true;
         }
         match self.when_full {
-            WhenFull::Close => self.end(Ending::Slow),
+            WhenFull::Close => self.give_up(),
             WhenFull::Drop => return false,
         }
         true
@@ -216,10 +207,15 @@ impl Voice {
         })
     }
 
+    fn give_up(&self) {
+        Full::tell();
+        self.end(Ending::Slow);
+    }
+
     /// A frame of the transport's own, e.g. a pong.
     pub fn control(&self, frame: Bytes) {
         if self.ended.get().is_none() && self.outbox.borrow_mut().push_own(frame).is_err() {
-            self.end(Ending::Slow);
+            self.give_up();
         }
     }
 

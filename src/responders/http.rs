@@ -5,7 +5,7 @@
 //! is unavailable. Who may call is decided before.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use turted_core::units::duration;
-use turted_core::{Call, Caller, Failure, Limits, Line, Payload, Responder, UserName};
+use turted_core::{Call, Caller, Failure, Limits, Line, Payload, Responder, Seldom, UserName};
 
 use super::ResponderConfig;
 use crate::config::{HookUrl, Secrets};
@@ -67,6 +67,7 @@ impl ResponderConfig for HttpConfig {
         Some(Arc::new(Http {
             hook: Hook::new(destination, self.secret.expose()),
             timeout: self.timeout,
+            told: Arc::default(),
         }))
     }
 }
@@ -74,14 +75,17 @@ impl ResponderConfig for HttpConfig {
 struct Http {
     hook: Hook,
     timeout: Duration,
+    told: Arc<Seldom>,
 }
 
 impl Responder for Http {
     fn answer(&self, call: Call, caller: Caller, _: Line) -> BoxFuture<'static, Result<Payload, Failure>> {
-        let hook = self.hook.clone();
+        let (hook, told) = (self.hook.clone(), Arc::clone(&self.told));
         async move {
             let unavailable = |why: &str| {
-                warn!("the backend that answers to {} does not: {why}", call.name);
+                told.tell(Instant::now(), |more| {
+                    warn!("the backend that answers to {} does not: {why}{more}", call.name);
+                });
                 Failure::Unavailable { after: RETRY }
             };
             let question = question(&call, &caller).map_err(|_| unavailable("the question cannot be written"))?;

@@ -5,7 +5,7 @@
 use super::core_limits;
 use crate::carriers::{Bounds, Offer};
 use crate::client::OutboxBounds;
-use crate::client::voice::WhenFull;
+use crate::client::outbox::WhenFull;
 use crate::config::{Config, Problem, Slow};
 use crate::dialects::kinds;
 

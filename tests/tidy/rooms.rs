@@ -209,6 +209,11 @@ pub const ROOMS: &[Room] = &[
         because: "the configuration is plain values; others make of them what they need",
     },
     Room {
+        folder: "src/fuzzing/",
+        never: &["crate::server", "crate::gate", "crate::pages"],
+        because: "what is fuzzed takes bytes and gives values",
+    },
+    Room {
         folder: "src/pages/",
         never: &["crate::carriers", "crate::dialects", "crate::config"],
         because: "pages show what there is; they take no clients",

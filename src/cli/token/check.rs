@@ -62,7 +62,8 @@ pub async fn report(token: &str, (section, methods): (&str, Vec<&Method>), confi
             "[{section}] has no method of type \"jwt\", which is what --check looks at"
         ));
     }
-    let mut unreachable = Vec::new();
+    // What there is to say if none takes it.
+    let mut said = Vec::new();
     for (at, jwt) in jwts.iter().enumerate() {
         let (mut verifier, jwks) = verifier(jwt, config).map_err(|(key, why)| anyhow!("{section}.{key}: {why}"))?;
         if at + 1 < jwts.len() {
@@ -72,7 +73,7 @@ pub async fn report(token: &str, (section, methods): (&str, Vec<&Method>), confi
             // The token may be another's.
             if let Err(why) = fetched(&jwks).await {
                 let issuer = jwt.issuer.as_deref().unwrap_or_default();
-                unreachable.push(format!("✗ the keys of {issuer} could not be fetched: {why}"));
+                said.push(format!("✗ the keys of {issuer} could not be fetched: {why}"));
                 continue;
             }
         }
@@ -93,13 +94,14 @@ pub async fn report(token: &str, (section, methods): (&str, Vec<&Method>), confi
         }
         lines.push(format!("✗ {}", line::plain(&why)));
         lines.extend(mend.map(|line| format!("  to take it, or find out why it is so:\n    [{section}]\n    {line}")));
-        return Ok(Report { lines, holds: false });
+        said.append(&mut lines);
+        break;
     }
-    if unreachable.is_empty() {
-        unreachable.push("✗ no method looks at it".to_owned());
+    if said.is_empty() {
+        said.push("✗ no method looks at it".to_owned());
     }
     Ok(Report {
-        lines: unreachable,
+        lines: said,
         holds: false,
     })
 }

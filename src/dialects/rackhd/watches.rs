@@ -1,8 +1,8 @@
 //! What one client watches, and how often.
 //!
 //! In: watches and stops, each with its params. Out: which channel to join or to leave, and how often an event is
-//! heard. A watch is the same as another when it has the same channel and equal params, however they are written; one stop
-//! ends all that are the same.
+//! heard. A watch is the same as another when it has the same channel and equal params, however they are written; one
+//! stop ends all that are the same.
 
 use std::collections::BTreeMap;
 

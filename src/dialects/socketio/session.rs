@@ -179,6 +179,40 @@ mod tests {
     use super::*;
     use turted_core::Limits;
 
+    // Clients of version 5 take whatever comes first for the answer to their CONNECT, and fail.
+    #[test]
+    fn what_is_told_before_connect_is_told_after_it() {
+        let terms = Terms {
+            version: Version::V5,
+            recovery: false,
+            limits: Limits::default(),
+            message_bytes: 1000,
+            bad_messages: 20,
+        };
+        let mut session = Session::new(terms, Turted::new(terms));
+        let welcome = Welcome {
+            connection: "c".into(),
+            resume: "r".into(),
+            window: 120,
+            ping: 25,
+        };
+        let mut out = Vec::new();
+        session.welcome(&welcome, &mut out);
+        for _ in 0..1000 {
+            session.notify(&Notice::Rejected(Rejection::TooFast(1)), &None, &mut out);
+        }
+        assert_eq!(out, []);
+        session.receive("0", &mut out);
+        let [Reaction::Send(connect), Reaction::Send(error), ..] = &out[..] else {
+            panic!("{out:?}")
+        };
+        assert!(
+            connect.starts_with(b"0{") && error.starts_with(b"2[\"ERROR\","),
+            "{out:?}"
+        );
+        assert!(out.len() < 100, "what is kept is bounded");
+    }
+
     #[test]
     fn a_rejection_is_not_the_first_that_a_client_hears() {
         for (version, said) in [(Version::V5, false), (Version::V4, true)] {

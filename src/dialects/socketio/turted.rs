@@ -17,12 +17,19 @@ use super::{Application, Call, Ids, Link, ROOT, Terms, Version};
 use crate::dialects::command::{Command, TOKEN_BYTES, interpret};
 use crate::dialects::native::rejected;
 
+/// Most that is kept for a client whose CONNECT is not answered: one notice for each channel that its identity joins.
+const EARLY: usize = 64;
+
 /// One client.
 pub struct Turted {
     terms: Terms,
     ids: Option<Ids>,
     /// The secret of the connection that is being continued.
     resumes: Option<Arc<str>>,
+    /// Whether its CONNECT is answered.
+    is_connected: bool,
+    /// What it is told afterwards: its clients take whatever comes first for the answer.
+    early: Vec<(Notice, Tag)>,
     strikes: u32,
 }
 
@@ -34,17 +41,23 @@ impl Turted {
             terms,
             ids: None,
             resumes: None,
+            is_connected: terms.version == Version::V4,
+            early: Vec::new(),
             strikes: 0,
         }
     }
 
-    fn connected(&self, connection: &str, secret: &str, link: &mut Link<'_>) {
+    fn connected(&mut self, connection: &str, secret: &str, link: &mut Link<'_>) {
         let json = if self.terms.recovery {
             json!({"sid": connection, "pid": secret})
         } else {
             json!({ "sid": connection })
         };
         link.connected(ROOT, &json.to_string());
+        self.is_connected = true;
+        for (notice, tag) in std::mem::take(&mut self.early) {
+            self.notify(&notice, &tag, link);
+        }
     }
 
     fn answer(word: &str, data: &Value, tag: Option<&str>, link: &mut Link<'_>) {
@@ -177,6 +190,12 @@ impl Application for Turted {
     }
 
     fn notify(&mut self, notice: &Notice, tag: &Tag, link: &mut Link<'_>) {
+        if !self.is_connected && !matches!(notice, Notice::Resumed { .. }) {
+            if self.early.len() < EARLY {
+                self.early.push((notice.clone(), tag.clone()));
+            }
+            return;
+        }
         let tag = tag.as_deref();
         match notice {
             Notice::Identified(user, channels) => {

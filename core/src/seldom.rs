@@ -13,6 +13,12 @@ const PAUSE: Duration = Duration::from_secs(10);
 pub struct Seldom(Mutex<Option<(Instant, u64)>>);
 
 impl Seldom {
+    /// Nothing is told yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
     /// Lets `write` write a line, if it is time for one; its end is the text given.
     pub fn tell(&self, now: Instant, write: impl FnOnce(&str)) {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
