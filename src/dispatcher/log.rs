@@ -1,7 +1,7 @@
 //! The log of recent dispatches, in their total order.
 //!
-//! In: every dispatch. Out: those after a given sequence number, or the word that the log does not reach back so far.
-//! It is bounded by age, count and bytes, and holds no per-connection state.
+//! In: every dispatch. Out: those that a standing may hear after a given sequence number, or the word that the log does
+//! not reach back so far. It is bounded by age, count and bytes, and holds no per-connection state.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,12 +9,16 @@ use std::time::{Duration, Instant};
 
 use turted_core::{Dispatch, Exclude, Sender, Target, UserName};
 
+use super::places::Index;
+use super::standing::Standing;
+
 /// How much is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct LogBounds {
     /// Longest age. Default 120 s; it is also the window for RESUME.
     pub age: Duration,
-    /// Most bytes of memory: payloads, names, keys and what is around them. Default 64 MiB.
+    /// Most bytes of memory: payloads, names, keys, what is around them, and the lists by which they are found (16 bytes
+    /// for each target of a dispatch, and about 100 with its name for each user and channel in it). Default 64 MiB.
     pub bytes: usize,
     /// Most dispatches. Default 100,000; 0 switches the log off.
     pub count: usize,
@@ -35,6 +39,7 @@ pub struct Logged {
 pub struct Log {
     bounds: LogBounds,
     entries: VecDeque<Logged>,
+    index: Index,
     bytes: usize,
     newest: u64,
 }
@@ -46,6 +51,7 @@ impl Log {
         Self {
             bounds,
             entries: VecDeque::new(),
+            index: Index::default(),
             bytes: 0,
             newest: 0,
         }
@@ -61,12 +67,13 @@ impl Log {
     pub fn append(&mut self, sequence: u64, dispatch: Arc<Dispatch>, now: Instant) {
         self.newest = sequence;
         self.bytes += weight(&dispatch);
+        self.index.add(sequence, &dispatch.targets);
         self.entries.push_back(Logged {
             sequence,
             dispatch,
             at: now,
         });
-        while self.entries.len() > self.bounds.count || self.bytes > self.bounds.bytes {
+        while self.entries.len() > self.bounds.count || self.bytes() > self.bounds.bytes {
             self.forget_oldest();
         }
     }
@@ -81,20 +88,29 @@ impl Log {
         }
     }
 
-    /// Everything after `sequence`, oldest first; `None` when a part of it is forgotten or it lies in the future.
+    /// Whether everything after `sequence` is here: nothing of it is forgotten, and it does not lie in the future.
     #[must_use]
-    pub fn after(&self, sequence: u64) -> Option<impl Iterator<Item = &Logged>> {
-        let missing = usize::try_from(self.newest.checked_sub(sequence)?).ok()?;
-        let skip = self.entries.len().checked_sub(missing)?;
-        Some(self.entries.iter().skip(skip))
+    pub fn reaches(&self, sequence: u64) -> bool {
+        (self.floor()..=self.newest).contains(&sequence)
     }
 
-    /// What there is after `sequence`, newest first.
-    pub fn back_to(&self, sequence: u64) -> impl Iterator<Item = &Logged> {
-        self.entries
-            .iter()
-            .rev()
-            .take_while(move |logged| logged.sequence > sequence)
+    /// What this standing may hear after `sequence`, the oldest first.
+    pub fn rising<'a>(&'a self, standing: &'a Standing, sequence: u64) -> impl Iterator<Item = &'a Logged> {
+        let places = self.index.rising(standing, sequence);
+        places.filter_map(|place| self.get(place))
+    }
+
+    /// The same, the newest first.
+    pub fn falling<'a>(&'a self, standing: &'a Standing, sequence: u64) -> impl Iterator<Item = &'a Logged> {
+        let places = self.index.falling(standing, sequence);
+        places.filter_map(|place| self.get(place))
+    }
+
+    /// The dispatch at this place.
+    #[must_use]
+    pub fn get(&self, sequence: u64) -> Option<&Logged> {
+        let place = sequence.checked_sub(self.floor() + 1)?;
+        self.entries.get(usize::try_from(place).ok()?)
     }
 
     /// The place in the middle of what is there, by age or by number, whichever is newer: whoever knows an older one
@@ -124,12 +140,13 @@ impl Log {
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.index.bytes()
     }
 
     fn forget_oldest(&mut self) {
         if let Some(oldest) = self.entries.pop_front() {
             self.bytes -= weight(&oldest.dispatch);
+            self.index.forget(oldest.sequence, &oldest.dispatch.targets);
         }
     }
 }
@@ -208,8 +225,9 @@ mod tests {
     }
 
     fn after(log: &Log, sequence: u64) -> Option<Vec<u64>> {
-        log.after(sequence)
-            .map(|logged| logged.map(|one| one.sequence).collect())
+        let places = sequence + 1..=log.newest();
+        log.reaches(sequence)
+            .then(|| places.map(|place| log.get(place).unwrap().sequence).collect())
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod messages;
 mod needs;
 pub mod parked;
 mod patterns;
+mod places;
 pub mod queued;
 pub mod revoked;
 pub mod standing;

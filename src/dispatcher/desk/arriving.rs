@@ -64,7 +64,7 @@ impl Desk {
         }
         let hidden = vouched.issued.map_or(0, |issued| self.log.at(issued));
         let seen = last.as_deref().and_then(|last| self.settings.epoch.sequence_of(last));
-        let seen = seen.filter(|seen| *seen >= hidden && self.log.after(*seen).is_some());
+        let seen = seen.filter(|seen| *seen >= hidden && self.log.reaches(*seen));
         let since = match (&last, seen) {
             (None, _) => self.log.newest(),
             (Some(_), Some(seen)) => seen,

@@ -1,4 +1,4 @@
-//! How a connection outlives its wire: the log is walked for what its standing matches.
+//! How a connection outlives its wire: what its standing matches is found in the log.
 //!
 //! In: connections that come back, arrive with a past, or ask again. Out: what they missed, in order, and then live,
 //! within one turn; or the word that something may be missing. There is no buffer per connection.
@@ -216,7 +216,7 @@ impl Desk {
     /// of its memberships. Gives what comes with those that it has, without what its wire `has_heard`.
     pub(super) fn remember(&mut self, key: SeatKey, has_heard: bool, last: Option<&str>, now: Instant) -> Vec<Missed> {
         let seen = last.and_then(|last| self.settings.epoch.sequence_of(last));
-        let seen = seen.filter(|seen| self.log.after(*seen).is_some());
+        let seen = seen.filter(|seen| self.log.reaches(*seen));
         let behind = seen.unwrap_or_else(|| self.log.floor());
         let (hidden, hears_all) = (self.hidden(key), self.settings.permissions.broadcasts());
         let until = now + self.settings.log.age;
@@ -322,16 +322,17 @@ impl Desk {
     /// What this connection should have heard after `seen`; `None` when that cannot be told any more, or does not fit.
     pub(super) fn missed(&self, key: SeatKey, seen: u64) -> Option<Vec<Missed>> {
         let standing = &self.membership.get(key)?.standing;
-        let _ = self.log.after(seen)?;
+        if !self.log.reaches(seen) {
+            return None;
+        }
         // What came late has lower numbers than what came before it. It lies behind what the client saw, if that was
         // not a part of it.
-        let saw = self.log.back_to(seen.saturating_sub(1)).last();
-        let saw = saw.filter(|logged| logged.sequence == seen);
+        let saw = self.log.get(seen);
         let saw = saw.map_or((seen, 0, seen), |logged| standing.order(seen, &logged.dispatch));
         let late = standing.late_after(saw.0, self.log.floor());
         let from = late.map_or(seen, |late| late.min(seen));
         let (mut missed, mut bytes) = (Vec::new(), 0);
-        for logged in self.log.after(from)? {
+        for logged in self.log.rising(standing, from) {
             let order = standing.order(logged.sequence, &logged.dispatch);
             let via = standing.via(logged.sequence, &logged.dispatch);
             let Some(via) = via.filter(|_| saw < order) else {
@@ -353,7 +354,7 @@ impl Desk {
             return Vec::new();
         };
         let (mut recent, mut bytes) = (Vec::new(), 0);
-        for logged in self.log.back_to(since) {
+        for logged in self.log.falling(standing, since) {
             let is_known = before.is_some_and(|before| before.via(logged.sequence, &logged.dispatch).is_some());
             let Some(via) = standing.via(logged.sequence, &logged.dispatch).filter(|_| !is_known) else {
                 continue;

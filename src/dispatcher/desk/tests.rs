@@ -85,18 +85,27 @@ impl Story {
 
     /// With permissions.
     pub fn permitting(count: usize, permissions: Permissions) -> Self {
+        Self::begin((count, 1 << 20), 100, permissions)
+    }
+
+    /// With room for so many dispatches and connections without a wire.
+    pub fn with_room(count: usize, parked: usize) -> Self {
+        Self::begin((count, 1 << 30), parked, Permissions::default())
+    }
+
+    fn begin((count, bytes): (usize, usize), parked: usize, permissions: Permissions) -> Self {
         let heard = Arc::new(Heard::default());
         let desk = Desk::new(DeskSettings {
             epoch: Epoch::new("e"),
             log: LogBounds {
                 age: Duration::from_secs(120),
-                bytes: 1 << 20,
+                bytes,
                 count,
             },
             parking: ParkingBounds {
                 window: Duration::from_secs(120),
-                count: 100,
-                bytes: 1 << 20,
+                count: parked,
+                bytes,
             },
             channels: 3,
             replay_frames: 1000,
@@ -488,4 +497,5 @@ mod patterns;
 mod permissions;
 mod random_permissions;
 mod revocations;
+mod storms;
 mod turned_out;
