@@ -14,6 +14,7 @@ mod client;
 pub mod config;
 mod dialects;
 mod dispatcher;
+mod engine;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -182,7 +182,9 @@ impl ConnectorContext {
                 Err(why @ PushError::Forbidden { .. }) => {
                     return Outcome::Refused(Refusal::new("forbidden", why.to_string()));
                 }
-                Err(PushError::Overloaded | PushError::ShuttingDown) => return Outcome::Left,
+                Err(PushError::Overloaded | PushError::Away | PushError::Unknown | PushError::ShuttingDown) => {
+                    return Outcome::Left;
+                }
             }
         }
         Outcome::Dispatched
@@ -196,7 +198,7 @@ impl ConnectorContext {
         let mut backoff = Backoff::new(OVERLOADED.0, OVERLOADED.1);
         loop {
             match self.inbox.notify(dispatch.clone()).await {
-                Err(PushError::Overloaded) => tokio::select! {
+                Err(PushError::Overloaded | PushError::Away) => tokio::select! {
                     () = tokio::time::sleep(backoff.pause()) => {}
                     () = self.shutdown.wait() => return Err(PushError::ShuttingDown),
                 },

@@ -81,6 +81,24 @@ impl Epoch {
         Self(text.into())
     }
 
+    /// An epoch that somebody else named.
+    ///
+    /// # Errors
+    /// When it is empty, longer than 32 bytes, or not of ASCII letters and digits.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        match is_plain && !text.is_empty() && text.len() <= 32 {
+            true => Ok(Self::new(text)),
+            false => Err("an epoch is named by 1 to 32 letters and digits".to_owned()),
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The id of the dispatch with this sequence number.
     #[must_use]
     pub fn id(&self, sequence: u64) -> DispatchId {

@@ -5,6 +5,7 @@
 //! dispatch within the [`Scope`] of whoever sends it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, ready};
 
@@ -33,6 +34,12 @@ pub enum PushError {
         /// The first target beyond them.
         target: Target,
     },
+    /// Where several nodes share one order: it cannot be reached now. Nothing was dispatched; try again in a moment.
+    #[error("the shared log is away, try again")]
+    Away,
+    /// Whether it was or will be dispatched is not known: try again with the same key.
+    #[error("the outcome is not known, try again with the same id")]
+    Unknown,
     /// The server is going down; try another, or later.
     #[error("the server is shutting down")]
     ShuttingDown,
@@ -49,6 +56,11 @@ pub trait Intake: Send + Sync {
     /// [`PushError::Forbidden`].
     fn permits(&self, _targets: &[Target]) -> Result<(), PushError> {
         Ok(())
+    }
+
+    /// Whether a receipt may take long, since others are asked for it.
+    fn may_wait(&self) -> bool {
+        false
     }
 }
 
@@ -74,6 +86,19 @@ impl Inbox {
             scope: Arc::clone(scope),
             intake: Arc::clone(&self.0),
         }))
+    }
+
+    /// The same inbox for a sender that does not wait longer than this for a receipt: then it is told
+    /// [`PushError::Unknown`].
+    #[must_use]
+    pub fn patient(&self, most: Duration) -> Self {
+        match self.0.may_wait() {
+            true => Self(Arc::new(Patient {
+                most,
+                intake: Arc::clone(&self.0),
+            })),
+            false => self.clone(),
+        }
     }
 
     /// Whether a dispatch with these targets would be refused because of who sends it. For those who send several
@@ -141,6 +166,27 @@ impl Intake for Within {
             }),
             None => self.intake.permits(targets),
         }
+    }
+
+    fn may_wait(&self) -> bool {
+        self.intake.may_wait()
+    }
+}
+
+/// What stands before an intake for a sender that does not wait for ever.
+struct Patient {
+    most: Duration,
+    intake: Arc<dyn Intake>,
+}
+
+impl Intake for Patient {
+    fn accept(&self, dispatch: Dispatch) -> BoxFuture<'_, Result<Receipt, PushError>> {
+        let accepted = tokio::time::timeout(self.most, self.intake.accept(dispatch));
+        Box::pin(async { accepted.await.unwrap_or(Err(PushError::Unknown)) })
+    }
+
+    fn permits(&self, targets: &[Target]) -> Result<(), PushError> {
+        self.intake.permits(targets)
     }
 }
 

@@ -18,6 +18,7 @@ pub mod envelope;
 pub mod facets;
 pub mod inbox;
 pub mod json;
+pub mod ledger;
 pub mod limits;
 pub mod lines;
 pub mod mapping;

@@ -20,6 +20,8 @@ pub enum Note {
         dispatch: Arc<Dispatch>,
         /// Its id and how many connections it reached.
         receipt: Receipt,
+        /// Whether it was pushed to this node; where several nodes share one order, each of them hears of it.
+        here: bool,
     },
     /// A connection opened.
     Opened {

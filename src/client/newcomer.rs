@@ -12,7 +12,7 @@ use actix::Addr;
 use bytes::Bytes;
 use turted_core::may::Permissions;
 use turted_core::{
-    Adviser, Authenticator, Brought, Conversation, Ending, Intent, Refusals, Responders, Wants, Welcome,
+    Adviser, Authenticator, Brought, Conversation, Ending, Inbox, Intent, Refusals, Responders, Wants, Welcome,
 };
 
 use super::calls::Calls;
@@ -63,6 +63,8 @@ pub struct Policy {
 pub struct Worker {
     /// The centre.
     pub dispatcher: Addr<Dispatcher>,
+    /// Takes in what clients say, where it gets its place from others.
+    pub inbox: Inbox,
     /// Who decides who clients are and what they may.
     pub policy: Arc<Policy>,
     /// The number of this worker's courier with the Dispatcher.

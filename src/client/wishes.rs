@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use turted_core::auth::confirm;
 use turted_core::{
-    Brought, Denial, Ending, Identity, Intent, Notice, Presented, Refusal, Rejection, Tag, UserName, Visitor,
+    Brought, Denial, Dispatch, Ending, Identity, Intent, Notice, Presented, Refusal, Rejection, Tag, UserName, Visitor,
 };
 
 use super::actor::Connection;
@@ -138,8 +138,27 @@ impl Connection {
                     let waited = timeout(SETTLE, settling.wait());
                     connection.work(waited, cx, |connection, _, cx| connection.ask(settled, tag, cx));
                 }
+                (Some(Pending::Submits(dispatch)), ..) => connection.submit(*dispatch, tag, cx),
                 _ => {}
             }
+        });
+    }
+
+    /// Has what the client says put into the order that several nodes share, and tells it then.
+    fn submit(&mut self, dispatch: Dispatch, tag: Tag, cx: &mut Context<Self>) {
+        let inbox = self.worker.inbox.clone();
+        let submitted = async move { inbox.notify(dispatch).await };
+        self.work(submitted, cx, |connection, answer, cx| {
+            let why = match answer {
+                Some(Ok(receipt)) => return connection.ask(Request::Published(receipt), tag, cx),
+                Some(Err(why)) => why.to_string(),
+                None => "it got no place in time".to_owned(),
+            };
+            let rejection = Rejection::Unavailable { after: RETRY };
+            let address = Some(connection.client.address);
+            let refusals = &connection.worker.policy.refusals;
+            refusals.refused("publish", rejection.code(), address, &|| why.clone());
+            connection.tell(&Notice::Rejected(rejection), &tag, cx);
         });
     }
 

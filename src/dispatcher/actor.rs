@@ -16,8 +16,8 @@ use turted_core::{Dispatch, Intake, PushError, Receipt, Shutdown};
 use super::census::Census;
 use super::desk::Desk;
 use super::messages::{
-    Ask, Carry, EndAll, Enlist, Expel, Forget, GoesOn, IsRevoked, Knows, ListRevoked, Open, Pardon, Pending, Publish,
-    Request, Revoke, SeatKey,
+    Applied, Apply, Ask, Carry, EndAll, Enlist, Expel, Forget, GoesOn, IsRevoked, Knows, ListRevoked, Open, Pardon,
+    Pending, Publish, Recall, Request, Revoke, SeatKey,
 };
 
 /// Messages that wait for the Dispatcher before connectors are told that it is overloaded.
@@ -223,6 +223,27 @@ impl Handler<Publish> for Dispatcher {
     }
 }
 
+impl Handler<Apply> for Dispatcher {
+    type Result = MessageResult<Apply>;
+
+    fn handle(&mut self, apply: Apply, _: &mut Self::Context) -> MessageResult<Apply> {
+        let now = Instant::now();
+        let steps = apply.steps.into_iter();
+        let recipients = steps.map(|step| self.desk.apply(step, now)).collect();
+        self.carry(Some(now));
+        let is_behind = self.is_overloaded();
+        MessageResult(Applied { recipients, is_behind })
+    }
+}
+
+impl Handler<Recall> for Dispatcher {
+    type Result = MessageResult<Recall>;
+
+    fn handle(&mut self, Recall(key): Recall, _: &mut Self::Context) -> MessageResult<Recall> {
+        MessageResult(self.desk.recall(&key, Instant::now()))
+    }
+}
+
 impl Handler<EndAll> for Dispatcher {
     type Result = ();
 
@@ -296,6 +317,7 @@ mod tests {
         let (age, bytes, count) = (Duration::from_secs(1), 1 << 10, 10);
         let desk = Desk::new(DeskSettings {
             epoch: Epoch::new("e"),
+            is_shared: false,
             log: LogBounds { age, bytes, count },
             parking: ParkingBounds {
                 window: age,

@@ -33,6 +33,8 @@ use super::standing::{By, Rest, Standing};
 pub struct DeskSettings {
     /// Names this memory; see [`Epoch`].
     pub epoch: Epoch,
+    /// Whether others give dispatches their places, so that what clients say is to be submitted to them.
+    pub is_shared: bool,
     /// How much of the past is kept.
     pub log: LogBounds,
     /// How many connections without a wire are waited for, and how long.
@@ -83,7 +85,7 @@ impl Desk {
     pub fn new(settings: DeskSettings) -> Self {
         Self {
             membership: Membership::default(),
-            log: Log::new(settings.log),
+            log: Log::new(settings.log, settings.epoch.clone()),
             keys: Keys::default(),
             parking: Parking::new(settings.parking),
             revoked: Revoked::default(),
@@ -198,8 +200,9 @@ impl Desk {
             }
             Request::Publish(publication, permit) => match self.say(seat, publication, permit, now) {
                 Ok(notice) => notice.into(),
-                Err(question) => return Some(Pending::Asks(question)),
+                Err(pending) => return Some(pending),
             },
+            Request::Published(receipt) => Notice::Published(receipt).into(),
             Request::Call(name, permit, granted) => match self.may_call(seat, &name, permit, granted) {
                 Ok(said) => said,
                 Err(question) => return Some(Pending::Asks(question)),
@@ -225,8 +228,13 @@ impl Desk {
         if let Some(receipt) = dispatch.key.as_deref().and_then(|key| self.keys.find(key, now)) {
             return receipt.clone();
         }
+        self.carry_out(Arc::new(dispatch), true, now)
+    }
+
+    /// Carries the dispatch of the next place to everybody it is meant for; it was taken in `here`, or on another node.
+    fn carry_out(&mut self, dispatch: Arc<Dispatch>, here: bool, now: Instant) -> Receipt {
         let sequence = self.log.newest() + 1;
-        let id = self.settings.epoch.id(sequence);
+        let id = self.log.next_id();
         let fanout = self.membership.fan_out(sequence, &dispatch);
         // Groups come in the order of the targets: what was encoded for one is of no use to the next.
         let (mut target, mut encoded) = (0, Vec::<(EncoderId, Bytes)>::new());
@@ -267,12 +275,12 @@ impl Desk {
         if let Some(key) = &dispatch.key {
             self.keys.insert(Arc::clone(key), receipt.clone(), now);
         }
-        let dispatch = Arc::new(dispatch);
         self.note(&Note::Dispatched {
             dispatch: Arc::clone(&dispatch),
             receipt: receipt.clone(),
+            here,
         });
-        self.log.append(sequence, dispatch, now);
+        self.log.append(dispatch, now);
         receipt
     }
 
@@ -300,7 +308,7 @@ impl Desk {
     /// Whoever heard nothing for so long that its last id is about to be forgotten learns a newer one.
     fn tell_places(&mut self, now: Instant) {
         let (newest, middle) = (self.log.newest(), self.log.middle(now));
-        let id = self.settings.epoch.id(newest);
+        let id = self.log.id(newest);
         for encoder in 0..self.settings.encoders.len() {
             let Some(frame) = self.settings.encoders[encoder].place(&id) else {
                 continue;
@@ -437,6 +445,7 @@ mod arriving;
 mod needs;
 mod permission;
 mod recovery;
+mod shared;
 mod tenure;
 
 #[cfg(test)]

@@ -28,8 +28,11 @@ impl Keys {
         self.receipts.get(key)
     }
 
-    /// Remembers a key that `find` did not know.
+    /// Remembers a key; one that is known keeps its receipt.
     pub fn insert(&mut self, key: Arc<str>, receipt: Receipt, now: Instant) {
+        if self.receipts.contains_key(&key) {
+            return;
+        }
         if self.order.len() >= COUNT {
             self.forget_oldest();
         }

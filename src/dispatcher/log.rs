@@ -7,8 +7,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use turted_core::{Dispatch, Exclude, Sender, Target, UserName};
+use turted_core::{Dispatch, DispatchId, Epoch, EventName, Exclude, Payload, Sender, Target, UserName};
 
+use super::ids::Ids;
 use super::places::Index;
 use super::standing::Standing;
 
@@ -34,24 +35,26 @@ pub struct Logged {
     at: Instant,
 }
 
-/// Recent dispatches without gaps: sequence numbers rise by one.
+/// Recent dispatches without gaps: sequence numbers rise by one. They are the places of this log; ids are for others.
 #[derive(Debug)]
 pub struct Log {
     bounds: LogBounds,
     entries: VecDeque<Logged>,
     index: Index,
+    ids: Ids,
     bytes: usize,
     newest: u64,
 }
 
 impl Log {
-    /// An empty log.
+    /// An empty log, which begins in this epoch.
     #[must_use]
-    pub fn new(bounds: LogBounds) -> Self {
+    pub fn new(bounds: LogBounds, epoch: Epoch) -> Self {
         Self {
             bounds,
             entries: VecDeque::new(),
             index: Index::default(),
+            ids: Ids::new(epoch),
             bytes: 0,
             newest: 0,
         }
@@ -63,8 +66,48 @@ impl Log {
         self.newest
     }
 
-    /// Appends the next dispatch; `sequence` is `newest() + 1`.
-    pub fn append(&mut self, sequence: u64, dispatch: Arc<Dispatch>, now: Instant) {
+    /// The id of a place.
+    #[must_use]
+    pub fn id(&self, sequence: u64) -> DispatchId {
+        self.ids.id(sequence)
+    }
+
+    /// The id that the next dispatch will have.
+    #[must_use]
+    pub fn next_id(&self) -> DispatchId {
+        self.ids.id(self.newest + 1)
+    }
+
+    /// The place that an id means, which may be forgotten or yet to come; `None` when it is none of this log.
+    #[must_use]
+    pub fn place(&self, id: &str) -> Option<u64> {
+        self.ids.place(id)
+    }
+
+    /// What is appended from here on has ids after this one.
+    pub fn begin(&mut self, after: DispatchId) {
+        self.ids.begin(self.newest, after);
+    }
+
+    /// Something is missing here, and what is appended from here on has ids after this one: nobody comes back from
+    /// before.
+    pub fn interrupt(&mut self, after: DispatchId) {
+        while !self.entries.is_empty() {
+            self.forget_oldest();
+        }
+        self.newest += 1;
+        self.ids.interrupt(self.newest, after);
+    }
+
+    /// Keeps the next place free, for something that is for nobody.
+    pub fn skip(&mut self, now: Instant) {
+        let nothing = Dispatch::new(EventName::unnamed(), Vec::new(), Payload::empty_object());
+        self.append(Arc::new(nothing), now);
+    }
+
+    /// Appends the next dispatch.
+    pub fn append(&mut self, dispatch: Arc<Dispatch>, now: Instant) {
+        let sequence = self.newest + 1;
         self.newest = sequence;
         self.bytes += weight(&dispatch);
         self.index.add(sequence, &dispatch.targets);
@@ -208,7 +251,6 @@ fn allocated(bytes: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use turted_core::{EventName, Payload};
 
     fn log(count: usize) -> (Log, Instant) {
         let bounds = LogBounds {
@@ -216,7 +258,7 @@ mod tests {
             bytes: 1_000_000,
             count,
         };
-        (Log::new(bounds), Instant::now())
+        (Log::new(bounds, Epoch::new("e")), Instant::now())
     }
 
     fn dispatch() -> Arc<Dispatch> {
@@ -234,8 +276,8 @@ mod tests {
     fn it_reaches_back_exactly_as_far_as_it_remembers() {
         let (mut log, now) = log(3);
         assert_eq!(after(&log, 0), Some(vec![]));
-        for sequence in 1..=5 {
-            log.append(sequence, dispatch(), now);
+        for _ in 1..=5 {
+            log.append(dispatch(), now);
         }
         assert_eq!(after(&log, 5), Some(vec![]));
         assert_eq!(after(&log, 2), Some(vec![3, 4, 5]));
@@ -246,8 +288,8 @@ mod tests {
     #[test]
     fn age_and_bytes_bound_it_too() {
         let (mut log, now) = log(100);
-        log.append(1, dispatch(), now);
-        log.append(2, dispatch(), now + Duration::from_secs(5));
+        log.append(dispatch(), now);
+        log.append(dispatch(), now + Duration::from_secs(5));
         log.expire(now + Duration::from_secs(11));
         assert_eq!(after(&log, 1), Some(vec![2]));
         assert_eq!(after(&log, 0), None);
@@ -281,10 +323,10 @@ mod tests {
     #[test]
     fn names_fill_the_log_as_payloads_do() {
         let (mut log, now) = log(100_000);
-        for sequence in 1..=200 {
+        for _ in 1..=200 {
             let mut dispatch = Dispatch::new(EventName::unnamed(), Vec::new(), Payload::empty_object());
             dispatch.exclude.connections = vec!["x".repeat(200).into(); 100];
-            log.append(sequence, Arc::new(dispatch), now);
+            log.append(Arc::new(dispatch), now);
         }
         let kept = log.entries.len();
         assert!(

@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use turted_core::may::Verb;
 use turted_core::occupancy::Settling;
 use turted_core::{
-    Arrival, Dispatch, Ending, Identity, Notice, Presented, Publication, PushError, Receipt, Subscription, Tag,
-    UserName,
+    Arrival, Dispatch, DispatchId, Ending, Identity, Notice, Presented, Publication, PushError, Receipt, Subscription,
+    Tag, UserName,
 };
 
 use super::revoked::Subject;
@@ -97,6 +97,8 @@ pub enum Request {
     },
     /// Say something to a channel.
     Publish(Publication, Permit),
+    /// What it was to [submit](Pending::Submits) has its place.
+    Published(Receipt),
     /// Ask somebody of this name. Whoever may is told who it is, and nothing else is said.
     Call(Arc<str>, Permit, oneshot::Sender<Arc<Identity>>),
     /// Continue an earlier connection, or else be somebody and somewhere from the first moment; and hear what came
@@ -127,6 +129,8 @@ pub enum Pending {
     Asks(Question),
     /// A source does not hear the channel yet.
     Settles(Settling),
+    /// Others give this its place.
+    Submits(Box<Dispatch>),
 }
 
 /// What the user's backend is to be asked.
@@ -293,6 +297,46 @@ pub struct Publish {
     /// Who waits for the receipt.
     pub reply: oneshot::Sender<Result<Receipt, PushError>>,
 }
+
+/// What happened in the shared order, as far as this node has read it.
+#[derive(Debug, Message)]
+#[rtype(result = "Applied")]
+pub struct Apply {
+    /// In order.
+    pub steps: Vec<Step>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Applied {
+    /// For each step, how many connections of this node it reached.
+    pub recipients: Vec<usize>,
+    /// Whether the next should wait: connections are behind.
+    pub is_behind: bool,
+}
+
+/// One thing in a shared order.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// The dispatch of the next place. It was taken in here, or on another node.
+    Dispatch {
+        /// What.
+        dispatch: Arc<Dispatch>,
+        /// Whether it was taken in here.
+        here: bool,
+    },
+    /// At the next place is nothing for anybody.
+    Skip,
+    /// An epoch begins: the next place has the id after this one.
+    Begin(DispatchId),
+    /// What came before this was lost for this node: the next place has the id after it.
+    Lost(DispatchId),
+}
+
+/// The receipt that a push with this idempotency key got within the last minutes.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Receipt>")]
+pub struct Recall(pub Arc<str>);
 
 /// A worker's courier reports for work.
 #[derive(Message)]

@@ -7,6 +7,7 @@
 pub mod actor;
 pub mod census;
 pub mod desk;
+mod ids;
 pub mod keys;
 pub mod life;
 pub mod log;
@@ -23,5 +24,8 @@ pub mod standing;
 pub use actor::{Dispatcher, DispatcherInbox};
 pub use census::Census;
 pub use desk::{Desk, DeskSettings};
-pub use messages::{Ask, Carry, Enlist, LaneKey, Open, Parcel, Pending, Permit, Question, Request, SeatKey, Vouched};
+pub use messages::{
+    Applied, Apply, Ask, Carry, Enlist, LaneKey, Open, Parcel, Pending, Permit, Question, Recall, Request, SeatKey,
+    Step, Vouched,
+};
 pub use queued::Queued;

@@ -30,6 +30,8 @@ pub struct Dispatched<'a> {
     pub dispatch: &'a Dispatch,
     /// Id and number of connections reached.
     pub receipt: &'a Receipt,
+    /// Whether it was pushed to this node; where several nodes share one order, each of them hears of it.
+    pub here: bool,
 }
 
 /// A bounded stream of notes. Dropping it signs off.
@@ -123,8 +125,18 @@ struct Events<F>(F);
 
 impl<F: Fn(Dispatched<'_>) + Send + Sync> Observer for Events<F> {
     fn note(&self, note: &Note) {
-        if let Note::Dispatched { dispatch, receipt } = note {
-            (self.0)(Dispatched { dispatch, receipt });
+        if let Note::Dispatched {
+            dispatch,
+            receipt,
+            here,
+        } = note
+        {
+            let here = *here;
+            (self.0)(Dispatched {
+                dispatch,
+                receipt,
+                here,
+            });
         }
     }
 }
@@ -143,6 +155,7 @@ mod tests {
                 id: Epoch::new("e").id(1),
                 recipients: 0,
             },
+            here: true,
         }
     }
 

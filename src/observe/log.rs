@@ -13,7 +13,7 @@ const TARGET: &str = "turted::events";
 
 impl Observer for LogObserver {
     fn note(&self, note: &Note) {
-        if let Note::Dispatched { dispatch, receipt } = note {
+        if let Note::Dispatched { dispatch, receipt, .. } = note {
             debug!(
                 target: TARGET,
                 "{} {:?} to {} targets reached {}",

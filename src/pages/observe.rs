@@ -124,7 +124,7 @@ impl Viewer {
 
 fn render(note: &Note) -> String {
     match note {
-        Note::Dispatched { dispatch, receipt } => {
+        Note::Dispatched { dispatch, receipt, .. } => {
             let payload: Option<&RawValue> = serde_json::from_str(dispatch.payload.as_str()).ok();
             let data = json!({
                 "id": receipt.id,

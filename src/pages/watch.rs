@@ -5,13 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 use turted_core::{Api, ConnectorState, Report};
 
 use crate::dispatcher::Queued;
+use crate::engine::{LinkState, Standing};
 use crate::gate::Shared;
 use crate::gate::backend::{backend, in_words};
 use crate::gate::socket::Answering;
@@ -24,6 +26,8 @@ pub type Age = Box<dyn Fn() -> Option<Duration> + Send + Sync>;
 pub struct Watched {
     /// The state of each connector.
     pub connectors: Vec<(Arc<str>, Report)>,
+    /// How this node stands with the others; `None` when it is alone.
+    pub cluster: Option<Arc<LinkState>>,
     /// The keys of each issuer: its name, and how old they are now.
     pub keys: Vec<(Arc<str>, Age)>,
     /// Numbers; `None` switches the page off.
@@ -61,6 +65,12 @@ pub async fn ready(shared: web::Data<Shared>, watched: web::Data<Watched>) -> Ht
     };
     let (status, welcome) = if shared.shutdown.is_wanted() {
         ("shutting down", false)
+    } else if watched
+        .cluster
+        .as_ref()
+        .is_some_and(|cluster| !cluster.is_ready(Instant::now()))
+    {
+        ("away from its cluster", false)
     } else if watched.connectors.iter().any(is_unwell) {
         ("degraded", watched.ready_while_degraded)
     } else {
@@ -70,7 +80,21 @@ pub async fn ready(shared: web::Data<Shared>, watched: web::Data<Watched>) -> Ht
         true => HttpResponse::Ok(),
         false => HttpResponse::ServiceUnavailable(),
     };
-    response.json(json!({"status": status, "connectors": connectors}))
+    let mut answer = json!({"status": status, "connectors": connectors});
+    if let Some(state) = &watched.cluster {
+        answer["cluster"] = cluster(state);
+    }
+    response.json(answer)
+}
+
+/// Names of nodes tell nothing about where they are.
+fn cluster(state: &LinkState) -> Value {
+    let (word, since) = match state.standing() {
+        Standing::Joined => ("joined", None),
+        Standing::Away(since, _) => ("away", Some(since.elapsed().as_secs())),
+    };
+    let (applied, top) = (state.applied.load(Ordering::Relaxed), state.top.load(Ordering::Relaxed));
+    json!({"state": word, "seconds": since, "nodes": state.nodes().len(), "applied": applied, "top": top.max(applied)})
 }
 
 /// What may be known to everybody: no error texts, which can name hosts (CWE-209); those are in the log.

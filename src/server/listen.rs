@@ -25,7 +25,7 @@ use actix_web::rt::net::TcpStream;
 use futures_util::future::{LocalBoxFuture, ready};
 use log::{error, warn};
 use socket2::{Domain, Socket, Type};
-use turted_core::Shutdown;
+use turted_core::{Inbox, Shutdown};
 
 use super::ServeError;
 use super::line::Line;
@@ -62,6 +62,7 @@ pub struct Workshop {
     shared: Arc<Shared>,
     site: Arc<Site>,
     dispatcher: Addr<Dispatcher>,
+    inbox: Inbox,
     policy: Arc<Policy>,
     meters: Meters,
     relief: Arc<Relief>,
@@ -76,7 +77,7 @@ impl Workshop {
         config: &Config,
         shared: Arc<Shared>,
         site: Arc<Site>,
-        dispatcher: Addr<Dispatcher>,
+        (dispatcher, inbox): (Addr<Dispatcher>, Inbox),
         policy: Arc<Policy>,
         (meters, relief): (Meters, Arc<Relief>),
         vitals: Arc<Vitals>,
@@ -85,6 +86,7 @@ impl Workshop {
             shared,
             site,
             dispatcher,
+            inbox,
             policy,
             meters,
             relief,
@@ -127,6 +129,7 @@ impl Workshop {
         }
         Rc::new(Worker {
             dispatcher: self.dispatcher.clone(),
+            inbox: self.inbox.clone(),
             policy: Arc::clone(&self.policy),
             courier: id,
             carrier: courier,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, Arbiter};
 use tokio_util::task::TaskTracker;
+use turted_core::ledger::Ledger;
 use turted_core::{
     Authenticator, ConnectorContext, EncodeEvent, Epoch, Inbox, Observer, Occupancy, PushConnector, Relays, Report,
     Responder, Shutdown, Tickets,
@@ -40,6 +41,7 @@ use crate::responders;
 use crate::supervisor::Supervisor;
 
 mod authenticators;
+mod cluster;
 mod entrances;
 mod fit;
 mod line;
@@ -79,6 +81,9 @@ pub enum ServeError {
     /// What `[auth]` names cannot be used: the key, and why.
     #[error("{0}: {1}")]
     Auth(String, String),
+    /// The shared log is not reached: where, and why.
+    #[error("failed to join the cluster at {0}: {1}")]
+    Cluster(String, String),
     /// The system gave no random numbers for the epoch.
     #[error("failed to get random numbers from the system")]
     Random,
@@ -92,6 +97,7 @@ pub struct Builder {
     offers: Vec<Entrance>,
     clients: Option<Arc<dyn Authenticator>>,
     responders: Vec<(Arc<str>, Arc<dyn Responder>)>,
+    ledger: Option<Arc<dyn Ledger>>,
 }
 
 impl Builder {
@@ -127,6 +133,13 @@ impl Builder {
     #[must_use]
     pub fn clients(mut self, authenticator: impl Authenticator + 'static) -> Self {
         self.clients = Some(Arc::new(authenticator));
+        self
+    }
+
+    /// Shares one order with other nodes by this log, instead of the one that `[cluster]` names.
+    #[must_use]
+    pub fn ledger(mut self, ledger: impl Ledger) -> Self {
+        self.ledger = Some(Arc::new(ledger));
         self
     }
 
@@ -186,6 +199,7 @@ impl Builder {
             tls,
             clients: self.clients,
             responders: self.responders,
+            ledger: self.ledger,
             census,
             metrics,
             bus,
@@ -201,6 +215,7 @@ pub struct Server {
     tls: Option<rustls::ServerConfig>,
     clients: Option<Arc<dyn Authenticator>>,
     responders: Vec<(Arc<str>, Arc<dyn Responder>)>,
+    ledger: Option<Arc<dyn Ledger>>,
     census: Arc<Census>,
     metrics: Arc<Metrics>,
     bus: Arc<Bus>,
@@ -236,7 +251,7 @@ impl Server {
     /// Must be called inside an actix `System`.
     ///
     /// # Errors
-    /// When the address is taken, or the system has no random numbers.
+    /// When the address is taken, the shared log is not reached, or the system has no random numbers.
     pub fn start(self) -> Result<Running, ServeError> {
         let config = self.config;
         let doorstep = Doorstep::take(config.server.listen, self.tls)?;
@@ -258,6 +273,7 @@ impl Server {
         let mut desk = Desk::new(DeskSettings {
             permissions: Arc::clone(&permissions),
             refusals: Arc::clone(&refusals) as Arc<dyn turted_core::Refusals>,
+            is_shared: self.ledger.is_some(),
             ..desk_settings(&config, encoders, Arc::clone(&queued), observer)?
         });
         let occupancy = Occupancy::default();
@@ -269,8 +285,16 @@ impl Server {
         let held = vitals.guard("the dispatcher");
         let dispatcher =
             Dispatcher::start_in_arbiter(&Arbiter::new().handle(), move |_| Dispatcher::new(desk, census, held));
-        let intake = DispatcherInbox::new(dispatcher.clone(), shutdown.clone());
-        let inbox = Inbox::new(Arc::new(intake));
+        let (inbox, cluster) = match self.ledger {
+            Some(ledger) => {
+                let (inbox, state) = cluster::join(ledger, &dispatcher, shutdown.clone())?;
+                (Inbox::new(Arc::new(inbox)), Some(state))
+            }
+            None => {
+                let intake = DispatcherInbox::new(dispatcher.clone(), shutdown.clone());
+                (Inbox::new(Arc::new(intake)), None)
+            }
+        };
         let outbound = Outbound::start(self.metrics.outcomes());
         let tickets: Arc<dyn Tickets> = Arc::new(Drawer::default());
         let means = Means::new(&config, Some(&outbound));
@@ -359,6 +383,7 @@ impl Server {
             entrances,
             watched: Arc::new(Watched {
                 connectors: watched,
+                cluster: cluster.clone(),
                 keys,
                 metrics: config.observe.metrics.then(|| Arc::clone(&self.metrics)),
                 ready_while_degraded: config.observe.ready_while_degraded,
@@ -397,7 +422,7 @@ impl Server {
             &config,
             shared,
             site,
-            dispatcher.clone(),
+            (dispatcher.clone(), inbox.clone()),
             policy,
             (self.metrics.meters(), Relief::new(Arc::clone(&queued))),
             Arc::clone(&vitals),
@@ -415,6 +440,7 @@ impl Server {
         Ok(Running {
             listening,
             ways_in,
+            cluster,
             connectors: reports,
             working,
             dispatcher,
@@ -453,6 +479,7 @@ fn desk_settings(
     let is_off = history.age.is_zero() || history.bytes == 0 || history.count == 0;
     Ok(DeskSettings {
         epoch: Epoch::new(&format!("{epoch:08x}")),
+        is_shared: false,
         log: LogBounds {
             age: history.age,
             bytes: history.bytes,

@@ -18,6 +18,7 @@ use super::listen::Listening;
 use super::vital::Vitals;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::messages::EndAll;
+use crate::engine::LinkState;
 use crate::observe::Bus;
 
 /// Where a connector takes events in, as far as the server can tell.
@@ -35,6 +36,7 @@ pub struct WayIn {
 pub struct Running {
     pub(super) listening: Listening,
     pub(super) ways_in: Vec<WayIn>,
+    pub(super) cluster: Option<Arc<LinkState>>,
     pub(super) connectors: Vec<(Arc<str>, Report)>,
     pub(super) working: TaskTracker,
     pub(super) dispatcher: Addr<Dispatcher>,
@@ -56,6 +58,12 @@ impl Running {
     #[must_use]
     pub fn ways_in(&self) -> &[WayIn] {
         &self.ways_in
+    }
+
+    /// How it stands with the other nodes; `None` when it is alone.
+    #[must_use]
+    pub fn cluster(&self) -> Option<&LinkState> {
+        self.cluster.as_deref()
     }
 
     /// The Dispatcher's door, for a program that embeds the server and pushes by itself.

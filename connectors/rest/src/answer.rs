@@ -164,6 +164,11 @@ impl From<PushError> for Failure {
             PushError::Refused(_) => Self::bad_request("refused", message),
             PushError::Forbidden { .. } => Self::forbidden("", &error),
             PushError::ShuttingDown => Self::unavailable("shutting_down", message),
+            PushError::Away => Self::unavailable("away", message),
+            PushError::Unknown => Self {
+                status: StatusCode::GATEWAY_TIMEOUT,
+                ..Self::bad_request("outcome_unknown", message)
+            },
             // And whatever else may pass.
             _ => Self::unavailable("overloaded", message),
         }

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -24,6 +25,9 @@ use crate::credentials::{self, Bounds, Clearance, Denied};
 use crate::inline;
 use crate::path::Direct;
 use crate::{Answers, RestConfig};
+
+/// How long a push waits for its receipt, where several nodes share one order.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the door of a connector answers to; OPTIONS is the server's.
 pub(crate) fn methods(ape: bool) -> &'static str {
@@ -79,7 +83,7 @@ impl RestDoor {
             prefix: config.path.clone(),
             ape: config.ape,
             answers: config.answers,
-            inbox: cx.inbox.clone(),
+            inbox: cx.inbox.patient(PATIENCE),
             backends: Arc::clone(&cx.backends),
             limits: cx.limits,
             name: Arc::clone(&cx.name),

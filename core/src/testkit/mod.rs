@@ -5,12 +5,16 @@
 //! connector that works. It takes the place of the server; restarting a connector that failed or panicked is the
 //! server's and is tested there.
 
+mod ledger;
+mod ledgers;
 mod recorder;
 mod run;
 mod suite;
 
 use std::time::Duration;
 
+pub use ledger::{FakeLedger, FakeRealm, Faults};
+pub use ledgers::{Realm, every_ledger};
 pub use recorder::Recorder;
 pub use run::{PASSWORD, Run, start};
 pub use suite::{Subject, every_connector};

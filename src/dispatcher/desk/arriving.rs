@@ -63,7 +63,7 @@ impl Desk {
             return Notice::Rejected(self.too_many_channels(key)).into();
         }
         let hidden = vouched.issued.map_or(0, |issued| self.log.at(issued));
-        let seen = last.as_deref().and_then(|last| self.settings.epoch.sequence_of(last));
+        let seen = last.as_deref().and_then(|last| self.log.place(last));
         let seen = seen.filter(|seen| *seen >= hidden && self.log.reaches(*seen));
         let since = match (&last, seen) {
             (None, _) => self.log.newest(),

@@ -12,7 +12,7 @@ use turted_core::{
     Dispatch, Ending, Exclude, Identity, Note, Notice, Publication, Rejection, Sender, Subscription, Tag, Target,
 };
 
-use super::super::messages::{LaneKey, Parcel, Permit, Question, SeatKey, Vouched};
+use super::super::messages::{LaneKey, Parcel, Pending, Permit, Question, SeatKey, Vouched};
 use super::{Desk, Said};
 
 /// What rules make of a wish.
@@ -248,14 +248,14 @@ impl Desk {
         Ok(Said::default())
     }
 
-    /// Says what a client says to a channel.
+    /// Says what a client says to a channel, or gives it to its connection to submit it.
     pub(super) fn say(
         &mut self,
         key: SeatKey,
         publication: Publication,
         permit: Permit,
         now: Instant,
-    ) -> Result<Notice, Question> {
+    ) -> Result<Notice, Pending> {
         let Publication {
             channel,
             event,
@@ -268,7 +268,7 @@ impl Desk {
         }
         let tells_from = match self.judge(key, Verb::Publish, channel.as_str().into(), permit) {
             Judgement::Refused(rejection) => return Ok(Notice::Rejected(rejection)),
-            Judgement::Asks(question) => return Err(question),
+            Judgement::Asks(question) => return Err(Pending::Asks(question)),
             Judgement::Granted(tells_from) => tells_from,
         };
         let Some(standing) = self.membership.get(key).map(|seat| &seat.standing) else {
@@ -290,7 +290,10 @@ impl Desk {
                 users: Vec::new(),
             };
         }
-        Ok(Notice::Published(self.publish(dispatch, now)))
+        match self.settings.is_shared {
+            true => Err(Pending::Submits(Box::new(dispatch))),
+            false => Ok(Notice::Published(self.publish(dispatch, now))),
+        }
     }
 }
 

@@ -80,7 +80,7 @@ impl Desk {
         };
         let from = last.clone();
         let seen = match &last {
-            Some(last) => self.settings.epoch.sequence_of(last),
+            Some(last) => self.log.place(last),
             None => Some(standing.opened),
         };
         let is_over = self.strip(&mut standing, now);
@@ -215,7 +215,7 @@ impl Desk {
     /// Keeps in mind what a client of another time saw last: what came after it, or all that there is, comes with each
     /// of its memberships. Gives what comes with those that it has, without what its wire `has_heard`.
     pub(super) fn remember(&mut self, key: SeatKey, has_heard: bool, last: Option<&str>, now: Instant) -> Vec<Missed> {
-        let seen = last.and_then(|last| self.settings.epoch.sequence_of(last));
+        let seen = last.and_then(|last| self.log.place(last));
         let seen = seen.filter(|seen| self.log.reaches(*seen));
         let behind = seen.unwrap_or_else(|| self.log.floor());
         let (hidden, hears_all) = (self.hidden(key), self.settings.permissions.broadcasts());
@@ -379,7 +379,7 @@ impl Desk {
         }
         for (sequence, dispatch, via) in missed {
             let delivery = Delivery {
-                id: &self.settings.epoch.id(sequence),
+                id: &self.log.id(sequence),
                 event: &dispatch.event,
                 payload: &dispatch.payload,
                 via: &via,
@@ -425,7 +425,7 @@ impl Desk {
         };
         let seen = match &*last {
             "" => Some(seat.standing.opened),
-            last => self.settings.epoch.sequence_of(last),
+            last => self.log.place(last),
         };
         // Nothing was meant for it since then, whatever the log still knows.
         let floor = self.log.floor();

@@ -97,6 +97,7 @@ impl Story {
         let heard = Arc::new(Heard::default());
         let desk = Desk::new(DeskSettings {
             epoch: Epoch::new("e"),
+            is_shared: false,
             log: LogBounds {
                 age: Duration::from_secs(120),
                 bytes,
