@@ -15,7 +15,7 @@ use turted_core::ledger::{LedgerError, NodeId, Top, entry};
 use crate::append::REMEMBERED;
 use crate::calls::said;
 use crate::epochs::Epochs;
-use crate::reply::{list, number, text};
+use crate::reply::{list, text};
 use crate::scripts::Script;
 use crate::trouble::Trouble;
 use crate::wire::Wire;
@@ -116,14 +116,14 @@ impl RedisLedger {
 
     /// Those whose lease has been missing for a while.
     async fn without_lease(&self, wire: &mut Wire, me: &NodeId, nodes: &[String]) -> Result<Vec<String>, Trouble> {
-        let mut absent = Vec::new();
-        for node in nodes.iter().filter(|node| *node != me.as_str()) {
-            let mut exists = cmd("EXISTS");
-            exists.arg(self.keys.lease(node));
-            if number(&wire.ask(&exists).await?)? == 0 {
-                absent.push(node.clone());
-            }
+        let others: Vec<&String> = nodes.iter().filter(|node| *node != me.as_str()).collect();
+        if others.is_empty() {
+            return Ok(Vec::new());
         }
+        let leases: Vec<String> = others.iter().map(|node| self.keys.lease(node)).collect();
+        let counts = wire.count(&leases).await?;
+        let absent = others.into_iter().zip(counts).filter(|(_, count)| *count == 0);
+        let mut absent: Vec<String> = absent.map(|(node, _)| node.clone()).collect();
         let (now, mut missing) = (Instant::now(), locked(&self.missing));
         missing.retain(|node, _| absent.contains(node));
         absent.retain(|node| {

@@ -11,7 +11,7 @@ use log::warn;
 use redis::cmd;
 use tokio::time::{Instant, timeout};
 use turted_core::dispatch::DispatchId;
-use turted_core::ledger::{Entry, LedgerError, Page, What};
+use turted_core::ledger::{Entry, LedgerError, Page};
 
 use crate::RedisLedger;
 use crate::calls::{ANSWER, said};
@@ -54,9 +54,8 @@ impl RedisLedger {
         let mut wire = match self.reading.take() {
             Some(wire) => wire,
             None => {
-                let connected = timeout(ANSWER, self.reading.get(&self.server)).await;
-                connected.map_err(|_| Trouble::away(late(WHAT)))??;
-                self.reading.take().ok_or_else(|| Trouble::away(late(WHAT)))?
+                let connected = timeout(ANSWER, Wire::connect(&self.server)).await;
+                connected.map_err(|_| Trouble::away(late(WHAT)))??
             }
         };
         let page = timeout(wait + SPARE, self.page(&mut wire, after, wait)).await;
@@ -109,13 +108,6 @@ impl RedisLedger {
                 break;
             }
             let what = form::read(raw, &after.epoch, self.seal.as_ref(), &self.settings.limits);
-            if let What::Unreadable(why) = &what {
-                warn!(
-                    "{}: what is at {} is not understood: {why}",
-                    self.server.place(),
-                    raw.place
-                );
-            }
             let sequence = raw.place;
             entries.push(Entry { sequence, what });
         }

@@ -80,7 +80,7 @@ fn words(error: &RedisError, what: &str) -> Result<String, String> {
                  realm, or delete it"
             ));
         }
-        _ if detail.contains("ACL failure in script") => {
+        _ if detail.contains("The user executing the script can't run this command") => {
             format!("does not let this user do what {what} needs in a script")
         }
         _ if error.kind() == ErrorKind::AuthenticationFailed => "refused the user name or the password".to_owned(),

@@ -28,7 +28,8 @@ pub struct Wire {
 }
 
 impl Wire {
-    async fn connect(server: &Server) -> Result<Self, Trouble> {
+    /// A new one.
+    pub async fn connect(server: &Server) -> Result<Self, Trouble> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let mut redis = server.connect().await?;
         let info: String = cmd("INFO").query_async(&mut redis).await?;
@@ -67,6 +68,15 @@ impl Wire {
             }
             ran => Ok(ran?),
         }
+    }
+
+    /// How many of these keys there are, for each.
+    pub async fn count(&mut self, keys: &[String]) -> Result<Vec<u32>, Trouble> {
+        let mut commands = pipe();
+        for key in keys {
+            commands.cmd("EXISTS").arg(key);
+        }
+        Ok(commands.query_async(&mut self.redis).await?)
     }
 
     /// The answer to a command.

@@ -36,8 +36,12 @@ for at = HEAD, #ARGV - 1, EACH do
   local key, again, origin = KEYS[tonumber(ARGV[at + 4])], tonumber(ARGV[at + 5]), ARGV[at + 6]
   local earlier, is_there = nil, false
   if key and found[key] then
-    local id, by = found[key]:match('^(%w+ %d+) (.+)$')
-    if by == origin then is_there = true else earlier = id end
+    local from, place, by = found[key]:match('^(%w+) (%d+) (.+)$')
+    if by == origin then
+      is_there = true
+    elseif is_name(from) and number(place) then
+      earlier = from .. ' ' .. place
+    end
   end
   if again > 0 and not earlier and not is_there then
     is_there = found[KEYS[again]] ~= nil or is_counted(origin, found[KEYS[again + 1]])
