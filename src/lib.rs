@@ -15,6 +15,7 @@ pub mod config;
 mod dialects;
 mod dispatcher;
 mod engine;
+mod engines;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -29,6 +30,7 @@ mod responders;
 mod server;
 mod supervisor;
 
+pub use engine::LinkState;
 pub use observe::{Bus, Dispatched, Subscription};
 pub use server::{Builder, Running, ServeError, Server, WayIn};
 pub use turted_core;

@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::line;
 use crate::Server;
 use crate::config::{Config, Method, Observe};
+use crate::engine::LinkState;
 use crate::server::WayIn;
 
 /// What the shell says of a program that SIGINT ended.
@@ -30,7 +31,7 @@ pub async fn run(config: Config) -> Result<()> {
     }
     let running = Server::builder().config(config.clone()).build()?.start()?;
     // A server whose standard output is closed goes on serving.
-    let _ = line::print(banner(&config, &running.addresses(), running.ways_in()).trim_end());
+    let _ = line::print(banner(&config, &running.addresses(), running.ways_in(), running.cluster()).trim_end());
     let failed = loop {
         tokio::select! {
             _ = interrupt.recv() => info!("SIGINT: stopping; once more to stop at once"),
@@ -65,7 +66,7 @@ fn words<'a>(methods: impl Iterator<Item = &'a Method>) -> String {
 }
 
 /// What is where, with URLs to copy.
-fn banner(config: &Config, addresses: &[(SocketAddr, &str)], ways_in: &[WayIn]) -> String {
+fn banner(config: &Config, addresses: &[(SocketAddr, &str)], ways_in: &[WayIn], cluster: Option<&LinkState>) -> String {
     let all: Vec<String> = addresses
         .iter()
         .map(|(address, scheme)| format!("{scheme}://{address}"))
@@ -105,6 +106,15 @@ fn banner(config: &Config, addresses: &[(SocketAddr, &str)], ways_in: &[WayIn]) 
             (None, None) => kind.to_owned(),
         };
         row("backends", place, &remark);
+    }
+    if let Some(cluster) = cluster {
+        let nodes = cluster.nodes().len();
+        let nodes = if nodes == 1 {
+            "1 node".to_owned()
+        } else {
+            format!("{nodes} nodes")
+        };
+        row("cluster", cluster.what.clone(), &nodes);
     }
     let watch = [
         config.auth.has_api().then_some("/api"),
@@ -151,7 +161,7 @@ mod tests {
     use crate::config::{Backend, Registries, Secret, Sources};
 
     fn at(address: &str, scheme: &'static str, config: &Config, ways_in: &[WayIn]) -> String {
-        banner(config, &[(address.parse().unwrap(), scheme)], ways_in)
+        banner(config, &[(address.parse().unwrap(), scheme)], ways_in, None)
     }
 
     fn way_in(name: &str, path: Option<&str>, listens: Option<&str>) -> WayIn {
@@ -183,6 +193,7 @@ mod tests {
             connectors: &|_| Ok(()),
             clients: &|_| Ok(()),
             responders: &|_| Ok(()),
+            engines: &|_| Ok(()),
         }
     }
 

@@ -16,6 +16,7 @@ fn check(text: &str, sets: &[&str], expected: &str) {
         connectors: &crate::registry::check,
         clients: &|_| Ok(()),
         responders: &|_| Ok(()),
+        engines: &|_| Ok(()),
     };
     let loaded = assemble(Some((&Arc::from("t.toml"), text)), &sources, registries);
     let got = loaded.map_or_else(|error| error.to_string(), |_| String::new());

@@ -11,6 +11,7 @@ mod backends_tests;
 mod bounds;
 mod checks;
 mod clients;
+mod cluster;
 mod decode;
 mod defaults;
 #[cfg(all(test, feature = "stdin"))]
@@ -46,11 +47,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use turted_core::SettingError;
 
 pub use auth::{Auth, Hash, Method};
 pub use backends::Backend;
 pub use bounds::Bounds;
 pub use clients::{ClientSection, Clients};
+pub use cluster::Cluster;
 pub use hook::{Callback, Forward, HookUrl};
 pub use jwt::{Jwt, JwtAlgorithm, is_safe};
 pub use may::{Ask, May};
@@ -86,6 +89,9 @@ pub struct Config {
     pub may: Option<May>,
     /// `[observe]`
     pub observe: Observe,
+    /// `[cluster]`; without it the server is alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Cluster>,
     /// `[connectors.<name>]`; one named `rest`, of type `rest`, is there unless it is switched off.
     pub connectors: Sections,
     /// `[responders.<name>]`: who answers what clients ask by that name.
@@ -95,7 +101,7 @@ pub struct Config {
     pub hints: Vec<Problem>,
 }
 
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "server",
     "clients",
     "tls",
@@ -104,6 +110,7 @@ const SECTIONS: [&str; 10] = [
     "auth",
     "may",
     "observe",
+    "cluster",
     "connectors",
     "responders",
 ];
@@ -170,6 +177,8 @@ pub struct Registries<'a> {
     pub clients: Check<'a, ClientSection>,
     /// Those of who answers.
     pub responders: Check<'a, Section>,
+    /// That of what keeps the order of several nodes: keys below `[cluster]`, and what is wrong with them.
+    pub engines: &'a dyn Fn(&Config) -> Result<(), SettingError>,
 }
 
 /// Everything of [`Config::load`] but the reading of the file.
@@ -216,6 +225,12 @@ fn assemble(
     for section in config.responders.values().filter(|section| section.is_enabled) {
         problems.extend((registries.responders)(section).err().into_iter().flatten());
     }
+    let wrong = (registries.engines)(&config).err().map(SettingError::all);
+    for SettingError { key, why, .. } in wrong.into_iter().flatten() {
+        let key = format!("cluster.{key}");
+        let key = key.trim_end_matches('.');
+        problems.push(Problem::new(root.place_of(key), key, why));
+    }
     for problem in &mut problems {
         if let Some(retold) = flat::retold(problem, &hints) {
             *problem = retold;
@@ -255,6 +270,7 @@ fn read(root: &Node, problems: &mut Vec<Problem>) -> Config {
             .unwrap_or_default(),
         may: root.get("may").map(|node| May::read(node, problems)),
         observe: table(root, "observe", problems).unwrap_or_default(),
+        cluster: table(root, "cluster", problems),
         connectors: root
             .get("connectors")
             .map(|node| section::read(node, "connectors", problems))

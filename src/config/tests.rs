@@ -81,6 +81,7 @@ pub(super) fn registries() -> Registries<'static> {
         connectors: &registry,
         clients: &|_| Ok(()),
         responders: &|_| Ok(()),
+        engines: &|_| Ok(()),
     }
 }
 
@@ -156,7 +157,7 @@ t.toml:12:1: limits.messages_burst: must be a whole number from 0 to 4294967295
 t.toml:13:1: limits.message_bytes: must be a size such as "64 KiB" or "1 MiB", or a number of bytes
 t.toml:14:1: limits.connections: must be a whole number, zero or more, not a number with a fraction
 t.toml:15:1: limits.name_bytes: must be at most 200
-t.toml:17:2: histroy: unknown key; allowed are server, clients, tls, limits, history, auth, may, observe, connectors, responders; did you mean history?
+t.toml:17:2: histroy: unknown key; allowed are server, clients, tls, limits, history, auth, may, observe, cluster, connectors, responders; did you mean history?
 t.toml:20:13: connectors.rabbit.url: is missing
 "#,
     );
@@ -179,7 +180,7 @@ fn sections_of_the_wrong_shape() {
         "t.toml:1:1: server: must be a table, not a whole number
          t.toml:2:1: auth: must be a table, not true or false
          t.toml:3:1: connectors: must be a table, not a list
-         t.toml:4:1: listen: unknown key; allowed are server, clients, tls, limits, history, auth, may, observe, connectors, responders",
+         t.toml:4:1: listen: unknown key; allowed are server, clients, tls, limits, history, auth, may, observe, cluster, connectors, responders",
     );
     check("[[server]]\n", "t.toml:1:3: server: must be a table, not a list");
     check(
@@ -192,7 +193,7 @@ fn sections_of_the_wrong_shape() {
     );
     check(
         "\"a\\u001B\" = 1",
-        "t.toml:1:1: \"a\\u{1b}\": unknown key; allowed are server, clients, tls, limits, history, auth, may, observe, connectors, responders",
+        "t.toml:1:1: \"a\\u{1b}\": unknown key; allowed are server, clients, tls, limits, history, auth, may, observe, cluster, connectors, responders",
     );
 }
 

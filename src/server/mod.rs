@@ -24,6 +24,7 @@ use crate::dialects::kinds;
 use crate::dispatcher::{
     Census, Desk, DeskSettings, Dispatcher, DispatcherInbox, Queued, log::LogBounds, parked::ParkingBounds,
 };
+use crate::engines;
 use crate::gate::Shared;
 use crate::gate::admission::Admission;
 use crate::gate::body::Bodies;
@@ -169,6 +170,11 @@ impl Builder {
         if !problems.is_empty() {
             return Err(ServeError::Config(problems));
         }
+        let ledger = match self.ledger {
+            Some(ledger) => Some(ledger),
+            None => engines::build(&self.config)
+                .map_err(|wrong| ServeError::Cluster(format!("[cluster] {}", wrong.key), wrong.why))?,
+        };
         tokens::check(&self.config.auth).map_err(|(key, why)| ServeError::Auth(key, why))?;
         let tls = self.config.tls.as_ref().map(tls::load).transpose()?;
         for (at, (name, _)) in connectors.iter().enumerate() {
@@ -199,7 +205,7 @@ impl Builder {
             tls,
             clients: self.clients,
             responders: self.responders,
-            ledger: self.ledger,
+            ledger,
             census,
             metrics,
             bus,
@@ -237,6 +243,7 @@ impl Server {
             connectors: &registry::check,
             clients: &kinds::check,
             responders: &responders::check,
+            engines: &|config| engines::build(config).map(drop),
         };
         Config::load(sources, registries)
     }
