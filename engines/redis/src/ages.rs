@@ -37,8 +37,10 @@ impl Ages {
             self.seen.push_back((now, newest));
         }
         let mut old = None;
-        while let Some((_, place)) = self.seen.pop_front_if(|(at, _)| now.duration_since(*at) >= self.age) {
-            old = Some(place);
+        let is_old = |(at, _): &&(Instant, u64)| now.duration_since(*at) >= self.age;
+        while let Some((_, place)) = self.seen.front().filter(is_old) {
+            old = Some(*place);
+            self.seen.pop_front();
         }
         old
     }

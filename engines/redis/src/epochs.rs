@@ -89,7 +89,7 @@ impl Epochs {
                 return Ok(Next::Page(Page::Turned { closed, next }));
             }
             Some(closed) => closed.last,
-            None => return Ok(Next::Page(Page::Trimmed(self.floor()))),
+            None => return Ok(Next::Page(Page::Unknown(self.floor()))),
         };
         Ok(match found {
             Some(place) if place == after.sequence + 1 && place <= end => Next::Entries(end),
@@ -133,6 +133,7 @@ mod tests {
             Ok(Next::Entries(end)) => format!("up to {end}"),
             Ok(Next::Page(Page::Turned { closed, next })) => format!("{closed} {next}"),
             Ok(Next::Page(Page::Trimmed(floor))) => format!("trimmed {floor}"),
+            Ok(Next::Page(Page::Unknown(floor))) => format!("unknown {floor}"),
             Ok(Next::Page(Page::Entries(_))) => unreachable!("it has no entries"),
             Ok(Next::Nothing) => "nothing".to_owned(),
             Err(error) => error.to_string(),
@@ -153,7 +154,7 @@ mod tests {
             ("e3", 9, Some(10), "all"),
             ("e3", 20, None, "nothing"),
             ("e3", 12, Some(15), "trimmed e3-14"),
-            ("e0", 3, Some(4), "trimmed e1-0"),
+            ("e0", 3, Some(4), "unknown e1-0"),
             ("e3", 21, None, "the shared log may have lost something"),
         ] {
             assert_eq!(next(&all, epoch, after, found), expected, "{epoch}-{after}");

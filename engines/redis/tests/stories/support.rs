@@ -124,7 +124,7 @@ impl Node {
                 self.at = next.clone();
                 self.tickets = 0;
             }
-            Page::Trimmed(floor) => self.at = floor.clone(),
+            Page::Trimmed(floor) | Page::Unknown(floor) => self.at = floor.clone(),
         }
         Ok(page)
     }
@@ -142,6 +142,7 @@ impl Node {
                 })),
                 Page::Turned { closed, .. } => heard.push(format!("closed at {closed}")),
                 Page::Trimmed(floor) => heard.push(format!("trimmed at {floor}")),
+                Page::Unknown(floor) => heard.push(format!("unknown before {floor}")),
             }
         }
     }
