@@ -147,6 +147,44 @@ pub struct Receipt {
     pub id: DispatchId,
     /// How many connections the event was queued to.
     pub recipients: usize,
+    /// Who was counted: `"scope":"node"` where only the connections of the node that took it in were.
+    #[serde(skip_serializing_if = "Scope::is_all")]
+    pub scope: Scope,
+}
+
+/// Whose connections a receipt counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// All that there are.
+    #[default]
+    All,
+    /// Those of one node of several.
+    Node,
+}
+
+impl Scope {
+    fn is_all(&self) -> bool {
+        *self == Self::All
+    }
+}
+
+impl Receipt {
+    /// A receipt that counts all connections.
+    #[must_use]
+    pub fn new(id: DispatchId, recipients: usize) -> Self {
+        let scope = Scope::All;
+        Self { id, recipients, scope }
+    }
+
+    /// The same, which counts those of one node.
+    #[must_use]
+    pub fn of_node(self) -> Self {
+        Self {
+            scope: Scope::Node,
+            ..self
+        }
+    }
 }
 
 #[cfg(test)]

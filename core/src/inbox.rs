@@ -206,7 +206,7 @@ mod tests {
         fn accept(&self, dispatch: Dispatch) -> BoxFuture<'_, Result<Receipt, PushError>> {
             self.0.lock().unwrap().push(dispatch);
             let id = Epoch::new("k3f9").id(1);
-            Box::pin(ready(Ok(Receipt { id, recipients: 0 })))
+            Box::pin(ready(Ok(Receipt::new(id, 0))))
         }
     }
 

@@ -41,7 +41,7 @@ impl Intake for List {
         assert!(self.0.0.load(Ordering::Relaxed), "dispatched without credentials");
         allowed(&dispatch, &Limits::default());
         let (id, recipients) = (Epoch::new("k3f9").id(1), 1);
-        ready(Ok(Receipt { id, recipients })).boxed()
+        ready(Ok(Receipt::new(id, recipients))).boxed()
     }
 }
 

@@ -325,10 +325,7 @@ impl<'a> Player<'a> {
         self.log.push(dispatch);
         let sequence = self.log.len() as u64;
         self.replay(sequence - 1);
-        Receipt {
-            id: epoch().id(sequence),
-            recipients: usize::from(heard),
-        }
+        Receipt::new(epoch().id(sequence), usize::from(heard))
     }
 
     fn resume(&mut self, token: &str, last: Option<&str>) -> Notice {

@@ -268,10 +268,7 @@ impl Desk {
                 },
             );
         }
-        let receipt = Receipt {
-            id,
-            recipients: fanout.recipients,
-        };
+        let receipt = Receipt::new(id, fanout.recipients);
         if let Some(key) = &dispatch.key {
             self.keys.insert(Arc::clone(key), receipt.clone(), now);
         }

@@ -65,10 +65,7 @@ mod tests {
     #[test]
     fn a_key_is_known_for_five_minutes() {
         let (mut keys, now) = (Keys::default(), Instant::now());
-        let receipt = Receipt {
-            id: Epoch::new("e").id(1),
-            recipients: 3,
-        };
+        let receipt = Receipt::new(Epoch::new("e").id(1), 3);
         assert_eq!(keys.find("k", now), None);
         keys.insert("k".into(), receipt.clone(), now);
         assert_eq!(keys.find("k", now + WINDOW), Some(&receipt));

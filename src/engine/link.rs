@@ -179,7 +179,7 @@ impl Link {
                 self.at = at;
             }
             Heard::Trimmed(at) => {
-                self.queue.lose();
+                self.queue.lose(&at.epoch);
                 if at.epoch != *self.queue.epoch() {
                     let me = self.queue.me().clone();
                     self.queue.turn(me, at.epoch.clone(), Vec::new());
@@ -218,7 +218,7 @@ impl Link {
                 let known = dispatcher.send(Recall(key)).await.ok().flatten();
                 let receipt = known.filter(|known| known.id == id);
                 // What was said before this node began has nobody here.
-                let receipt = receipt.unwrap_or(Receipt { id, recipients: 0 });
+                let receipt = receipt.unwrap_or(Receipt::new(id, 0)).of_node();
                 let _ = reply.send(Ok(receipt));
             });
         }

@@ -242,10 +242,13 @@ impl Queue {
         (self.first, self.sent) = (1, 0);
     }
 
-    /// The log has forgotten something that this node did not read: what was sent may have been among it, and whoever
-    /// waits for it is told that nobody knows.
-    pub fn lose(&mut self) {
-        for waiting in self.waiting.iter_mut().filter(|one| one.was_sent) {
+    /// The log has forgotten something that this node did not read, and goes on in this epoch: what was sent may have been
+    /// among it, and whoever waits for it is told that nobody knows. What came from an earlier epoch is written down once
+    /// in any case.
+    pub fn lose(&mut self, epoch: &Epoch) {
+        let is_same = *epoch == self.epoch;
+        let lost = |one: &&mut Waiting| one.was_sent && (is_same || one.origin.is_none());
+        for waiting in self.waiting.iter_mut().filter(lost) {
             waiting.is_done = true;
             if let Some(reply) = waiting.reply.take() {
                 let _ = reply.send(Err(PushError::Unknown));

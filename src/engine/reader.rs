@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actix::Addr;
-use log::warn;
+use log::{trace, warn};
 use tokio::sync::mpsc;
 use turted_core::ledger::{Entry, Ledger, LedgerError, Origin, Page, What};
 use turted_core::{Backoff, Dispatch, DispatchId, Receipt, Seldom};
@@ -94,7 +94,9 @@ impl Reader {
     }
 
     async fn step(&mut self) -> Result<Heard, Gone> {
-        match self.ledger.read(&self.at, WAIT).await.map_err(Gone::Log)? {
+        let page = self.ledger.read(&self.at, WAIT).await.map_err(Gone::Log)?;
+        trace!("{} behind {}: {page:?}", self.process, self.at);
+        match page {
             Page::Entries(entries) => {
                 let mut own = Vec::new();
                 for part in entries.chunks(TURN) {
@@ -193,10 +195,11 @@ impl Reader {
             self.state.applied.store(newest.sequence, Ordering::Relaxed);
         }
         let receipt = |(at, origin): (usize, Origin)| {
-            let receipt = Receipt {
-                id: self.at.epoch.id(entries[at].sequence),
-                recipients: recipients.get(at).copied().unwrap_or_default(),
-            };
+            let receipt = Receipt::new(
+                self.at.epoch.id(entries[at].sequence),
+                recipients.get(at).copied().unwrap_or_default(),
+            )
+            .of_node();
             (origin, receipt)
         };
         Ok(own.into_iter().map(receipt).collect())

@@ -14,7 +14,7 @@ use turted_core::{Dispatch, DispatchId, Epoch};
 /// Dispatches that are kept in mind. A copy of the log that is further behind has lost more than can be written again.
 const COUNT: usize = 10_000;
 /// What is written down again into a log that does not know this node's past: so many, and of the last so long.
-const LAST: (usize, Duration) = (1000, Duration::from_secs(5));
+const LAST: (usize, Duration) = (1000, Duration::from_secs(60));
 /// Dispatches of epochs that are over, and may come once more.
 const TWICE: usize = 4 * COUNT;
 

@@ -185,7 +185,7 @@ async fn history(seed: u64) {
         let at = rng.usize(..nodes.len());
         let node = &nodes[at];
         match rng.u32(..20) {
-            kind if kinds.contains(&kind) => match kind {
+            kind if kinds.contains(&kind) => match traced(kind, at) {
                 0 => node.ledger.faults(|faults| faults.lost_answers += rng.usize(1..4)),
                 1 => node.ledger.faults(|faults| faults.lost_batches += 1),
                 2 => node.ledger.faults(|faults| faults.is_away = !faults.is_away),
@@ -206,6 +206,7 @@ async fn history(seed: u64) {
                 let outcome = Rc::new(RefCell::new(None));
                 let (inbox, told) = (Rc::clone(&node.inbox), Rc::clone(&outcome));
                 let dispatch = dispatch(number, key.clone());
+                log::trace!(target: "turted::engine", "push {number} at node {at} {key:?}");
                 spawn_local(async move {
                     let came = inbox.accept(dispatch).await;
                     *told.borrow_mut() = Some(came);
@@ -229,6 +230,11 @@ async fn history(seed: u64) {
     check(seed, &nodes, &pushed, is_kept);
     trigger.fire();
     sleep(Duration::from_secs(5)).await;
+}
+
+fn traced(kind: u32, node: usize) -> u32 {
+    log::trace!(target: "turted::engine", "misfortune {kind} at node {node}");
+    kind
 }
 
 /// Where the log loses nothing, each publisher is heard in its order.
@@ -297,9 +303,13 @@ fn run(seeds: std::ops::Range<u64>) {
     }
 }
 
-/// Ten thousand histories with `TURTED_LONG=1`.
+/// Ten thousand histories with `TURTED_LONG=1`; with `TURTED_SEED=4179` this one, and what each node reads of the log.
 #[test]
 fn whatever_goes_wrong_every_receipt_is_kept() {
+    if let Some(seed) = std::env::var("TURTED_SEED").ok().and_then(|seed| seed.parse().ok()) {
+        env_logger::builder().parse_filters("turted::engine=trace").init();
+        return run(seed..seed + 1);
+    }
     let is_long = std::env::var_os("TURTED_LONG").is_some();
     run(0..if is_long { 10_000 } else { 150 });
 }

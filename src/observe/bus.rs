@@ -151,10 +151,7 @@ mod tests {
         let event = EventName::parse(event, &Limits::default()).unwrap();
         Note::Dispatched {
             dispatch: Arc::new(Dispatch::new(event, Vec::new(), Payload::empty_object())),
-            receipt: Receipt {
-                id: Epoch::new("e").id(1),
-                recipients: 0,
-            },
+            receipt: Receipt::new(Epoch::new("e").id(1), 0),
             here: true,
         }
     }

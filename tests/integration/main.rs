@@ -16,6 +16,7 @@ mod bayeux;
 mod bayeux_hostile;
 mod calls;
 mod cli;
+mod cluster;
 mod connectors;
 mod crowd;
 mod denials;

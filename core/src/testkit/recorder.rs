@@ -103,10 +103,7 @@ impl Recorder {
         if let Some(receipt) = known {
             return Ok(receipt);
         }
-        let receipt = Receipt {
-            id: Epoch::new("testkit").id(inner.dispatches.len() as u64 + 1),
-            recipients: 1,
-        };
+        let receipt = Receipt::new(Epoch::new("testkit").id(inner.dispatches.len() as u64 + 1), 1);
         if let Some(key) = dispatch.key.clone() {
             inner.receipts.insert(key, receipt.clone());
         }

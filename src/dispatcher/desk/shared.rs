@@ -35,7 +35,7 @@ impl Desk {
 
     /// The receipt that a push with this idempotency key got.
     pub fn recall(&mut self, key: &str, now: Instant) -> Option<Receipt> {
-        self.keys.find(key, now).cloned()
+        self.keys.find(key, now).cloned().map(Receipt::of_node)
     }
 
     /// Everybody learns that something may be missing, and nobody comes back from before.

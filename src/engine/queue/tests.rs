@@ -49,7 +49,7 @@ fn origin(name: &str, epoch: &str, ticket: u64) -> Origin {
 
 fn receipt(epoch: &str, sequence: u64) -> Receipt {
     let id = Epoch::new(epoch).id(sequence);
-    Receipt { id, recipients: 1 }
+    Receipt::new(id, 1)
 }
 
 /// Tickets, and where each counts from.
@@ -189,9 +189,24 @@ fn what_may_have_been_forgotten_unread_has_no_receipt() {
     assert_eq!(queue.batch().len(), 1);
     queue.again();
     let mut unsent = push(&mut queue, 1, None);
-    queue.lose();
+    queue.lose(&Epoch::new("e1"));
     assert_eq!(sent_one.has(), Some(PushError::Unknown.to_string()));
     assert_eq!((unsent.has(), queue.len()), (None, 2), "the ticket still counts");
     queue.taken(1, vec![None]);
     assert_eq!(sent(&mut queue), [(2, None)]);
+}
+
+#[test]
+fn what_others_lost_is_written_down_again_whatever_was_forgotten() {
+    let mut queue = queue();
+    let lost = vec![(origin("other", "e0", 9), dispatch(1, None))];
+    queue.turn(node("me"), Epoch::new("e1"), lost);
+    let _own = push(&mut queue, 1, None);
+    assert_eq!(queue.batch().len(), 2);
+    queue.lose(&Epoch::new("e2"));
+    queue.turn(node("me"), Epoch::new("e2"), Vec::new());
+    assert_eq!(sent(&mut queue), [(1, Some(origin("other", "e0", 9)))]);
+    queue.lose(&Epoch::new("e2"));
+    queue.taken(1, vec![None]);
+    assert_eq!(queue.len(), 0, "it has a place");
 }

@@ -52,7 +52,7 @@ impl Intake for List {
         let mut taken = self.taken.lock().unwrap();
         taken.push(dispatch);
         let id = Epoch::new("k3f9").id(41 + taken.len() as u64);
-        ready(Ok(Receipt { id, recipients: 17 })).boxed()
+        ready(Ok(Receipt::new(id, 17))).boxed()
     }
 }
 
