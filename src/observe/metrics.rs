@@ -16,6 +16,7 @@ use turted_core::{ConnectorState, Note, Observer, Report};
 
 use crate::client::courier::Meters;
 use crate::dispatcher::Census;
+use crate::engine::LinkState;
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -124,6 +125,7 @@ impl Metrics {
         observer_lost: u64,
         gauged: &[Gauged],
         keys: &[Aged],
+        cluster: Option<&LinkState>,
     ) -> String {
         let counts = self.census.read();
         let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
@@ -145,6 +147,9 @@ impl Metrics {
             );
         }
         render_keys(&mut text, keys);
+        if let Some(cluster) = cluster {
+            super::cluster::render(&mut text, cluster);
+        }
         let _ = write!(
             text,
             "# HELP turted_observer_lost Notes that an observer was too slow for.\n\

@@ -4,6 +4,7 @@
 //! the program that embeds the server. No observer can veto, delay or stop a dispatch.
 
 pub mod bus;
+mod cluster;
 pub mod log;
 pub mod metrics;
 

@@ -136,5 +136,11 @@ pub async fn metrics(request: HttpRequest, shared: web::Data<Shared>, watched: w
         .collect();
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(metrics.render(&watched.connectors, watched.bus.lost(), &gauged, &keys))
+        .body(metrics.render(
+            &watched.connectors,
+            watched.bus.lost(),
+            &gauged,
+            &keys,
+            watched.cluster.as_deref(),
+        ))
 }

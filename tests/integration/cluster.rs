@@ -90,6 +90,14 @@ async fn two_nodes_are_heard_as_one() {
     .await;
     let (status, cluster) = ready(&a).await;
     assert_eq!((status, &cluster["state"]), (200, &json!("joined")), "{cluster}");
+    let numbers = a.get("/metrics").await.text();
+    for line in [
+        "turted_cluster_away 0",
+        "turted_cluster_nodes 2",
+        "turted_cluster_unreadable_total 0",
+    ] {
+        assert!(numbers.contains(line), "{line}: {numbers}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
