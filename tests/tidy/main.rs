@@ -48,7 +48,7 @@ fn none(complaints: Vec<String>) {
 #[test]
 fn the_rules_look_at_the_whole_repository() {
     let files = rust_files();
-    for room in ["core/src/", "connectors/rest/src/", "src/", "tests/", "fuzz/"] {
+    for room in ["core/src/", "connectors/rest/src/", "engines/redis/src/", "src/", "tests/", "fuzz/"] {
         assert!(
             files.iter().any(|file| file.name.starts_with(room)),
             "no file below {room}"
@@ -238,8 +238,8 @@ fn only_the_registry_names_a_connector_crate() {
 }
 
 #[test]
-fn a_connector_depends_on_core_and_its_driver_only() {
-    let connectors = rooms::connectors();
+fn a_connector_or_an_engine_depends_on_core_and_its_driver_only() {
+    let connectors = [rooms::connectors(), rooms::crates("engines")].concat();
     let mut complaints = Vec::new();
     for (name, manifest) in &connectors {
         let dependencies = rooms::dependencies(manifest);
@@ -273,11 +273,10 @@ fn core_does_without_actix_and_without_the_server() {
 #[test]
 fn every_crate_obeys_the_lints_of_the_workspace() {
     let mut manifests = vec![root().join("Cargo.toml"), root().join("core/Cargo.toml")];
-    manifests.extend(
-        fs::read_dir(root().join("connectors"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path().join("Cargo.toml")),
-    );
+    for folder in ["connectors", "engines"] {
+        let crates = fs::read_dir(root().join(folder)).unwrap();
+        manifests.extend(crates.map(|entry| entry.unwrap().path().join("Cargo.toml")));
+    }
     let obeys = |path: &PathBuf| {
         let lints = rooms::manifest(path)
             .get("lints")

@@ -70,6 +70,19 @@ pub const ROOMS: &[Room] = &[
         because: "a connector knows core and its own driver",
     },
     Room {
+        folder: "engines/",
+        never: &[
+            "actix",
+            "actix_web",
+            "actix_rt",
+            "actix_ws",
+            "actix_http",
+            "actix_server",
+            "turted::",
+        ],
+        because: "an engine knows core and its own driver",
+    },
+    Room {
         folder: "src/dispatcher/",
         never: &[
             "actix_web",
@@ -239,7 +252,12 @@ pub fn manifest(path: &Path) -> toml::Table {
 
 /// Every connector crate: its name and its manifest.
 pub fn connectors() -> Vec<(String, toml::Table)> {
-    let folders = fs::read_dir(root().join("connectors")).unwrap();
+    crates("connectors")
+}
+
+/// Every crate in a folder: its name and its manifest.
+pub fn crates(folder: &str) -> Vec<(String, toml::Table)> {
+    let folders = fs::read_dir(root().join(folder)).unwrap();
     let manifests = folders
         .map(|folder| folder.unwrap().path().join("Cargo.toml"))
         .filter(|path| path.exists());

@@ -19,10 +19,10 @@ pub struct Source {
     pub text: String,
 }
 
-/// Every Rust file below core, connectors, src, tests and fuzz.
+/// Every Rust file below core, connectors, engines, src, tests and fuzz.
 pub fn rust_files() -> Vec<Source> {
     let mut found = Vec::new();
-    for room in ["core", "connectors", "src", "tests", "fuzz"] {
+    for room in ["core", "connectors", "engines", "src", "tests", "fuzz"] {
         walk(&root().join(room), &mut found);
     }
     found.retain(|(name, _)| name.ends_with(".rs"));

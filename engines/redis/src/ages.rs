@@ -1,7 +1,7 @@
 //! When which place was the newest, so that what is too old can be trimmed.
 //!
-//! In: the newest place, now and then. Out: the place up to which everything is older than it may be. It keeps a bounded
-//! number of them, so the age is met within a sixty-fourth.
+//! In: the newest place, now and then. Out: the place up to which everything is older than it may be. It keeps a
+//! bounded number of them, so the age is met within a sixty-fourth.
 
 use std::collections::VecDeque;
 use std::time::Duration;

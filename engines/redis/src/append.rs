@@ -1,7 +1,7 @@
 //! A batch on its way into the stream.
 //!
-//! In: submissions with their tickets. Out: a call of the script that gives places, and for each what it said. The script
-//! does all or nothing, so a batch may be sent as often as it takes.
+//! In: submissions with their tickets. Out: a call of the script that gives places, and for each what it said. The
+//! script does all or nothing, so a batch may be sent as often as it takes.
 
 use std::borrow::Cow;
 use std::time::Duration;

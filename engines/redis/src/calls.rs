@@ -1,7 +1,7 @@
 //! One call: a connection, a deadline, and what becomes of the connection afterwards.
 //!
-//! In: what is to be done on a connection. Out: its result, or the error of a ledger. A connection on which anything went
-//! wrong is not used again.
+//! In: what is to be done on a connection. Out: its result, or the error of a ledger. A connection on which anything
+//! went wrong is not used again.
 
 use std::time::Duration;
 

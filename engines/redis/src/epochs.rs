@@ -1,6 +1,7 @@
 //! Which places belong to which epoch, and so what is to be said to whoever reads.
 //!
-//! In: how the realm stands, and the place that somebody reads behind. Out: what comes next for it. It is pure: no Redis.
+//! In: how the realm stands, and the place that somebody reads behind. Out: what comes next for it. It is pure: no
+//! Redis.
 
 use redis::Value;
 use turted_core::dispatch::{DispatchId, Epoch};

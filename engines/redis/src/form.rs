@@ -1,7 +1,7 @@
 //! An entry of the stream, as it is written and read.
 //!
-//! In: dispatches, and whatever stands in the stream. Out: fields, and what they mean, or why they mean nothing. What is
-//! read is not trusted: it is checked as at every other door, and nothing of it gets into the reason.
+//! In: dispatches, and whatever stands in the stream. Out: fields, and what they mean, or why they mean nothing. What
+//! is read is not trusted: it is checked as at every other door, and nothing of it gets into the reason.
 
 use turted_core::dispatch::Epoch;
 use turted_core::ledger::{What, entry};

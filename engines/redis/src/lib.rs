@@ -1,7 +1,7 @@
 //! A shared order of several turted nodes, in one stream of a Redis server.
 //!
-//! In: what a node asks of a [`Ledger`]. Out: what one Redis server, or the master that Sentinels name, has to say to it.
-//! It knows nothing of clients and of what an epoch means to them; what it keeps in Redis and how is in its README.
+//! In: what a node asks of a [`Ledger`]. Out: what one Redis server, or the master that Sentinels name, has to say to
+//! it. It knows nothing of clients and of what an epoch means to them; what it keeps in Redis and how is in its README.
 
 mod ages;
 mod append;

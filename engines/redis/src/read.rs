@@ -1,8 +1,8 @@
 //! Reading: what came after a place.
 //!
-//! In: a place, and how long to wait. Out: a page. Entries that follow each other and say that they are of the epoch are
-//! handed out as they come; for everything else, and each second that nothing comes, the realm is asked how it stands,
-//! since whoever waits behind the end of a stream that was begun anew would wait for ever.
+//! In: a place, and how long to wait. Out: a page. Entries that follow each other and say that they are of the epoch
+//! are handed out as they come; for everything else, and each second that nothing comes, the realm is asked how it
+//! stands, since whoever waits behind the end of a stream that was begun anew would wait for ever.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The seal of an entry: who knows the secret wrote it.
 //!
-//! In: header and payload. Out: HMAC-SHA256 over both, as hexadecimal digits. It says nothing about the place: whoever may
-//! write into Redis can repeat what was sealed, but nothing else.
+//! In: header and payload. Out: HMAC-SHA256 over both, as hexadecimal digits. It says nothing about the place: whoever
+//! may write into Redis can repeat what was sealed, but nothing else.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;

@@ -1,7 +1,7 @@
 //! Where the server is: one address, or Sentinels that know the master.
 //!
-//! In: the settings that say where and who. Out: connections, and sentences about it without credentials. It knows no key
-//! and no script.
+//! In: the settings that say where and who. Out: connections, and sentences about it without credentials. It knows no
+//! key and no script.
 
 use std::time::Duration;
 

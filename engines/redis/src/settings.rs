@@ -1,6 +1,7 @@
 //! What an operator says about the shared order.
 //!
-//! In: plain values. Out: the word that they are possible, or the key that is not and what is allowed. It opens nothing.
+//! In: plain values. Out: the word that they are possible, or the key that is not and what is allowed. It opens
+//! nothing.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -19,8 +20,8 @@ const SECRET: RangeInclusive<usize> = 16..=1024;
 /// Where the shared order is, and how much of it is kept.
 #[derive(Clone)]
 pub struct Settings {
-    /// `redis://…`, `rediss://…`, `redis+unix://…` or `redis+sentinel://host,host/master/database`, with `user:password@`
-    /// where they are needed.
+    /// `redis://…`, `rediss://…`, `redis+unix://…` or `redis+sentinel://host,host/master/database`, with
+    /// `user:password@` where they are needed.
     pub url: String,
     /// Goes before the one in the URL.
     pub username: Option<String>,

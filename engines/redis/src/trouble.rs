@@ -1,7 +1,7 @@
 //! What went wrong with a call, as one of the few things that its caller can do something about.
 //!
-//! In: errors of the driver and of the server. Out: the errors of a ledger, with a sentence for operators. It decides what
-//! can pass by itself.
+//! In: errors of the driver and of the server. Out: the errors of a ledger, with a sentence for operators. It decides
+//! what can pass by itself.
 
 use redis::{ErrorKind, RedisError};
 use turted_core::ledger::LedgerError;

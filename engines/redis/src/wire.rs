@@ -1,7 +1,7 @@
 //! One connection, with what it is connected to.
 //!
-//! In: a server. Out: a connection whose server can do what is needed, its fence, and scripts that run on it. It does not
-//! know what they do.
+//! In: a server. Out: a connection whose server can do what is needed, its fence, and scripts that run on it. It does
+//! not know what they do.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,8 @@
--- Gives a batch its places. KEYS: meta, log, nodes, then the keys of idempotency and, for what had a place in an earlier
--- epoch, `s:` and `t:` of its origin. ARGV: fence, epoch, node, first ticket, how many entries are kept, for how many
--- seconds keys are, the form, then for each dispatch: header, payload, seal, the number of its key in KEYS or 0, that of
--- its `s:` or 0, and its origin as `node epoch ticket`. What may fail is asked before the first place is given.
+-- Gives a batch its places. KEYS: meta, log, nodes, then the keys of idempotency and, for what had a place in an
+-- earlier epoch, `s:` and `t:` of its origin. ARGV: fence, epoch, node, first ticket, how many entries are kept, for
+-- how many seconds keys are, the form, then for each dispatch: header, payload, seal, the number of its key in KEYS or
+-- 0, that of its `s:` or 0, and its origin as `node epoch ticket`. What may fail is asked before the first place is
+-- given.
 
 local fence, epoch, me, ticket = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local HEAD, EACH = 7, 6

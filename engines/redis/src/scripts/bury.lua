@@ -1,6 +1,6 @@
--- Takes nodes out of the register: those without a lease, or one that goes. KEYS: meta, log, nodes, then for each its lease
--- and `t:`. ARGV: fence, for how many seconds its last ticket is remembered, `1` when it goes, then the names. Out: whom it
--- took out.
+-- Takes nodes out of the register: those without a lease, or one that goes. KEYS: meta, log, nodes, then for each its
+-- lease and `t:`. ARGV: fence, for how many seconds its last ticket is remembered, `1` when it goes, then the names.
+-- Out: whom it took out.
 
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 local gone = {}

@@ -1,5 +1,5 @@
--- Says that a node lives, and how the realm stands. KEYS: meta, log, nodes, lease. ARGV: fence, node, milliseconds of the
--- lease, `1` to register it, what is told about it, how many nodes are told at most.
+-- Says that a node lives, and how the realm stands. KEYS: meta, log, nodes, lease. ARGV: fence, node, milliseconds
+-- of the lease, `1` to register it, what is told about it, how many nodes are told at most.
 
 local now = stand(ARGV[1])
 if not now then return 'TURNED' end

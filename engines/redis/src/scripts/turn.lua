@@ -1,5 +1,6 @@
--- Closes the epoch at the newest place that is left, and begins another, unless that was done. KEYS: meta, log. ARGV: fence,
--- the next epoch, what the node knows (epoch, place), how many entries are kept, how many closed epochs, the form, a seal.
+-- Closes the epoch at the newest place that is left, and begins another, unless that was done. KEYS: meta, log. ARGV:
+-- fence, the next epoch, what the node knows (epoch, place), how many entries are kept, how many closed epochs, the
+-- form, a seal.
 
 local fence, next_epoch, known_epoch, known = ARGV[1], ARGV[2], ARGV[3], number(ARGV[4]) or 0
 local now = stand(fence)

@@ -1,7 +1,7 @@
 //! A wire that can be cut: between a node and its server.
 //!
-//! In: the port of a server. Out: another port that leads to it, and orders that make it lose answers, lose requests, or
-//! swallow everything while all connections stay.
+//! In: the port of a server. Out: another port that leads to it, and orders that make it lose answers, lose requests,
+//! or swallow everything while all connections stay.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};

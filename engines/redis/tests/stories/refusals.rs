@@ -1,4 +1,5 @@
-//! Servers that do not do what they are asked for: a sentence, no password, and no reason to give up unless there is one.
+//! Servers that do not do what they are asked for: a sentence, no password, and no reason to give up unless there is
+//! one.
 
 use std::time::Duration;
 
@@ -136,6 +137,13 @@ async fn a_busy_server() {
     one.say("1").await;
     let mut hog = redis.client();
     hog.say(&["EVAL", "while true do end", "0"]).unwrap();
+    let is_busy = |reply: Reply| matches!(reply, Reply::Error(why) if why.starts_with("BUSY"));
+    soon("a busy server", async {
+        while !is_busy(redis.ask(&["PING"])) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
     let batch = [one.next("2", None)];
     let error = one.append(&batch).await.unwrap_err();
     passes(&error, "is busy with a script of somebody else");
