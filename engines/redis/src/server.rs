@@ -169,11 +169,6 @@ impl Server {
             sentence.replace(password, "***")
         })
     }
-
-    /// Whether somebody else knows where the server is.
-    pub fn has_sentinels(&self) -> bool {
-        self.sentinels.is_some()
-    }
 }
 
 /// Nothing waits for more to send, and a peer that is gone is noticed.

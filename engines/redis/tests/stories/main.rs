@@ -8,6 +8,7 @@
 mod answers;
 mod forgotten;
 mod hostile;
+mod masters;
 mod nodes;
 mod promises;
 mod proxy;
