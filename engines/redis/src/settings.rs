@@ -13,8 +13,8 @@ use turted_core::limits::Limits;
 use crate::server::Server;
 
 const REALM: RangeInclusive<usize> = 1..=32;
-const COUNT: RangeInclusive<u64> = 100..=10_000_000;
-const AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 60 * 60);
+const COUNT: RangeInclusive<u64> = 1..=1_000_000_000_000;
+const AGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(366 * 24 * 60 * 60);
 const SECRET: RangeInclusive<usize> = 16..=1024;
 
 /// Where the shared order is, and how much of it is kept.
@@ -76,10 +76,10 @@ impl Settings {
             return wrong("realm", "must be 1 to 32 letters, digits, - and _");
         }
         if !COUNT.contains(&self.count) {
-            return wrong("count", "must be from 100 to 10000000");
+            return wrong("count", "must be from 1 to 1000000000000");
         }
         if !AGE.contains(&self.age) {
-            return wrong("age", "must be from 1s to 7days");
+            return wrong("age", "must be from 1ms to a year");
         }
         if self
             .secret
@@ -106,7 +106,7 @@ mod tests {
             ("realm", |settings| settings.realm = String::new()),
             ("realm", |settings| settings.realm = "a}b".to_owned()),
             ("realm", |settings| settings.realm = "a".repeat(33)),
-            ("count", |settings| settings.count = 1),
+            ("count", |settings| settings.count = 0),
             ("age", |settings| settings.age = Duration::ZERO),
             ("secret", |settings| settings.secret = Some("short".to_owned())),
             ("url", |settings| settings.url = "http://localhost".to_owned()),
