@@ -9,7 +9,6 @@ use turted_core::SettingError;
 use turted_core::ledger::Ledger;
 
 use crate::config::{Cluster, Config};
-use crate::server::core_limits;
 
 type Build = fn(&Cluster, &Config) -> Result<Arc<dyn Ledger>, SettingError>;
 
@@ -56,7 +55,7 @@ fn redis(cluster: &Cluster, config: &Config) -> Result<Arc<dyn Ledger>, SettingE
         age: config.history.age,
         secret: text(&cluster.secret),
         durable: cluster.durable,
-        limits: core_limits(config),
+        limits: config.limits.core(),
         ..turted_engine_redis::Settings::new(cluster.url.expose(), &*cluster.realm)
     };
     Ok(Arc::new(turted_engine_redis::RedisLedger::new(settings)?))

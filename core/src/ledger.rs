@@ -2,12 +2,12 @@
 //!
 //! In: dispatches with the tickets of the node that took them in. Out: every dispatch of every node at its place, the
 //! same for each reader; what changed hands meanwhile; or the word that nothing can be said now. It knows no connection
-//! and no socket of a client. Whoever implements it keeps the order and the tickets; what that means for clients is said
-//! in `engine`.
+//! and no socket of a client. Whoever implements it keeps the order and the tickets; what that means for clients is
+//! said in `engine`.
 //!
-//! An *epoch* is a time in which the ledger forgot nothing. When it may have forgotten (another server took over, or its
-//! memory was emptied) a node *turns* it: the old epoch is closed at the newest place that is left, and a new one goes
-//! on with other ids, so that no id is ever given twice.
+//! An *epoch* is a time in which the ledger forgot nothing. When it may have forgotten (another server took over, or
+//! its memory was emptied) a node *turns* it: the old epoch is closed at the newest place that is left, and a new one
+//! goes on with other ids, so that no id is ever given twice.
 
 pub mod entry;
 
@@ -50,8 +50,8 @@ impl fmt::Display for NodeId {
     }
 }
 
-/// Who took a dispatch in first, and as its how manieth in which epoch. It stays the same however often the dispatch has
-/// to be written down.
+/// Who took a dispatch in first, and as its how manieth in which epoch. It stays the same however often the dispatch
+/// has to be written down.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// The node.
@@ -125,8 +125,8 @@ pub struct Top {
 /// Why a ledger did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LedgerError {
-    /// It does not answer, or not in time: whether it did what it was asked for is not known. Asking again with the same
-    /// tickets does nothing twice.
+    /// It does not answer, or not in time: whether it did what it was asked for is not known. Asking again with the
+    /// same tickets does nothing twice.
     #[error("{0}")]
     Away(String),
     /// Another server answers, or it was emptied: somebody must [turn](Ledger::turn) it first.

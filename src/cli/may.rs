@@ -11,7 +11,6 @@ use turted_core::{ChannelName, Identity, UserName};
 use super::line;
 use super::settings::ConfigArgs;
 use crate::config::{Config, May};
-use crate::server::core_limits;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,7 +56,7 @@ pub fn run(args: &MayArgs, config: &Config) -> Result<()> {
 }
 
 fn answer(args: &MayArgs, config: &Config) -> Result<String> {
-    let limits = core_limits(config);
+    let limits = config.limits.core();
     let verb = Verb::of(&args.verb).ok_or_else(|| {
         let known = Verb::ALL.map(Verb::word).join(", ");
         anyhow!("{:?} is no verb; known are {known}", args.verb)

@@ -14,7 +14,7 @@ use turted_core::UserName;
 use super::line;
 use super::settings::ConfigArgs;
 use crate::config::{Config, Method};
-use crate::server::{core_limits, token};
+use crate::server::token;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -91,7 +91,7 @@ pub fn run(args: &TokenArgs, config: &Config) -> Result<()> {
 
 fn issue(args: &TokenArgs, config: &Config) -> Result<String> {
     let (section, methods) = args.door(config);
-    let limits = core_limits(config);
+    let limits = config.limits.core();
     let user = UserName::parse(args.user.as_deref().unwrap_or_default(), &limits);
     let user = user.map_err(|error| anyhow!("the name {error}"))?;
     if let Some(method) = methods.iter().find_map(|method| match method {

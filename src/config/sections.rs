@@ -135,6 +135,18 @@ pub struct Limits {
     pub ping: Duration,
 }
 
+impl Limits {
+    /// The bounds that the contracts know.
+    #[must_use]
+    pub fn core(&self) -> turted_core::Limits {
+        turted_core::Limits {
+            name_bytes: self.name_bytes,
+            json_depth: self.json_depth,
+            push_bytes: self.push_bytes,
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {

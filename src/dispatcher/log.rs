@@ -18,8 +18,9 @@ use super::standing::Standing;
 pub struct LogBounds {
     /// Longest age. Default 120 s; it is also the window for RESUME.
     pub age: Duration,
-    /// Most bytes of memory: payloads, names, keys, what is around them, and the lists by which they are found (16 bytes
-    /// for each target of a dispatch, and about 100 with its name for each user and channel in it). Default 64 MiB.
+    /// Most bytes of memory: payloads, names, keys, what is around them, and the lists by which they are found (16
+    /// bytes for each target of a dispatch, and about 100 with its name for each user and channel in it). Default 64
+    /// MiB.
     pub bytes: usize,
     /// Most dispatches. Default 100,000; 0 switches the log off.
     pub count: usize,

@@ -1,8 +1,9 @@
 //! Where the log has something for whom: the places of its dispatches by user, by channel, and for everybody.
 //!
-//! In: the targets of a dispatch when it gets its place, and again when it is forgotten. Out: for a standing, the places
-//! of all that may be meant for it, rising or falling, each once. So whoever comes back walks through what it was told,
-//! not through what others were. It knows no dispatch, and not whether one is heard: that is for the standing to say.
+//! In: the targets of a dispatch when it gets its place, and again when it is forgotten. Out: for a standing, the
+//! places of all that may be meant for it, rising or falling, each once. So whoever comes back walks through what it
+//! was told, not through what others were. It knows no dispatch, and not whether one is heard: that is for the standing
+//! to say.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashMap, VecDeque, vec_deque};
@@ -20,8 +21,8 @@ type Places = VecDeque<u64>;
 
 /// What one place takes in bytes: a list has at most twice the room that it needs.
 const PLACE: usize = 2 * size_of::<u64>();
-/// What a list takes in bytes beside its places and its name: its row in a table that may be half empty, its first room,
-/// and the counters of the name.
+/// What a list takes in bytes beside its places and its name: its row in a table that may be half empty, its first
+/// room, and the counters of the name.
 const LIST: usize = 2 * (size_of::<ChannelName>() + size_of::<Places>()) + 6 * size_of::<u64>();
 /// What the name of a channel takes in order.
 const ORDERED: usize = 2 * size_of::<ChannelName>();

@@ -1,8 +1,8 @@
 //! How a node joins the others.
 //!
-//! In: a shared log, and the Dispatcher of this node. Out: a node that has read all that there is, an [`Intake`] for its
-//! connectors and clients, and two tasks that go on until the server goes down. A node that does not reach the log does
-//! not start.
+//! In: a shared log, and the Dispatcher of this node. Out: a node that has read all that there is, an [`Intake`] for
+//! its connectors and clients, and two tasks that go on until the server goes down. A node that does not reach the log
+//! does not start.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,9 +14,9 @@ use tokio::time::sleep;
 use turted_core::ledger::{Ledger, LedgerError};
 use turted_core::{Backoff, Dispatch, Intake, PushError, Receipt, Seldom, Shutdown};
 
+use super::follower::{Follower, Heard};
 use super::link::{Link, Push, fresh, life, open};
 use super::queue::{Queue, ROOM};
-use super::reader::{Heard, Reader};
 use super::recent::Recent;
 use super::state::LinkState;
 use crate::dispatcher::{Apply, Dispatcher, Recall, Step};
@@ -29,7 +29,7 @@ const HEARD: usize = 16;
 /// A node that has joined, and does not work yet.
 pub struct Joined {
     link: Link,
-    reader: Reader,
+    follower: Follower,
 }
 
 /// Reads all that the log has, for up to so long.
@@ -58,7 +58,7 @@ pub async fn join(
     let steps = vec![Step::Lost(top.floor.clone())];
     let gone = |_| LedgerError::Fatal("the server goes down".to_owned());
     dispatcher.send(Apply { steps }).await.map_err(gone)?;
-    let mut reader = Reader {
+    let mut follower = Follower {
         ledger: Arc::clone(&ledger),
         dispatcher: dispatcher.clone(),
         process: Arc::clone(&process),
@@ -69,10 +69,10 @@ pub async fn join(
         state: Arc::clone(&state),
         unreadable: Seldom::new(),
     };
-    reader.catch_up(&top.newest).await?;
+    follower.catch_up(&top.newest).await?;
     state.seen(top.newest.sequence, top.nodes.iter().map(ToString::to_string).collect());
     state.joined();
-    let at = reader.at.clone();
+    let at = follower.at.clone();
     let link = Link {
         ledger,
         dispatcher,
@@ -84,7 +84,7 @@ pub async fn join(
         state,
         is_read: true,
     };
-    Ok(Joined { link, reader })
+    Ok(Joined { link, follower })
 }
 
 impl Joined {
@@ -99,7 +99,7 @@ impl Joined {
             pushes,
             shutdown: shutdown.clone(),
         };
-        actix::spawn(self.reader.run(heard));
+        actix::spawn(self.follower.run(heard));
         actix::spawn(self.link.run(taken, hears, shutdown));
         inbox
     }

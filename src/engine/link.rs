@@ -1,8 +1,8 @@
 //! Writes down what this node takes in, and mends what breaks between it and the shared log.
 //!
-//! In: dispatches of connectors and clients, and what the [`Reader`](super::reader::Reader) hears. Out: batches to the
-//! log, several on their way at once, and receipts. Whatever goes wrong, what was taken in is sent again with the same
-//! tickets until it is read back; nothing is dispatched outside of the one order.
+//! In: dispatches of connectors and clients, and what the [`Follower`](super::follower::Follower) hears. Out: batches
+//! to the log, several on their way at once, and receipts. Whatever goes wrong, what was taken in is sent again with
+//! the same tickets until it is read back; nothing is dispatched outside of the one order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use turted_core::ledger::{Ledger, LedgerError, NodeId, Top};
 use turted_core::{Backoff, Dispatch, DispatchId, Epoch, PushError, Receipt, Shutdown};
 
+use super::follower::Heard;
 use super::queue::{Queue, Repeating, Reply};
-use super::reader::Heard;
 use super::state::LinkState;
 use crate::dispatcher::{Dispatcher, Recall};
 
@@ -45,7 +45,7 @@ enum Mode {
     Mending,
     /// It waits until everything up to this place was read: under its next name nothing must be written twice.
     Reborn(DispatchId),
-    /// It waits for the reader to hear of the next epoch.
+    /// It waits for the follower to hear of the next epoch.
     Turning,
 }
 
@@ -73,7 +73,7 @@ impl Link {
     pub(super) async fn run(
         mut self,
         mut pushes: mpsc::Receiver<Push>,
-        mut reader: mpsc::Receiver<Heard>,
+        mut follower: mpsc::Receiver<Heard>,
         shutdown: Shutdown,
     ) {
         let mut mode = Mode::Sending;
@@ -117,7 +117,7 @@ impl Link {
                         Some(error)
                     }
                 },
-                Some(heard) = reader.recv() => self.hear(heard, &mut mode),
+                Some(heard) = follower.recv() => self.hear(heard, &mut mode),
                 Some(renewed) = renewing.next() => match renewed {
                     Ok(top) => {
                         self.see(&top);
@@ -162,7 +162,7 @@ impl Link {
         async move { (first, ledger.append(&me, &epoch, &batch).await) }.boxed()
     }
 
-    /// What the reader has heard. Gives what it could not do.
+    /// What the follower has heard. Gives what it could not do.
     fn hear(&mut self, heard: Heard, mode: &mut Mode) -> Option<LedgerError> {
         let was_read = std::mem::replace(&mut self.is_read, !matches!(heard, Heard::Failed(_)));
         match heard {
@@ -236,7 +236,7 @@ impl Link {
                 }
                 backoff.pause()
             }
-            // Somebody else may have done it already, and the reader has not heard of it.
+            // Somebody else may have done it already, and the follower has not heard of it.
             LedgerError::Turned => Duration::from_millis(20),
             LedgerError::Hole | LedgerError::Buried => Duration::ZERO,
         };

@@ -1,8 +1,8 @@
 //! What this node has taken in and not read back: its tickets, in order.
 //!
-//! In: dispatches, answers of the shared log, and what was read of it. Out: batches to send, and receipts. A dispatch has
-//! its receipt when this node has read it at its place, not before: then whatever becomes of the log, the node can write
-//! it down again. It knows no socket and no time limit but its own.
+//! In: dispatches, answers of the shared log, and what was read of it. Out: batches to send, and receipts. A dispatch
+//! has its receipt when this node has read it at its place, not before: then whatever becomes of the log, the node can
+//! write it down again. It knows no socket and no time limit but its own.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -242,9 +242,9 @@ impl Queue {
         (self.first, self.sent) = (1, 0);
     }
 
-    /// The log has forgotten something that this node did not read, and goes on in this epoch: what was sent may have been
-    /// among it, and whoever waits for it is told that nobody knows. What came from an earlier epoch is written down once
-    /// in any case.
+    /// The log has forgotten something that this node did not read, and goes on in this epoch: what was sent may have
+    /// been among it, and whoever waits for it is told that nobody knows. What came from an earlier epoch is written
+    /// down once in any case.
     pub fn lose(&mut self, epoch: &Epoch) {
         let is_same = *epoch == self.epoch;
         let lost = |one: &&mut Waiting| one.was_sent && (is_same || one.origin.is_none());

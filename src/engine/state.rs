@@ -1,6 +1,6 @@
 //! How this node stands with the shared log, for whoever asks.
 //!
-//! In: what link and reader find out. Out: the same for health, metrics and the first lines. Nothing here waits.
+//! In: what link and follower find out. Out: the same for health, metrics and the first lines. Nothing here waits.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 /// How long a node may be without the shared log before no new clients should come to it.
 const TOLERANCE: Duration = Duration::from_secs(5);
 
-/// How a node stands.
+/// Whether a node reaches the shared log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum Reach {
     /// It reads and writes.
     Joined,
     /// It does not reach the log: since when, and why.
@@ -22,7 +22,7 @@ pub enum Standing {
 pub struct LinkState {
     /// Where the log is.
     pub what: String,
-    standing: Mutex<Standing>,
+    reach: Mutex<Reach>,
     is_away: AtomicBool,
     nodes: Mutex<Vec<String>>,
     /// The newest place that anybody has written.
@@ -45,7 +45,7 @@ impl LinkState {
     pub fn new(what: String) -> Self {
         Self {
             what,
-            standing: Mutex::new(Standing::Away(Instant::now(), "it was not reached yet".into())),
+            reach: Mutex::new(Reach::Away(Instant::now(), "it was not reached yet".into())),
             is_away: AtomicBool::new(true),
             nodes: Mutex::default(),
             top: AtomicU64::new(0),
@@ -65,16 +65,16 @@ impl LinkState {
 
     /// How the node stands.
     #[must_use]
-    pub fn standing(&self) -> Standing {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn reach(&self) -> Reach {
+        self.reach.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether new clients had better go to another node.
     #[must_use]
     pub fn is_ready(&self, now: Instant) -> bool {
-        match self.standing() {
-            Standing::Joined => true,
-            Standing::Away(since, _) => now.saturating_duration_since(since) < TOLERANCE,
+        match self.reach() {
+            Reach::Joined => true,
+            Reach::Away(since, _) => now.saturating_duration_since(since) < TOLERANCE,
         }
     }
 
@@ -86,18 +86,18 @@ impl LinkState {
 
     /// The log is reached. True when it was not before.
     pub(super) fn joined(&self) -> bool {
-        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = Standing::Joined;
+        *self.reach.lock().unwrap_or_else(PoisonError::into_inner) = Reach::Joined;
         self.is_away.swap(false, Ordering::Relaxed)
     }
 
     /// The log is not reached. True when it was before.
     pub(super) fn away(&self, why: &str) -> bool {
-        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = match &*standing {
-            Standing::Joined => Instant::now(),
-            Standing::Away(since, _) => *since,
+        let mut reach = self.reach.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = match &*reach {
+            Reach::Joined => Instant::now(),
+            Reach::Away(since, _) => *since,
         };
-        *standing = Standing::Away(since, why.into());
+        *reach = Reach::Away(since, why.into());
         !self.is_away.swap(true, Ordering::Relaxed)
     }
 

@@ -16,14 +16,44 @@ pub fn render(text: &mut String, state: &LinkState) {
     let away = u64::from(state.is_away());
     for (name, kind, help, value) in [
         ("away", "gauge", "1 while the shared log is not reached", away),
-        ("nodes", "gauge", "Nodes that share the order, with this one", state.nodes().len() as u64),
+        (
+            "nodes",
+            "gauge",
+            "Nodes that share the order, with this one",
+            state.nodes().len() as u64,
+        ),
         ("top", "gauge", "The newest place in the shared log, as last told", top),
         ("applied", "gauge", "The newest place that this node has read", applied),
-        ("lag", "gauge", "Places that this node has not read yet, as last told", top - applied),
-        ("unreadable", "counter", "Places that this node could not read", read(&state.unreadable)),
-        ("turns", "counter", "Epochs that ended while this node was there", read(&state.turns)),
-        ("salvaged", "counter", "Dispatches that this node wrote down again", read(&state.salvaged)),
-        ("behind", "counter", "How often the log had trimmed what this node had not read", read(&state.lost)),
+        (
+            "lag",
+            "gauge",
+            "Places that this node has not read yet, as last told",
+            top - applied,
+        ),
+        (
+            "unreadable",
+            "counter",
+            "Places that this node could not read",
+            read(&state.unreadable),
+        ),
+        (
+            "turns",
+            "counter",
+            "Epochs that ended while this node was there",
+            read(&state.turns),
+        ),
+        (
+            "salvaged",
+            "counter",
+            "Dispatches that this node wrote down again",
+            read(&state.salvaged),
+        ),
+        (
+            "behind",
+            "counter",
+            "How often the log had trimmed what this node had not read",
+            read(&state.lost),
+        ),
     ] {
         let suffix = if kind == "counter" { "_total" } else { "" };
         // Writing into a string cannot fail.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use turted_core::{Api, ConnectorState, Report};
 
 use crate::dispatcher::Queued;
-use crate::engine::{LinkState, Standing};
+use crate::engine::{LinkState, Reach};
 use crate::gate::Shared;
 use crate::gate::backend::{backend, in_words};
 use crate::gate::socket::Answering;
@@ -89,9 +89,9 @@ pub async fn ready(shared: web::Data<Shared>, watched: web::Data<Watched>) -> Ht
 
 /// Names of nodes tell nothing about where they are.
 fn cluster(state: &LinkState) -> Value {
-    let (word, since) = match state.standing() {
-        Standing::Joined => ("joined", None),
-        Standing::Away(since, _) => ("away", Some(since.elapsed().as_secs())),
+    let (word, since) = match state.reach() {
+        Reach::Joined => ("joined", None),
+        Reach::Away(since, _) => ("away", Some(since.elapsed().as_secs())),
     };
     let (applied, top) = (state.applied.load(Ordering::Relaxed), state.top.load(Ordering::Relaxed));
     json!({"state": word, "seconds": since, "nodes": state.nodes().len(), "applied": applied, "top": top.max(applied)})

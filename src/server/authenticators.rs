@@ -10,7 +10,7 @@ use log::error;
 use turted_core::mapping::Template;
 use turted_core::{Adviser, Authenticator, Limits, Tickets, Wants};
 
-use super::{core_limits, tokens};
+use super::tokens;
 use crate::auth::jwt::Jwks;
 use crate::auth::{
     self, AcceptAll, Advice, Backends, ByTicket, Callback, Chain, Digest, Headers, Password, Token, TokenScheme,
@@ -34,7 +34,7 @@ impl<'a> Means<'a> {
     /// What this configuration gives them.
     pub fn new(config: &Config, outbound: Option<&'a Outbound>) -> Self {
         Self {
-            limits: core_limits(config),
+            limits: config.limits.core(),
             claims: config.may.as_ref().map(May::claims).unwrap_or_default().into(),
             outbound,
             jwks: RefCell::default(),

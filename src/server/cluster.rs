@@ -1,7 +1,7 @@
 //! How a server becomes one node of several.
 //!
-//! In: a shared log, and the Dispatcher, which runs already. Out: a door to the order of all nodes, once everything in the
-//! log was read: whoever is let in then can come back from anywhere. It does nothing by itself.
+//! In: a shared log, and the Dispatcher, which runs already. Out: a door to the order of all nodes, once everything in
+//! the log was read: whoever is let in then can come back from anywhere. It does nothing by itself.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;

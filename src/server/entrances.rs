@@ -2,7 +2,6 @@
 //!
 //! In: the configuration. Out: offers with their paths, and the bounds that hold for all of them.
 
-use super::core_limits;
 use crate::carriers::{Bounds, Offer};
 use crate::client::OutboxBounds;
 use crate::client::outbox::WhenFull;
@@ -16,7 +15,7 @@ pub type Entrance = (String, Box<dyn Offer>);
 pub fn bounds(config: &Config) -> Bounds {
     let limits = &config.limits;
     Bounds {
-        limits: core_limits(config),
+        limits: config.limits.core(),
         bad_messages: limits.bad_messages,
         message_bytes: limits.message_bytes,
         ping: limits.ping,

@@ -12,7 +12,6 @@ use turted_core::{
 };
 
 use super::authenticators::{Means, of_backends};
-use super::core_limits;
 use crate::config::{Config, Observe, Problem};
 use crate::pages::api;
 use crate::pages::files::CLIENT;
@@ -127,7 +126,7 @@ fn hidden(observe: &Observe, has_api: bool, door: &Endpoint) -> Option<&'static 
 
 /// A context for a connector that is only asked where its door would be.
 fn nowhere(config: &Config, name: &Arc<str>) -> ConnectorContext {
-    let limits = core_limits(config);
+    let limits = config.limits.core();
     ConnectorContext {
         name: Arc::clone(name),
         inbox: Inbox::new(Arc::new(Closed)),

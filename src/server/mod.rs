@@ -11,8 +11,8 @@ use actix::{Actor, Arbiter};
 use tokio_util::task::TaskTracker;
 use turted_core::ledger::Ledger;
 use turted_core::{
-    Authenticator, ConnectorContext, EncodeEvent, Epoch, Inbox, Observer, Occupancy, PushConnector, Relays, Report,
-    Responder, Shutdown, Tickets,
+    Authenticator, ConnectorContext, Inbox, Observer, Occupancy, PushConnector, Relays, Report, Responder, Shutdown,
+    Tickets,
 };
 
 use crate::auth::Drawer;
@@ -21,9 +21,7 @@ use crate::client::Policy;
 use crate::client::relief::Relief;
 use crate::config::{Config, ConfigError, May, Problem, Registries, Sources};
 use crate::dialects::kinds;
-use crate::dispatcher::{
-    Census, Desk, DeskSettings, Dispatcher, DispatcherInbox, Queued, log::LogBounds, parked::ParkingBounds,
-};
+use crate::dispatcher::{Census, Desk, DeskSettings, Dispatcher, DispatcherInbox, Queued};
 use crate::engines;
 use crate::gate::Shared;
 use crate::gate::admission::Admission;
@@ -43,6 +41,7 @@ use crate::supervisor::Supervisor;
 
 mod authenticators;
 mod cluster;
+mod desk;
 mod entrances;
 mod fit;
 mod line;
@@ -262,7 +261,7 @@ impl Server {
     pub fn start(self) -> Result<Running, ServeError> {
         let config = self.config;
         let doorstep = Doorstep::take(config.server.listen, self.tls)?;
-        let limits = core_limits(&config);
+        let limits = config.limits.core();
         let (trigger, shutdown) = Shutdown::new();
         let mut mounts = Mounts::new(bounds(&config));
         let offers = self.offers.into_iter();
@@ -281,7 +280,7 @@ impl Server {
             permissions: Arc::clone(&permissions),
             refusals: Arc::clone(&refusals) as Arc<dyn turted_core::Refusals>,
             is_shared: self.ledger.is_some(),
-            ..desk_settings(&config, encoders, Arc::clone(&queued), observer)?
+            ..desk::settings(&config, encoders, Arc::clone(&queued), observer)?
         });
         let occupancy = Occupancy::default();
         if self.connectors.iter().any(|(_, connector)| connector.watches()) {
@@ -463,50 +462,4 @@ impl Server {
 /// How many sockets so many clients may have.
 fn sockets(clients: usize) -> usize {
     clients.saturating_mul(2).saturating_add(100)
-}
-
-/// The bounds that the contracts know.
-#[must_use]
-pub fn core_limits(config: &Config) -> turted_core::Limits {
-    turted_core::Limits {
-        name_bytes: config.limits.name_bytes,
-        json_depth: config.limits.json_depth,
-        push_bytes: config.limits.push_bytes,
-    }
-}
-
-fn desk_settings(
-    config: &Config,
-    encoders: Vec<Arc<dyn EncodeEvent>>,
-    queued: Arc<Queued>,
-    observer: Arc<dyn Observer>,
-) -> Result<DeskSettings, ServeError> {
-    let epoch = getrandom::u32().map_err(|_| ServeError::Random)?;
-    let history = &config.history;
-    let is_off = history.age.is_zero() || history.bytes == 0 || history.count == 0;
-    Ok(DeskSettings {
-        epoch: Epoch::new(&format!("{epoch:08x}")),
-        is_shared: false,
-        log: LogBounds {
-            age: history.age,
-            bytes: history.bytes,
-            count: if is_off { 0 } else { history.count },
-        },
-        parking: ParkingBounds {
-            window: history.age,
-            count: if is_off { 0 } else { config.limits.connections },
-            bytes: config.limits.parked_bytes,
-        },
-        channels: config.limits.channels_per_connection,
-        // Half of an outbox: the rest is for what comes live meanwhile.
-        replay_frames: config.limits.outbox_frames / 2,
-        replay_bytes: config.limits.outbox_bytes / 2,
-        encoders,
-        queued,
-        observer,
-        ident: config.limits.ident,
-        permissions: Arc::default(),
-        tells_why: !config.is_public(),
-        refusals: Arc::new(()),
-    })
 }

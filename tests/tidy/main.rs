@@ -48,7 +48,14 @@ fn none(complaints: Vec<String>) {
 #[test]
 fn the_rules_look_at_the_whole_repository() {
     let files = rust_files();
-    for room in ["core/src/", "connectors/rest/src/", "engines/redis/src/", "src/", "tests/", "fuzz/"] {
+    for room in [
+        "core/src/",
+        "connectors/rest/src/",
+        "engines/redis/src/",
+        "src/",
+        "tests/",
+        "fuzz/",
+    ] {
         assert!(
             files.iter().any(|file| file.name.starts_with(room)),
             "no file below {room}"

@@ -101,6 +101,26 @@ pub const ROOMS: &[Room] = &[
         because: "the Dispatcher knows neither dialects nor carriers",
     },
     Room {
+        folder: "src/engine/",
+        never: &[
+            "actix_web",
+            "actix_ws",
+            "actix_http",
+            "actix_server",
+            "turted_engine_redis",
+            "crate::engines",
+            "crate::dialects",
+            "crate::carriers",
+            "crate::gate",
+            "crate::client",
+            "crate::http",
+            "crate::pages",
+            "crate::auth",
+            "crate::config",
+        ],
+        because: "what several nodes share is kept by an engine that nobody here knows",
+    },
+    Room {
         folder: "src/client/",
         never: &[
             "actix_web",

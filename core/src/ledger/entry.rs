@@ -1,8 +1,8 @@
 //! How a dispatch is written down for other nodes, and read again.
 //!
-//! In: a dispatch with its origin. Out: a header as JSON, and the payload as it came; and back, checked as at every other
-//! door, since whoever can write into the shared log is not trusted with what nobody may push. The form has a number:
-//! what has a greater one is from a newer turted, and is not guessed at.
+//! In: a dispatch with its origin. Out: a header as JSON, and the payload as it came; and back, checked as at every
+//! other door, since whoever can write into the shared log is not trusted with what nobody may push. The form has a
+//! number: what has a greater one is from a newer turted, and is not guessed at.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! A shared log in memory, with everything that can go wrong with a real one.
 //!
-//! In: what nodes ask of a [`Ledger`], and faults: a server that takes over and lacks the newest entries, one that comes
-//! back empty, answers that get lost, a log that is trimmed, a node that is given up. Out: what a real one would say.
+//! In: what nodes ask of a [`Ledger`], and faults: a server that takes over and lacks the newest entries, one that
+//! comes back empty, answers that get lost, a log that is trimmed, a node that is given up. Out: what a real one would
+//! say.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

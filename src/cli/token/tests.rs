@@ -30,7 +30,7 @@ fn guarded() -> Config {
 }
 
 fn verify(method: &Method, data: &Value, bearer: Option<&str>) -> bool {
-    let authenticator = token(method, core_limits(&guarded())).unwrap();
+    let authenticator = token(method, guarded().limits.core()).unwrap();
     let (brought, visitor) = (Brought::bearer(bearer), |brought| Visitor::new(data, brought));
     let verdict = turted_core::Authenticator::verify(&authenticator, &visitor(&brought)).now_or_never();
     matches!(verdict, Some(Ok(Some(_))))

@@ -1,8 +1,8 @@
 //! What changes where several nodes share one order: others give dispatches their places.
 //!
 //! In: the steps of that order, one after the other. Out: the same as for a dispatch of one's own; and the word that
-//! something may be missing, to everybody, when the order has lost this node. It knows neither who writes the order down
-//! nor which node a step is from.
+//! something may be missing, to everybody, when the order has lost this node. It knows neither who writes the order
+//! down nor which node a step is from.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -88,11 +88,6 @@ impl Story {
         Self::begin((count, 1 << 20), 100, permissions)
     }
 
-    /// With room for so many dispatches and connections without a wire.
-    pub fn with_room(count: usize, parked: usize) -> Self {
-        Self::begin((count, 1 << 30), parked, Permissions::default())
-    }
-
     fn begin((count, bytes): (usize, usize), parked: usize, permissions: Permissions) -> Self {
         let heard = Arc::new(Heard::default());
         let desk = Desk::new(DeskSettings {

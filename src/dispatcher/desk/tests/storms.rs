@@ -4,6 +4,13 @@ use std::time::Instant as Clock;
 
 use super::*;
 
+impl Story {
+    /// With room for so many dispatches and connections without a wire.
+    fn with_room(count: usize, parked: usize) -> Self {
+        Self::begin((count, 1 << 30), parked, Permissions::default())
+    }
+}
+
 /// How long so many connections take to come back that have missed one dispatch each, behind so many of others.
 fn storm(connections: usize, others: usize) -> Duration {
     let mut story = Story::with_room(200_000, connections);

@@ -1,7 +1,8 @@
 //! Reads what all nodes have written down, and has the Dispatcher do it, in order.
 //!
-//! In: pages of the shared log. Out: steps for the Dispatcher, a few at a time so that clients are answered between them;
-//! and for the link, what was read of this node, and what the log has lost. A node that is slow slows only itself.
+//! In: pages of the shared log. Out: steps for the Dispatcher, a few at a time so that clients are answered between
+//! them; and for the link, what was read of this node, and what the log has lost. A node that is slow slows only
+//! itself.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,7 +29,7 @@ const EPOCHS: usize = 32;
 /// How soon a Dispatcher is asked again whose couriers are behind.
 const BEHIND: Duration = Duration::from_millis(5);
 
-/// What the link hears of the reader.
+/// What the link hears of the follower.
 #[derive(Debug)]
 pub enum Heard {
     /// Everything up to this place was read, and these dispatches of this node.
@@ -42,7 +43,7 @@ pub enum Heard {
 }
 
 /// Reads the shared log.
-pub struct Reader {
+pub struct Follower {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) dispatcher: Addr<Dispatcher>,
     /// What the names of all lives of this node begin with.
@@ -57,7 +58,7 @@ pub struct Reader {
     pub(super) unreadable: Seldom,
 }
 
-impl Reader {
+impl Follower {
     /// Reads until nobody listens any more.
     pub async fn run(mut self, link: mpsc::Sender<Heard>) {
         let mut backoff = Backoff::new(AGAIN.0, AGAIN.1);
@@ -126,16 +127,22 @@ impl Reader {
                 self.lose(&floor).await?;
                 Ok(Heard::Trimmed(floor))
             }
-            Page::Trimmed(floor) | Page::Unknown(floor) => {
-                let lost = match self.is_astray {
-                    true => self.recent.turn(self.at.sequence),
-                    false => self.recent.newest(),
-                };
-                self.salvage(&lost);
-                self.lose(&floor).await?;
-                Ok(Heard::Turned(floor, lost))
+            Page::Trimmed(floor) => {
+                let lost = self.recent.turn(self.at.sequence);
+                self.start_again(floor, lost).await
+            }
+            Page::Unknown(floor) => {
+                let lost = self.recent.newest();
+                self.start_again(floor, lost).await
             }
         }
+    }
+
+    /// The log knows nothing of the last that was read here, and goes on elsewhere.
+    async fn start_again(&mut self, floor: DispatchId, lost: Vec<(Origin, Arc<Dispatch>)>) -> Result<Heard, Gone> {
+        self.salvage(&lost);
+        self.lose(&floor).await?;
+        Ok(Heard::Turned(floor, lost))
     }
 
     fn salvage(&self, lost: &[(Origin, Arc<Dispatch>)]) {
