@@ -76,6 +76,11 @@ pub enum Intent {
         /// What. `None`: nothing more comes.
         payload: Option<Payload>,
     },
+    /// Give up a call: the one with this tag. Whoever answers is stopped, and the call has no answer.
+    Cancel {
+        /// Which call.
+        call: Arc<str>,
+    },
     /// Continue an earlier connection on this wire.
     Resume {
         /// The secret from that connection's WELCOME.
@@ -158,7 +163,7 @@ pub enum Notice {
     Told(Payload),
     /// The answer to what it asked.
     Answer(Payload),
-    /// What it said into a call was taken.
+    /// What it said into a call was taken, or the call given up.
     Said,
     /// Its identity ends in this time; it may identify itself again on the same wire.
     Expiring(Duration),

@@ -107,6 +107,20 @@ impl Calls {
         });
     }
 
+    /// Stops a call, or lets one that waits never begin; the next one that waits has its turn. False when there is none.
+    fn cancel(&mut self, call: &Arc<str>) -> bool {
+        let is_it = |tag: &Tag| tag.as_ref() == Some(call);
+        if let Some(at) = self.running.iter().position(|one| is_it(&one.tag)) {
+            self.running.remove(at);
+            if let Some(next) = self.waiting.pop_front() {
+                self.begin(next);
+            }
+            return true;
+        }
+        let waits = self.waiting.iter().position(|one| is_it(&one.tag));
+        waits.and_then(|at| self.waiting.remove(at)).is_some()
+    }
+
     /// What the client is told, under which tag, and whether a request has waited for it; the next call that waits has
     /// its turn.
     fn tell(&mut self, number: u64, word: Word) -> Option<(Notice, Tag, bool)> {
@@ -243,12 +257,10 @@ impl Connection {
     ) {
         let running = self.client.calls.iter_mut().flat_map(|calls| &mut calls.running);
         let mut running = running.filter(|one| one.tag.as_ref() == Some(call));
-        let said = running.next().map(|one| match payload {
-            Some(payload) => one.said.clone().map(|said| (said, payload)),
-            None => {
-                one.said = None;
-                None
-            }
+        // Whoever has said that no more comes is not heard any more.
+        let said = running.next().and_then(|one| match payload {
+            Some(payload) => one.said.clone().map(|said| Some((said, payload))),
+            None => one.said.take().map(|_| None),
         });
         match said {
             None => self.tell(&Notice::Rejected(Rejection::NoCall), &tag, cx),
@@ -265,6 +277,16 @@ impl Connection {
                 });
             }
         }
+    }
+
+    /// Gives up a call that is under way, or waits.
+    pub(in crate::client) fn cancel(&mut self, call: &Arc<str>, tag: &Tag, cx: &mut Context<Self>) {
+        let calls = self.client.calls.as_mut();
+        let notice = match calls.is_some_and(|calls| calls.cancel(call)) {
+            true => Notice::Said,
+            false => Notice::Rejected(Rejection::NoCall),
+        };
+        self.tell(&notice, tag, cx);
     }
 
     /// Listens to those who answer, for as long as somebody was asked.

@@ -70,6 +70,7 @@ impl Connection {
             Intent::Publish(publication) => Request::Publish(publication, Permit::None),
             Intent::Call(call) => return self.call(call, Permit::None, tag, cx),
             Intent::Say { call, payload } => return self.say_into(&call, payload, tag, cx),
+            Intent::Cancel { call } => return self.cancel(&call, &tag, cx),
             Intent::Leave(channel) => Request::Leave(channel),
             Intent::Resume { token, last } => Request::Resume { token, last },
             Intent::Arrive(arrival) => {

@@ -1,7 +1,7 @@
 //! The protocol of nodefony: the three requests at its path, and services that are sockets of somebody else.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
 
 use crate::harness::socket::{Heard, Socket};
 use crate::harness::{Request, Server, Value, json, to_channel, within};
@@ -34,6 +34,12 @@ impl Client {
 
     async fn next(&mut self) -> Value {
         serde_json::from_str(&self.0.text().await).unwrap()
+    }
+
+    async fn unsubscribe(&mut self, service: &str) {
+        let path = format!("/service/{service}");
+        self.say(json!({"channel": "/meta/unsubscribe", "subscription": path}))
+            .await;
     }
 
     async fn subscribe(&mut self, service: &str, data: Option<&str>) -> Value {
@@ -211,4 +217,142 @@ async fn its_three_requests_are_guarded_and_answered() {
     assert_eq!(client.next().await["channel"], "/meta/disconnect");
     assert_eq!(client.0.next().await, Heard::Closed(Some(4000)));
     server.still_serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_before_the_goodbye_reaches_the_service() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = with(&tcp("random", &listener.local_addr().unwrap().to_string()));
+    let mut client = Client::open(&server).await;
+    let (_, mut peer) = tokio::join!(client.subscribe("random", Some("first ")), accepted(&listener));
+    let large = "x".repeat(48 * 1024);
+    for _ in 0..8 {
+        client
+            .say(json!({"channel": "/service/random", "id": 7, "data": large}))
+            .await;
+        assert_eq!(client.next().await["successful"], true);
+    }
+    client.say(json!({"channel": "/meta/disconnect"})).await;
+    assert_eq!(client.next().await["channel"], "/meta/unsubscribe");
+    assert_eq!(client.next().await["channel"], "/meta/disconnect");
+    let mut all = String::new();
+    within("the end", peer.read_to_string(&mut all)).await.unwrap();
+    assert_eq!(all.len(), "first ".len() + 8 * large.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bridge_on_which_nothing_is_said_ends_and_its_client_hears_why() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let idle = tcp("random", &listener.local_addr().unwrap().to_string()) + "idle = \"100ms\"\n";
+    let server = with(&idle);
+    let mut client = Client::open(&server).await;
+    let (_, mut peer) = tokio::join!(client.subscribe("random", None), accepted(&listener));
+    let over = client.next().await;
+    assert_eq!(
+        (&over["channel"], &over["successful"], &over["error"]),
+        (
+            &json!("/meta/unsubscribe"),
+            &json!(true),
+            &json!("408:/service/random:ETIMEDOUT")
+        )
+    );
+    within("the end", peer.read_to_end(&mut Vec::new())).await.unwrap();
+    assert_eq!(client.subscribe("random", None).await["successful"], true);
+}
+
+/// A subscription that was given up hung on: the bridge opened later, and nobody could end it.
+#[tokio::test(flavor = "multi_thread")]
+async fn unsubscribing_ends_a_bridge_that_is_not_there_yet() {
+    // Of two that come to this socket one waits until the other is accepted.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let first = TcpStream::connect(address).await.unwrap();
+    let server = with(&tcp("random", &address.to_string()));
+    let mut client = Client::open(&server).await;
+    let subscribe = |data: &str| json!({"channel": "/meta/subscribe", "subscription": "/service/random", "data": data});
+    client.say(subscribe("given up")).await;
+    client.unsubscribe("random").await;
+    let given_up = client.next().await;
+    assert_eq!(
+        (&given_up["channel"], &given_up["successful"]),
+        (&json!("/meta/subscribe"), &json!(false))
+    );
+    let over = client.next().await;
+    assert_eq!(
+        (&over["channel"], &over["successful"]),
+        (&json!("/meta/unsubscribe"), &json!(true))
+    );
+    client.say(subscribe("wanted")).await;
+    drop(accepted(&listener).await);
+    drop(first);
+    read(&mut accepted(&listener).await, "wanted").await;
+    assert_eq!(client.next().await["successful"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unsubscribing_ends_a_bridge_that_waits_for_others() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let services: String = (0..18).map(|number| tcp(&format!("s{number}"), &address)).collect();
+    let server = Server::with(&format!("[may.anyone]\ncall = [\"*\"]\n{services}"));
+    let mut client = Client::open(&server).await;
+    let mut peers = Vec::new();
+    for number in 0..16 {
+        let name = format!("s{number}");
+        let (answer, peer) = tokio::join!(client.subscribe(&name, None), accepted(&listener));
+        assert_eq!(answer["successful"], true);
+        peers.push(peer);
+    }
+    for name in ["s16", "s17"] {
+        let path = format!("/service/{name}");
+        client
+            .say(json!({"channel": "/meta/subscribe", "subscription": path, "data": name}))
+            .await;
+    }
+    client.unsubscribe("s16").await;
+    assert_eq!(client.next().await["successful"], false, "the subscription");
+    assert_eq!(client.next().await["successful"], true, "its end");
+    drop(peers.pop());
+    assert_eq!(client.next().await["subscription"], "/service/s15");
+    assert_eq!(client.next().await["subscription"], "/service/s17");
+    read(&mut accepted(&listener).await, "s17").await;
+}
+
+/// The second was never answered, and what was said in between was acknowledged and thrown away.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_unsubscribes_twice_is_told_so_and_hears_the_end_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = with(&tcp("random", &listener.local_addr().unwrap().to_string()));
+    let mut client = Client::open(&server).await;
+    let (_, mut peer) = tokio::join!(client.subscribe("random", None), accepted(&listener));
+    client.unsubscribe("random").await;
+    client.unsubscribe("random").await;
+    client
+        .say(json!({"channel": "/service/random", "id": 7, "data": "late"}))
+        .await;
+    let twice = client.next().await;
+    assert_eq!(
+        (&twice["channel"], &twice["error"]["error"]),
+        (
+            &json!("/meta/unsubscribe"),
+            &json!("404:/service/random:Unknown Channel")
+        )
+    );
+    let late = client.next().await;
+    assert_eq!((&late["id"], &late["successful"]), (&json!(7), &json!(false)));
+    let again = client.subscribe("random", None).await;
+    assert_eq!(
+        again["error"]["error"],
+        "500:/service/random:the unsubscription is not answered yet"
+    );
+    let mut rest = Vec::new();
+    within("the end", peer.read_to_end(&mut rest)).await.unwrap();
+    assert!(rest.is_empty());
+    drop(peer);
+    let over = client.next().await;
+    assert_eq!((&over["successful"], &over["error"]), (&json!(true), &json!("")));
+    let (answer, _peer) = tokio::join!(client.subscribe("random", None), accepted(&listener));
+    assert_eq!(answer["successful"], true);
 }

@@ -13,10 +13,15 @@ pub fn path(service: &str) -> String {
     format!("/service/{service}")
 }
 
-/// An error as clients of all generations read it. What would be cut is replaced.
+/// An error as clients of all generations read it.
 pub fn error(code: u16, argument: &str, sentence: &str) -> Value {
+    json!({"error": cause(code, argument, sentence)})
+}
+
+/// What an error says. What would be cut is replaced.
+fn cause(code: u16, argument: &str, sentence: &str) -> String {
     let safe = |text: &str| text.replace(':', " ");
-    json!({"error": format!("{code}:{}:{}", safe(argument), safe(sentence))})
+    format!("{code}:{}:{}", safe(argument), safe(sentence))
 }
 
 pub fn connected(id: &str, services: &Value) -> Bytes {
@@ -36,6 +41,19 @@ pub fn subscription(channel: &str, id: &str, service: &str, wrong: Option<&Value
         answer["error"] = wrong.clone();
     }
     bytes(&answer)
+}
+
+/// A subscription that was granted has ended: clients take that for the end only if it is successful. Why it broke off
+/// they can read.
+pub fn ended(id: &str, service: &str, why: Option<(u16, &str)>) -> Bytes {
+    let path = path(service);
+    let why = why
+        .map(|(code, sentence)| cause(code, &path, sentence))
+        .unwrap_or_default();
+    bytes(&json!({
+        "version": VERSION, "channel": "/meta/unsubscribe", "clientId": id, "subscription": path, "error": why,
+        "successful": true,
+    }))
 }
 
 /// Something from a service: a text as it is, anything else as the text of its JSON.

@@ -33,8 +33,11 @@ struct Said<'a> {
 /// How far a subscription has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// Its answer is under way.
     Asked,
     Open,
+    /// The client has said that no more comes, and the service has not ended.
+    Closing,
 }
 
 /// One client.
@@ -70,8 +73,12 @@ impl Realtime {
             let wrong = answers::error(404, &answers::path(name), "Unknown Channel");
             return out.push(refuse(&self.id, &wrong));
         };
-        if self.open.contains_key(name) {
-            let wrong = answers::error(500, &answers::path(name), "already subscribed");
+        if let Some(state) = self.open.get(name) {
+            let why = match state {
+                State::Closing => "the unsubscription is not answered yet",
+                State::Asked | State::Open => "already subscribed",
+            };
+            let wrong = answers::error(500, &answers::path(name), why);
             return out.push(refuse(&self.id, &wrong));
         }
         self.open.insert(name.to_owned(), State::Asked);
@@ -89,28 +96,31 @@ impl Realtime {
     }
 
     fn unsubscribe(&mut self, name: &str, data: Option<&RawValue>, out: &mut Vec<Reaction>) {
-        let Some(State::Open) = self.open.get(name) else {
-            let wrong = answers::error(404, &answers::path(name), "Unknown Channel");
-            let answer = answers::subscription("/meta/unsubscribe", &self.id, name, Some(&wrong));
-            return out.push(Reaction::Send(answer));
-        };
-        match self.terms.services.get(name) {
-            Some(Service::Channel(channel)) => {
-                out.push(Reaction::Want(Intent::Leave(channel.clone().into()), Some(name.into())));
+        let call: Arc<str> = name.into();
+        match (self.open.get_mut(name), self.terms.services.get(name)) {
+            (Some(State::Open), Some(Service::Channel(channel))) => {
+                out.push(Reaction::Want(Intent::Leave(channel.clone().into()), Some(call)));
             }
             // The answer comes when the other side has ended.
-            _ => {
+            (Some(state @ State::Open), Some(Service::Bridge(_))) => {
+                *state = State::Closing;
                 let say = |payload| {
-                    Reaction::Want(
-                        Intent::Say {
-                            call: name.into(),
-                            payload,
-                        },
-                        None,
-                    )
+                    let call = Arc::clone(&call);
+                    Reaction::Want(Intent::Say { call, payload }, None)
                 };
                 out.extend(data.map(|data| say(Some(Payload::from_raw(data)))));
                 out.push(say(None));
+            }
+            // There is no other side yet.
+            (Some(State::Asked), Some(Service::Bridge(_))) => {
+                self.refused(name, 500, "unsubscribed before it was there", out);
+                out.push(Reaction::Want(Intent::Cancel { call }, None));
+                out.push(Reaction::Send(answers::ended(&self.id, name, None)));
+            }
+            _ => {
+                let wrong = answers::error(404, &answers::path(name), "Unknown Channel");
+                let answer = answers::subscription("/meta/unsubscribe", &self.id, name, Some(&wrong));
+                out.push(Reaction::Send(answer));
             }
         }
     }
@@ -146,11 +156,19 @@ impl Realtime {
         out.push(Reaction::Want(intent, Some(format!("/{id}").into())));
     }
 
-    fn over(&mut self, name: &str, out: &mut Vec<Reaction>) {
+    /// What was granted has ended, or broken off.
+    fn over(&mut self, name: &str, why: Option<(u16, &str)>, out: &mut Vec<Reaction>) {
         if self.open.remove(name).is_some() {
-            let answer = answers::subscription("/meta/unsubscribe", &self.id, name, None);
-            out.push(Reaction::Send(answer));
+            out.push(Reaction::Send(answers::ended(&self.id, name, why)));
         }
+    }
+
+    /// What was asked for is not granted.
+    fn refused(&mut self, name: &str, code: u16, why: &str, out: &mut Vec<Reaction>) {
+        self.open.remove(name);
+        let wrong = answers::error(code, &format!("{},/meta/subscribe", self.id), why);
+        let answer = answers::subscription("/meta/subscribe", &self.id, name, Some(&wrong));
+        out.push(Reaction::Send(answer));
     }
 
     /// The service whose channel this is.
@@ -166,16 +184,10 @@ impl Realtime {
             let id = serde_json::from_str(id).unwrap_or_default();
             return out.push(Reaction::Send(answers::published(&id, Some(&wrong))));
         }
+        let (code, why) = (code(rejection), rejection.to_string());
         match self.open.get(tag) {
-            // What was open breaks off.
-            Some(State::Open) => self.over(tag, out),
-            Some(State::Asked) => {
-                self.open.remove(tag);
-                let argument = format!("{},/meta/subscribe", self.id);
-                let wrong = answers::error(code(rejection), &argument, &rejection.to_string());
-                let answer = answers::subscription("/meta/subscribe", &self.id, tag, Some(&wrong));
-                out.push(Reaction::Send(answer));
-            }
+            Some(State::Open | State::Closing) => self.over(tag, Some((code, &why)), out),
+            Some(State::Asked) => self.refused(tag, code, &why, out),
             None => {}
         }
     }
@@ -231,9 +243,13 @@ impl Conversation for Realtime {
                 self.unsubscribe(name, data, out);
             }
             ("/meta/disconnect", _) => {
-                for name in std::mem::take(&mut self.open).into_keys() {
-                    let answer = answers::subscription("/meta/unsubscribe", &self.id, &name, None);
-                    out.push(Reaction::Send(answer));
+                for (name, state) in std::mem::take(&mut self.open) {
+                    match state {
+                        State::Asked => self.refused(&name, 500, "disconnected before it was there", out),
+                        State::Open | State::Closing => {
+                            out.push(Reaction::Send(answers::ended(&self.id, &name, None)));
+                        }
+                    }
                 }
                 out.push(Reaction::Send(answers::disconnected(&self.id)));
                 out.push(Reaction::Close(Ending::Normal));
@@ -278,13 +294,13 @@ impl Conversation for Realtime {
                         None,
                     )));
                 }
-                Some(State::Open) => out.push(Reaction::Send(answers::service(tag, payload))),
+                Some(State::Open | State::Closing) => out.push(Reaction::Send(answers::service(tag, payload))),
                 None => {}
             },
-            Notice::Answer(_) | Notice::Left(_) => self.over(tag, out),
+            Notice::Answer(_) | Notice::Left(_) => self.over(tag, None, out),
             Notice::Removed { channel, .. } => {
                 if let Some(name) = self.service_of(channel) {
-                    self.over(&name, out);
+                    self.over(&name, None, out);
                 }
             }
             Notice::Said | Notice::Published(_) => {
