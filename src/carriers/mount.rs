@@ -177,6 +177,18 @@ pub struct Mount {
 }
 
 impl Mount {
+    /// The same for one client, to which the protocol says something that is only for it. What it makes of events is
+    /// not asked.
+    #[must_use]
+    pub fn speaking(&self, protocol: Arc<dyn Protocol>) -> Mount {
+        let rules = Arc::clone(&self.rules);
+        Mount {
+            protocol,
+            rules,
+            ..*self
+        }
+    }
+
     /// A voice for this conversation.
     pub(crate) fn voice(&self, worker: &Worker, conversation: Box<dyn Conversation>) -> Rc<Voice> {
         let queued = &worker.relief.queued;

@@ -107,7 +107,7 @@ impl Calls {
         });
     }
 
-    /// Stops a call, or lets one that waits never begin; the next one that waits has its turn. False when there is none.
+    /// Stops a call, or lets one that waits never begin; the next that waits has its turn. False when there is none.
     fn cancel(&mut self, call: &Arc<str>) -> bool {
         let is_it = |tag: &Tag| tag.as_ref() == Some(call);
         if let Some(at) = self.running.iter().position(|one| is_it(&one.tag)) {

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use turted_core::envelope::{self, Body};
@@ -79,7 +79,10 @@ fn nodefony() -> Nodefony {
         personal: ("user".to_owned(), "everybody".to_owned()),
         limits,
         bad_messages: BAD_MESSAGES,
+        // The clock stands still.
+        now: || UNIX_EPOCH + Duration::from_millis(1_795_233_069_600),
     })
+    .to(&serde_json::json!({"remoteAddress": "127.0.0.1"}))
 }
 
 /// With an exchange, a resource that nobody may ask for, one for which nobody answers, and one where nothing is found.

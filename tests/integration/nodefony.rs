@@ -198,6 +198,25 @@ async fn its_three_requests_are_guarded_and_answered() {
     assert_eq!(shaken["ext"]["url"]["pathname"], "/realtime");
     let address: Value = serde_json::from_str(shaken["ext"]["address"].as_str().unwrap()).unwrap();
     assert_eq!(address["remoteAddress"], "127.0.0.1");
+    assert!(shaken["timestamp"].as_str().unwrap().ends_with(" GMT"));
+    // Whoever has an id reads its address as a text, as the first clients do; the last ones have none.
+    let id = shaken["clientId"].as_str().filter(|id| !id.is_empty()).unwrap();
+    let mut socket = Socket::open(&server, "/realtime").await;
+    for (said, is_text) in [(json!({"clientId": id}), true), (json!({"clientId": null}), false)] {
+        let mut said = said;
+        said["channel"] = "/meta/connect".into();
+        socket.say(&said.to_string()).await;
+        let connected: Value = serde_json::from_str(&socket.text().await).unwrap();
+        assert!(humantime::parse_rfc3339(connected["timestamp"].as_str().unwrap()).is_ok());
+        let address = &connected["ext"]["address"];
+        assert_eq!(address.is_string(), is_text);
+        let parsed = address
+            .as_str()
+            .map(|text| serde_json::from_str::<Value>(text).unwrap());
+        let address = parsed.as_ref().unwrap_or(address);
+        assert_eq!(address["remoteAddress"], "127.0.0.1");
+        assert_eq!(address["host"]["pathname"], "/realtime", "no page says where it is");
+    }
     for body in ["[]", "no json", "{}", "{\"channel\":\"/meta/connect\"}"] {
         assert_eq!(server.ask(Request::post("/realtime", body)).await.status, 400, "{body}");
     }

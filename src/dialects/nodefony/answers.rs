@@ -2,6 +2,8 @@
 //!
 //! In: checked values. Out: JSON objects. Errors are `code:argument:sentence`, which clients cut at the colons.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 use turted_core::Payload;
@@ -24,10 +26,11 @@ fn cause(code: u16, argument: &str, sentence: &str) -> String {
     format!("{code}:{}:{}", safe(argument), safe(sentence))
 }
 
-pub fn connected(id: &str, services: &Value) -> Bytes {
+pub fn connected(id: &str, address: &Value, now: SystemTime, services: &Value) -> Bytes {
     bytes(&json!({
         "version": VERSION, "channel": "/meta/connect", "successful": true, "error": "", "clientId": id,
-        "advice": {"reconnect": "retry"}, "data": services,
+        "timestamp": humantime::format_rfc3339_millis(now).to_string(), "advice": {"reconnect": "retry"},
+        "ext": {"address": address}, "data": services,
     }))
 }
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -135,9 +135,10 @@ impl OfferConfig for NodefonyConfig {
             personal: (self.user, self.everybody),
             limits: bounds.limits,
             bad_messages: bounds.bad_messages,
+            now: SystemTime::now,
         });
         Ok(RealtimeDoor {
-            protocol: Arc::new(protocol),
+            protocol,
             services: bridges.into_iter().collect(),
         })
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use turted_core::json::check_depth;
@@ -23,6 +24,8 @@ const ID_BYTES: usize = 128;
 #[derive(Deserialize)]
 struct Said<'a> {
     channel: String,
+    #[serde(rename = "clientId")]
+    client_id: Option<IgnoredAny>,
     subscription: Option<String>,
     #[serde(borrow)]
     id: Option<&'a RawValue>,
@@ -43,15 +46,18 @@ enum State {
 /// One client.
 pub struct Realtime {
     terms: Arc<Terms>,
+    address: Arc<str>,
     id: Arc<str>,
     open: BTreeMap<String, State>,
     strikes: u32,
 }
 
 impl Realtime {
-    pub fn new(terms: Arc<Terms>) -> Self {
+    /// A client that comes from this address, which is JSON.
+    pub fn new(terms: Arc<Terms>, address: Arc<str>) -> Self {
         Self {
             terms,
+            address,
             id: "".into(),
             open: BTreeMap::new(),
             strikes: 0,
@@ -224,6 +230,7 @@ impl Conversation for Realtime {
         };
         let Said {
             channel,
+            client_id,
             subscription,
             id,
             data,
@@ -232,7 +239,13 @@ impl Conversation for Realtime {
         match (channel.as_str(), wanted) {
             ("/meta/connect", _) => {
                 self.strikes = 0;
-                out.push(Reaction::Send(answers::connected(&self.id, &self.terms.listed())));
+                // Those that have an id from the handshake read the address as a text, the others as an object.
+                let address = match client_id {
+                    Some(_) => Value::from(&*self.address),
+                    None => serde_json::from_str(&self.address).unwrap_or_default(),
+                };
+                let (now, services) = ((self.terms.now)(), self.terms.listed());
+                out.push(Reaction::Send(answers::connected(&self.id, &address, now, &services)));
             }
             ("/meta/subscribe", Some(name)) => {
                 self.strikes = 0;

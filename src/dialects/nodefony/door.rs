@@ -4,21 +4,25 @@
 //! goes through. Out: `PING`, the handshake's answer, a connection that is who its request says it is; or a refusal.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HttpDate};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 use turted_core::{Intent, Protocol, Responders};
 
+use super::Nodefony;
+use super::address::Url;
 use crate::carriers::websocket::{self, Handshake, WebSocketEncoder, WebSocketFraming};
 use crate::carriers::{Mount, Mounts, Offer, Routes};
 use crate::client::{Newcomer, Rules};
-use crate::gate::entrance::{Refused, admit, check_origin};
+use crate::gate::entrance::{Refused, admit, check_origin, secret};
 use crate::gate::identity::arrival;
 use crate::gate::methods::{only, spellings};
 use crate::gate::proxies::origin;
-use crate::gate::request::{Query, answer, bad_request, host, refuse, worker};
+use crate::gate::request::{Query, answer, bad_request, host, refuse, text, worker};
 use crate::gate::{Shared, body, cors};
 
 /// The subprotocol of clients of 2021 and later.
@@ -27,7 +31,7 @@ const SUBPROTOCOL: &str = "bayeux";
 /// The dialect over a WebSocket, with the services that are somebody else's.
 pub struct RealtimeDoor {
     /// What is spoken.
-    pub protocol: Arc<dyn Protocol>,
+    pub protocol: Nodefony,
     /// Those services.
     pub services: Responders,
 }
@@ -38,17 +42,26 @@ impl Offer for RealtimeDoor {
             responders: self.services,
             ..Rules::socket(mounts.ping())
         };
-        let (path, mount) = (
-            path.to_owned(),
-            Arc::new(mounts.mount(self.protocol, &WebSocketFraming, WebSocketEncoder, rules)),
-        );
-        Arc::new(move |config| routes(config, &path, &mount))
+        let spoken = Arc::new(self.protocol.clone());
+        let mount = mounts.mount(spoken, &WebSocketFraming, WebSocketEncoder, rules);
+        let inside = Arc::new(Inside {
+            mount,
+            protocol: self.protocol,
+        });
+        let path = path.to_owned();
+        Arc::new(move |config| routes(config, &path, &inside))
     }
 }
 
-fn routes(config: &mut ServiceConfig, path: &str, mount: &Arc<Mount>) {
-    let mount = web::Data::from(Arc::clone(mount));
-    let door = web::resource(spellings(path)).app_data(mount);
+/// What is behind the door.
+struct Inside {
+    mount: Mount,
+    protocol: Nodefony,
+}
+
+fn routes(config: &mut ServiceConfig, path: &str, inside: &Arc<Inside>) {
+    let inside = web::Data::from(Arc::clone(inside));
+    let door = web::resource(spellings(path)).app_data(inside);
     let door = door.route(web::get().to(open)).route(web::post().to(shake));
     config.service(door.default_service(only("GET, HEAD, POST")));
 }
@@ -56,18 +69,18 @@ fn routes(config: &mut ServiceConfig, path: &str, mount: &Arc<Mount>) {
 async fn open(
     request: HttpRequest,
     shared: web::Data<Shared>,
-    mount: web::Data<Mount>,
+    inside: web::Data<Inside>,
     query: Query,
     payload: web::Payload,
 ) -> HttpResponse {
-    let opened = accept(&request, &shared, &mount, &query, payload).await;
+    let opened = accept(&request, &shared, &inside, &query, payload).await;
     opened.unwrap_or_else(|refused| refuse(&request, refused))
 }
 
 async fn accept(
     request: &HttpRequest,
     shared: &Shared,
-    mount: &Mount,
+    inside: &Inside,
     query: &[(String, String)],
     payload: web::Payload,
 ) -> Result<HttpResponse, Refused> {
@@ -80,7 +93,7 @@ async fn accept(
         cors::allow(request.headers(), &mut ping);
         return Ok(ping);
     }
-    let arrival = arrival(request, query, shared, mount.protocol.name()).await?;
+    let arrival = arrival(request, query, shared, inside.protocol.name()).await?;
     let (newcomer, ticket) = admit(request, shared)?;
     let newcomer = Newcomer {
         transport: "WebSocket",
@@ -93,7 +106,8 @@ async fn accept(
         subprotocols: &[SUBPROTOCOL],
     };
     let worker = worker(request)?;
-    let response = websocket::accept(handshake, mount, worker, newcomer, websocket::plain, ticket).await;
+    let mount = inside.mount.speaking(Arc::new(inside.protocol.to(&whence(request))));
+    let response = websocket::accept(handshake, &mount, worker, newcomer, websocket::plain, ticket).await;
     Ok(response.unwrap_or_else(|error| error.error_response()))
 }
 
@@ -113,32 +127,37 @@ async fn handshake(request: &HttpRequest, shared: &Shared, payload: web::Payload
         let why = "the body must be a JSON object with the channel /meta/handshake";
         return Err(bad_request("bad_message", why));
     }
-    let url = here(request);
     // Clients of the first generations read the address as a text, those of the last as part of the connect reply.
-    let address = json!({"remoteAddress": origin(request), "host": url});
+    let address = whence(request).to_string();
     Ok(json!({
         "version": "1.0", "channel": "/meta/handshake", "minimumVersion": "1.0",
         "supportedConnectionTypes": ["websocket"], "authSuccessful": true, "successful": true,
         "advice": {"reconnect": "retry"},
-        "ext": {"address": address.to_string(), "url": url},
+        // It names nobody: the connection gets its own.
+        "clientId": secret::<9>(),
+        "timestamp": HttpDate::from(SystemTime::now()).to_string(),
+        "ext": {"address": address, "url": here(request)},
     }))
 }
 
-/// Where the WebSocket is, in the parts of Node's `url.parse`: as its client has reached it.
+/// Where the WebSocket is, as its client has reached it.
 fn here(request: &HttpRequest) -> Value {
-    let info = request.connection_info();
-    let scheme = if info.scheme() == "https" { "wss:" } else { "ws:" };
-    let host = host(request.head()).unwrap_or_default();
-    let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (name, Some(port)),
-        _ => (host, None),
+    let url = Url {
+        scheme: if is_https(request) { "wss" } else { "ws" },
+        host: host(request.head()).unwrap_or_default(),
+        path: request.path(),
+        query: request.query_string(),
     };
-    let (path, query) = (request.path(), request.query_string());
-    let search = (!query.is_empty()).then(|| format!("?{query}"));
-    let whole = format!("{path}{}", search.as_deref().unwrap_or_default());
-    json!({
-        "protocol": scheme, "slashes": true, "auth": null, "host": host, "port": port, "hostname": name, "hash": null,
-        "search": search, "query": search.as_ref().map(|_| query), "pathname": path, "path": whole,
-        "href": format!("{scheme}//{host}{whole}"),
-    })
+    url.parts()
+}
+
+/// From where a client comes: its address, and the page that it is, or this place when it does not say.
+fn whence(request: &HttpRequest) -> Value {
+    let page = text(request.head(), header::ORIGIN).and_then(Url::of_origin);
+    let page = page.map_or_else(|| here(request), |page| page.parts());
+    json!({"remoteAddress": origin(request), "host": page})
+}
+
+fn is_https(request: &HttpRequest) -> bool {
+    request.connection_info().scheme() == "https"
 }

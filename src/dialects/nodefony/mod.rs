@@ -6,12 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 use turted_core::encode::Delivery;
 use turted_core::{ChannelName, Conversation, EventName, Limits, Protocol, Target};
 
+mod address;
 mod answers;
 pub mod config;
 mod conversation;
@@ -41,17 +43,35 @@ pub struct Terms {
     pub limits: Limits,
     /// How many bad messages in a row end a client.
     pub bad_messages: u32,
+    /// What clients are told that the time is.
+    pub now: fn() -> SystemTime,
 }
 
 /// The dialect with its terms.
 #[derive(Debug, Clone)]
-pub struct Nodefony(Arc<Terms>);
+pub struct Nodefony {
+    terms: Arc<Terms>,
+    /// From where a client comes, as JSON.
+    address: Arc<str>,
+}
 
 impl Nodefony {
     /// The dialect on these terms.
     #[must_use]
     pub fn new(terms: Terms) -> Self {
-        Self(Arc::new(terms))
+        Self {
+            terms: Arc::new(terms),
+            address: "{}".into(),
+        }
+    }
+
+    /// The same for a client that comes from there.
+    #[must_use]
+    pub fn to(&self, address: &Value) -> Self {
+        Self {
+            terms: Arc::clone(&self.terms),
+            address: address.to_string().into(),
+        }
     }
 }
 
@@ -76,7 +96,7 @@ impl Protocol for Nodefony {
     }
 
     fn open(&self) -> Box<dyn Conversation> {
-        Box::new(Realtime::new(Arc::clone(&self.0)))
+        Box::new(Realtime::new(Arc::clone(&self.terms), Arc::clone(&self.address)))
     }
 
     fn resumes(&self) -> bool {
@@ -84,7 +104,7 @@ impl Protocol for Nodefony {
     }
 
     fn encode_event(&self, delivery: &Delivery<'_>) -> Bytes {
-        let terms = &self.0;
+        let terms = &self.terms;
         let service = match delivery.via {
             Target::Channel(name) => {
                 let is_it = |(_, service): &(&String, &Service)| matches!(service, Service::Channel(of) if of == name);
