@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use turted_core::envelope::{self, Body};
@@ -20,7 +20,7 @@ use turted_core::{
 use super::bayeux::{self, Bayeux};
 use super::classic::Classic;
 use super::native::Native;
-use super::nodefony::{self, Nodefony, Service};
+use super::nodefony;
 use super::primus::{self, Primus};
 use super::rackhd::{self, RackHd};
 use super::realizehit::RealizeHit;
@@ -52,7 +52,7 @@ fn dialects() -> Vec<(&'static str, Box<dyn Protocol>)> {
         ("native", Box::new(Native::new(limits, BAD_MESSAGES))),
         ("classic", Box::new(Classic::new(limits, BAD_MESSAGES))),
         ("primus", Box::new(primus())),
-        ("nodefony", Box::new(nodefony())),
+        ("nodefony", Box::new(nodefony::sample())),
         ("realizehit", Box::new(RealizeHit::new(limits, BAD_MESSAGES))),
         ("rackhd", Box::new(rackhd())),
         ("rackhd_path", Box::new(rackhd().at("nodes"))),
@@ -61,28 +61,6 @@ fn dialects() -> Vec<(&'static str, Box<dyn Protocol>)> {
         ("socketio5", socketio(Version::V5, false)),
         ("socketio5_recovery", socketio(Version::V5, true)),
     ]
-}
-
-/// With a service that is a channel, one that nobody may hear, and one that is somebody else's.
-fn nodefony() -> Nodefony {
-    let limits = Limits::default();
-    let channel = |name| Service::Channel(ChannelName::parse(name, &limits).unwrap());
-    let bridge = serde_json::json!({"type": "tcp", "port": 1315});
-    let services = [
-        ("chat", channel("chat")),
-        ("shut", channel("closed.room")),
-        ("orders", Service::Bridge(bridge)),
-    ];
-    Nodefony::new(nodefony::Terms {
-        services: services.map(|(name, service)| (name.to_owned(), service)).into(),
-        event: EventName::parse("MESSAGE", &limits).unwrap(),
-        personal: ("user".to_owned(), "everybody".to_owned()),
-        limits,
-        bad_messages: BAD_MESSAGES,
-        // The clock stands still.
-        now: || UNIX_EPOCH + Duration::from_millis(1_795_233_069_600),
-    })
-    .to(&serde_json::json!({"remoteAddress": "127.0.0.1"}))
 }
 
 /// With an exchange, a resource that nobody may ask for, one for which nobody answers, and one where nothing is found.

@@ -45,14 +45,28 @@ pub async fn arrival(
         return ticketed(request, query, ticket, shared, worker).await;
     }
     let (identity, presented) = identify(request, query, shared, worker, dialect).await?;
-    let identity = Arc::new(identity);
+    let arrival = arrival_of(request, query, shared, identity).await?;
+    let presented = arrival.identity.renews.map(|_| presented.into());
+    Ok(Arrival { presented, ..arrival })
+}
+
+/// As [`arrival`], of somebody who is known already.
+///
+/// # Errors
+/// It was thrown out, or may hear none of the channels.
+pub async fn arrival_of(
+    request: &HttpRequest,
+    query: &[(String, String)],
+    shared: &Shared,
+    identity: Identity,
+) -> Result<Arrival, Refused> {
+    let (identity, worker) = (Arc::new(identity), worker(request)?);
     refuse_revoked(request, &identity, worker).await?;
     let channels = channels(query, shared)?;
     let granted = granted(request, &identity, &channels, worker).await?;
     Ok(Arrival {
         channels,
         granted,
-        presented: identity.renews.map(|_| presented.into()),
         identity,
         ..Arrival::default()
     })
@@ -195,6 +209,16 @@ pub fn bring(request: &HttpRequest) -> Result<Brought, Refused> {
         cookies: cookies(request, &wants.cookies),
         headers,
     })
+}
+
+/// The value of a cookie, where cookies count for the page that it comes from.
+#[must_use]
+pub fn cookie(request: &HttpRequest, shared: &Shared, name: &str) -> Option<Box<str>> {
+    let head = request.head();
+    if !shared.origins.trusts_cookies(text(head, header::ORIGIN), host(head)) {
+        return None;
+    }
+    cookies(request, &[name.into()]).pop().map(|(_, value)| value)
 }
 
 /// The cookies that are wanted. One that is none spoils no other, or its user would become nobody; of two with one name

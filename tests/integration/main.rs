@@ -33,6 +33,8 @@ mod kick;
 mod life;
 mod limits;
 mod nodefony;
+mod nodefony_hostile;
+mod nodefony_login;
 mod observe;
 mod packets;
 mod pages;

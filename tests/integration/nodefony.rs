@@ -7,32 +7,35 @@ use crate::harness::socket::{Heard, Socket};
 use crate::harness::{Request, Server, Value, json, to_channel, within};
 
 /// A server with a service at this address, which everybody may call.
-fn with(services: &str) -> Server {
+pub fn with(services: &str) -> Server {
     Server::with(&format!(
         "[may.anyone]\njoin = [\"**\"]\npublish = [\"news\"]\ncall = [\"random\", \"closed\"]\n{services}"
     ))
 }
 
-fn tcp(name: &str, address: &str) -> String {
+pub fn tcp(name: &str, address: &str) -> String {
     format!("[clients.nodefony.services.{name}]\ntype = \"tcp\"\naddress = {address:?}\n")
 }
 
-struct Client(Socket);
+pub struct Client(pub Socket);
 
 impl Client {
-    async fn open(server: &Server) -> Self {
-        let mut socket = Socket::open(server, "/realtime").await;
+    pub async fn open(server: &Server) -> Self {
+        Self::on(Socket::open(server, "/realtime").await).await
+    }
+
+    pub async fn on(mut socket: Socket) -> Self {
         socket.say(r#"{"channel":"/meta/connect"}"#).await;
         let mut client = Self(socket);
         assert_eq!(client.next().await["channel"], "/meta/connect");
         client
     }
 
-    async fn say(&mut self, message: Value) {
+    pub async fn say(&mut self, message: Value) {
         self.0.say(&message.to_string()).await;
     }
 
-    async fn next(&mut self) -> Value {
+    pub async fn next(&mut self) -> Value {
         serde_json::from_str(&self.0.text().await).unwrap()
     }
 
@@ -42,7 +45,7 @@ impl Client {
             .await;
     }
 
-    async fn subscribe(&mut self, service: &str, data: Option<&str>) -> Value {
+    pub async fn subscribe(&mut self, service: &str, data: Option<&str>) -> Value {
         let path = format!("/service/{service}");
         self.say(json!({"channel": "/meta/subscribe", "subscription": path, "data": data}))
             .await;
@@ -50,7 +53,7 @@ impl Client {
     }
 }
 
-async fn accepted(listener: &TcpListener) -> TcpStream {
+pub async fn accepted(listener: &TcpListener) -> TcpStream {
     within("the bridge", listener.accept()).await.unwrap().0
 }
 

@@ -26,10 +26,31 @@ fn cause(code: u16, argument: &str, sentence: &str) -> String {
     format!("{code}:{}:{}", safe(argument), safe(sentence))
 }
 
-pub fn connected(id: &str, address: &Value, now: SystemTime, services: &Value) -> Bytes {
+/// What a client that has connected is told.
+pub struct Connected<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// From where it comes.
+    pub address: Value,
+    /// The time.
+    pub now: SystemTime,
+    /// What it is to do when it loses its wire.
+    pub advice: Value,
+    /// The services.
+    pub services: Value,
+}
+
+pub fn connected(told: Connected<'_>) -> Bytes {
+    let Connected {
+        id,
+        address,
+        now,
+        advice,
+        services,
+    } = told;
     bytes(&json!({
         "version": VERSION, "channel": "/meta/connect", "successful": true, "error": "", "clientId": id,
-        "timestamp": humantime::format_rfc3339_millis(now).to_string(), "advice": {"reconnect": "retry"},
+        "timestamp": humantime::format_rfc3339_millis(now).to_string(), "advice": advice,
         "ext": {"address": address}, "data": services,
     }))
 }

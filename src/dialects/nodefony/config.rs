@@ -13,6 +13,7 @@ use turted_core::units::duration;
 use turted_core::{ChannelName, EventName, Responder, SettingError};
 
 use super::door::RealtimeDoor;
+use super::login::config::LoginConfig;
 use super::{Nodefony, Service, Terms};
 use crate::carriers::{Bounds, OfferConfig};
 use crate::responders::bridge::{Bridge, Remote, Times};
@@ -33,6 +34,11 @@ pub struct NodefonyConfig {
     /// The service on which a client hears what everybody is told. Default `everybody`.
     #[serde(default = "everybody")]
     everybody: String,
+    /// Whether clients that lose their wire are to come back, which they do after a minute. Default true.
+    #[serde(default = "yes")]
+    reconnect: bool,
+    /// Who may log in by the SASL digest; nobody else comes in then. Default none: `[auth.clients]` says who it is.
+    login: Option<LoginConfig>,
 }
 
 /// One service.
@@ -69,6 +75,10 @@ fn user() -> String {
 
 fn everybody() -> String {
     "everybody".to_owned()
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn five_seconds() -> Duration {
@@ -126,13 +136,16 @@ impl OfferConfig for NodefonyConfig {
             bridges.extend(bridge.map(|bridge| (name.as_str().into(), Arc::new(bridge) as Arc<dyn Responder>)));
             services.insert(name, service);
         }
-        let (Ok(event), true) = (event, wrong.is_empty()) else {
+        let login = self.login.map(|login| login.build(bounds)).transpose();
+        let login = login.map_err(|problems| wrong.extend(problems));
+        let (Ok(event), Ok(login), true) = (event, login, wrong.is_empty()) else {
             return Err(SettingError::several(wrong));
         };
         let protocol = Nodefony::new(Terms {
             services,
             event,
             personal: (self.user, self.everybody),
+            reconnect: self.reconnect,
             limits: bounds.limits,
             bad_messages: bounds.bad_messages,
             now: SystemTime::now,
@@ -140,6 +153,7 @@ impl OfferConfig for NodefonyConfig {
         Ok(RealtimeDoor {
             protocol,
             services: bridges.into_iter().collect(),
+            login,
         })
     }
 }

@@ -244,8 +244,14 @@ impl Conversation for Realtime {
                     Some(_) => Value::from(&*self.address),
                     None => serde_json::from_str(&self.address).unwrap_or_default(),
                 };
-                let (now, services) = ((self.terms.now)(), self.terms.listed());
-                out.push(Reaction::Send(answers::connected(&self.id, &address, now, &services)));
+                let told = answers::Connected {
+                    id: &self.id,
+                    address,
+                    now: (self.terms.now)(),
+                    advice: self.terms.advice(),
+                    services: self.terms.listed(),
+                };
+                out.push(Reaction::Send(answers::connected(told)));
             }
             ("/meta/subscribe", Some(name)) => {
                 self.strikes = 0;

@@ -2,6 +2,7 @@
 //!
 //! In: a `GET` that asks whether anybody is here, a `POST` with the handshake, and the upgrade that everything else
 //! goes through. Out: `PING`, the handshake's answer, a connection that is who its request says it is; or a refusal.
+//! Where there is a login, each needs a session, and a `POST` that answers a challenge opens one.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -15,11 +16,12 @@ use turted_core::{Intent, Protocol, Responders};
 
 use super::Nodefony;
 use super::address::Url;
+use super::login::{Login, door as login};
 use crate::carriers::websocket::{self, Handshake, WebSocketEncoder, WebSocketFraming};
 use crate::carriers::{Mount, Mounts, Offer, Routes};
 use crate::client::{Newcomer, Rules};
 use crate::gate::entrance::{Refused, admit, check_origin, secret};
-use crate::gate::identity::arrival;
+use crate::gate::identity::{arrival, arrival_of};
 use crate::gate::methods::{only, spellings};
 use crate::gate::proxies::origin;
 use crate::gate::request::{Query, answer, bad_request, host, refuse, text, worker};
@@ -34,6 +36,8 @@ pub struct RealtimeDoor {
     pub protocol: Nodefony,
     /// Those services.
     pub services: Responders,
+    /// Who may come in, if that is not said in the ways of `[auth.clients]`.
+    pub login: Option<Login>,
 }
 
 impl Offer for RealtimeDoor {
@@ -47,6 +51,7 @@ impl Offer for RealtimeDoor {
         let inside = Arc::new(Inside {
             mount,
             protocol: self.protocol,
+            login: self.login,
         });
         let path = path.to_owned();
         Arc::new(move |config| routes(config, &path, &inside))
@@ -57,6 +62,16 @@ impl Offer for RealtimeDoor {
 struct Inside {
     mount: Mount,
     protocol: Nodefony,
+    login: Option<Login>,
+}
+
+impl Inside {
+    fn refuse(&self, request: &HttpRequest, refused: Refused) -> HttpResponse {
+        match &self.login {
+            Some(login) => login::turn_away(request, login, refused),
+            None => refuse(request, refused),
+        }
+    }
 }
 
 fn routes(config: &mut ServiceConfig, path: &str, inside: &Arc<Inside>) {
@@ -74,7 +89,7 @@ async fn open(
     payload: web::Payload,
 ) -> HttpResponse {
     let opened = accept(&request, &shared, &inside, &query, payload).await;
-    opened.unwrap_or_else(|refused| refuse(&request, refused))
+    opened.unwrap_or_else(|refused| inside.refuse(&request, refused))
 }
 
 async fn accept(
@@ -85,6 +100,8 @@ async fn accept(
     payload: web::Payload,
 ) -> Result<HttpResponse, Refused> {
     check_origin(request, shared)?;
+    let visitor = |login| login::visitor(request, shared, login);
+    let visitor = inside.login.as_ref().map(visitor).transpose()?;
     if !websocket::is_upgrade(request) {
         let mut ping = HttpResponse::Ok()
             .content_type("text/plain; charset=utf-8")
@@ -93,7 +110,10 @@ async fn accept(
         cors::allow(request.headers(), &mut ping);
         return Ok(ping);
     }
-    let arrival = arrival(request, query, shared, inside.protocol.name()).await?;
+    let arrival = match visitor {
+        Some(identity) => arrival_of(request, query, shared, identity).await?,
+        None => arrival(request, query, shared, inside.protocol.name()).await?,
+    };
     let (newcomer, ticket) = admit(request, shared)?;
     let newcomer = Newcomer {
         transport: "WebSocket",
@@ -111,17 +131,30 @@ async fn accept(
     Ok(response.unwrap_or_else(|error| error.error_response()))
 }
 
-async fn shake(request: HttpRequest, shared: web::Data<Shared>, payload: web::Payload) -> HttpResponse {
-    let shaken = handshake(&request, &shared, payload).await;
-    shaken.map_or_else(
-        |refused| refuse(&request, refused),
-        |told| answer(&request, StatusCode::OK, told.to_string()),
-    )
+async fn shake(
+    request: HttpRequest,
+    shared: web::Data<Shared>,
+    inside: web::Data<Inside>,
+    payload: web::Payload,
+) -> HttpResponse {
+    let shaken = posted(&request, &shared, &inside, payload).await;
+    shaken.unwrap_or_else(|refused| inside.refuse(&request, refused))
 }
 
-async fn handshake(request: &HttpRequest, shared: &Shared, payload: web::Payload) -> Result<Value, Refused> {
+async fn posted(
+    request: &HttpRequest,
+    shared: &Shared,
+    inside: &Inside,
+    payload: web::Payload,
+) -> Result<HttpResponse, Refused> {
     check_origin(request, shared)?;
     let body = body::read(request, shared, payload, shared.message_bytes, "limits.message_bytes").await?;
+    if let Some(login) = &inside.login {
+        if let Some(said) = login::said(request) {
+            return login::enter(request, login, said, is_https(request));
+        }
+        login::visitor(request, shared, login)?;
+    }
     let said: Option<Value> = serde_json::from_slice(&body).ok();
     if said.is_none_or(|said| said["channel"] != "/meta/handshake") {
         let why = "the body must be a JSON object with the channel /meta/handshake";
@@ -129,15 +162,16 @@ async fn handshake(request: &HttpRequest, shared: &Shared, payload: web::Payload
     }
     // Clients of the first generations read the address as a text, those of the last as part of the connect reply.
     let address = whence(request).to_string();
-    Ok(json!({
+    let told = json!({
         "version": "1.0", "channel": "/meta/handshake", "minimumVersion": "1.0",
         "supportedConnectionTypes": ["websocket"], "authSuccessful": true, "successful": true,
-        "advice": {"reconnect": "retry"},
+        "advice": inside.protocol.advice(),
         // It names nobody: the connection gets its own.
         "clientId": secret::<9>(),
         "timestamp": HttpDate::from(SystemTime::now()).to_string(),
         "ext": {"address": address, "url": here(request)},
-    }))
+    });
+    Ok(answer(request, StatusCode::OK, told.to_string()))
 }
 
 /// Where the WebSocket is, as its client has reached it.

@@ -2,7 +2,7 @@
 //!
 //! In: messages shaped as Bayeux has them, but each a bare object, and a connection that is one WebSocket. Out: the
 //! same. A client subscribes to services: a channel, or a socket of somebody else that is bridged. `conversation`
-//! decides, `answers` writes, `door` is where clients come in.
+//! decides, `answers` writes, `door` is where clients come in, and `login` how they say who they are.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ mod answers;
 pub mod config;
 mod conversation;
 mod door;
+pub mod login;
 
 use conversation::Realtime;
 
@@ -39,6 +40,8 @@ pub struct Terms {
     pub event: EventName,
     /// The services on which clients hear what their user, and everybody, is told.
     pub personal: (String, String),
+    /// Whether clients that lose their wire are to come back.
+    pub reconnect: bool,
     /// Bounds for names and nesting.
     pub limits: Limits,
     /// How many bad messages in a row end a client.
@@ -65,6 +68,10 @@ impl Nodefony {
         }
     }
 
+    fn advice(&self) -> Value {
+        self.terms.advice()
+    }
+
     /// The same for a client that comes from there.
     #[must_use]
     pub fn to(&self, address: &Value) -> Self {
@@ -76,6 +83,11 @@ impl Nodefony {
 }
 
 impl Terms {
+    /// What clients are to do when they lose their wire.
+    fn advice(&self) -> Value {
+        json!({"reconnect": if self.reconnect { "retry" } else { "none" }})
+    }
+
     /// The services as a client is told them.
     fn listed(&self) -> Value {
         let shown = |service: &Service| match service {
@@ -119,4 +131,30 @@ impl Protocol for Nodefony {
         };
         answers::service(service, delivery.payload)
     }
+}
+
+/// As stories and fuzzing have it: with a service that is a channel, one that nobody may hear, and one that is somebody
+/// else's. The clock stands still.
+#[cfg(any(test, fuzzing))]
+pub fn sample() -> Nodefony {
+    let limits = Limits::default();
+    let channel = |name| ChannelName::parse(name, &limits).map(Service::Channel).ok();
+    let services = [
+        ("chat", channel("chat")),
+        ("shut", channel("closed.room")),
+        ("orders", Some(Service::Bridge(json!({"type": "tcp", "port": 1315})))),
+    ];
+    let services = services
+        .into_iter()
+        .filter_map(|(name, service)| Some((name.to_owned(), service?)));
+    let terms = Terms {
+        services: services.collect(),
+        event: EventName::parse("MESSAGE", &limits).unwrap_or_else(|_| EventName::unnamed()),
+        personal: ("user".to_owned(), "everybody".to_owned()),
+        reconnect: true,
+        limits,
+        bad_messages: 20,
+        now: || SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1_795_233_069_600),
+    };
+    Nodefony::new(terms).to(&json!({"remoteAddress": "127.0.0.1"}))
 }

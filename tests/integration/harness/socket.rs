@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::server::Server;
@@ -35,6 +35,19 @@ impl Socket {
     pub async fn open(server: &Server, path: &str) -> Self {
         let opened = Self::over(server.wire().await, &server.address, path).await;
         opened.expect("the server speaks WebSocket here")
+    }
+
+    /// Opens one with a header in its request; the status of the answer when it is not to be had.
+    pub async fn bringing(server: &Server, path: &str, header: (&'static str, &str)) -> Result<Self, u16> {
+        let url = format!("ws://{}{path}", server.address);
+        let mut request = url.into_client_request().unwrap();
+        request.headers_mut().append(header.0, header.1.parse().unwrap());
+        let upgrade = client_async(request, server.wire().await);
+        match within("the upgrade", upgrade).await {
+            Ok((wire, _)) => Ok(Self { wire }),
+            Err(Error::Http(answer)) => Err(answer.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// The same on a wire that exists; `None` when it is not to be had.
