@@ -49,11 +49,14 @@ field() {
 # octal NUMBER…: bytes as printf escapes.
 octal() { printf '\\%03o' "$@"; }
 
-for pair in native:native classic:classic primus:primus realizehit:realizehit bayeux:bayeux socketio4:socketio4 socketio5:socketio5 socketio5_recovery:socketio5; do
+for pair in native:native classic:classic primus:primus realizehit:realizehit nodefony:nodefony bayeux:bayeux socketio4:socketio4 socketio5:socketio5 socketio5_recovery:socketio5; do
   for story in "$stories/${pair%:*}"/*.txt; do
     seed "${pair#*:}" '%s' "$(grep -E '^(C:|C#|push|hasty|woken)' "$story")"
   done
 done
+
+seed nodefony_login 'SASL mechanism="Digest",RGlnZXN0IHVzZXJuYW1lPSJ0b20i'
+seed nodefony_login 'Digest username="tom",nonce="1.ab.cd",realm="house",response=dc3f85133d1c83bca4128abaf2478e1e,digest-uri="http/127.0.0.1:8601",cnonce="NTAwMDAwMDA=",qop=auth,nc=00000001'
 
 while IFS= read -r text; do
   seed bayeux_batch '%s' "$text"

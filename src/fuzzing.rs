@@ -38,11 +38,13 @@ use crate::dialects::socketio::attachments::Assembler;
 use crate::dialects::socketio::turted::Turted;
 use crate::dialects::socketio::{self, SocketIo, Terms, Version};
 
+mod nodefony;
 mod realizehit;
 mod wires;
 
 pub use crate::auth::jwt::fuzz::jwt;
 pub use crate::dialects::bayeux::fuzz::bayeux_batch;
+pub use nodefony::{nodefony, nodefony_login};
 pub use realizehit::realizehit;
 pub use wires::{event_stream, websocket};
 

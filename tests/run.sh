@@ -192,11 +192,21 @@ stop
 step 'published clients of nodefony, and a service that they bridge to'
 TURTED_SERVICE=$(free_port)
 export TURTED_SERVICE
-realtime=clients.nodefony.services
-start --set 'may.anyone.join=["**"]' --set 'may.anyone.publish=["news"]' --set 'may.anyone.call=["random","closed"]' \
-  --set $realtime.random.type=tcp --set "$realtime.random.address=127.0.0.1:$TURTED_SERVICE" \
-  --set $realtime.closed.type=tcp --set "$realtime.closed.address=127.0.0.1:$(free_port)" \
-  --set $realtime.news.type=channel --set $realtime.news.channel=news
+# Each of its three entrances has the same services.
+realtime() {
+  local entrance=clients.$1 service
+  printf -- '--set %s.type=nodefony --set %s.path=%s ' "$entrance" "$entrance" "$2"
+  for service in "random tcp address=127.0.0.1:$TURTED_SERVICE" "closed tcp address=127.0.0.1:$closed" 'news channel channel=news' 'members channel channel=members'; do
+    # shellcheck disable=SC2086 # three words
+    set -- $service
+    printf -- '--set %s.services.%s.type=%s --set %s.services.%s.%s ' "$entrance" "$1" "$2" "$entrance" "$1" "$3"
+  done
+}
+closed=$(free_port)
+# shellcheck disable=SC2046 # words, none of which has a space
+start --set limits.ping=3s --set 'may.anyone.join=["news"]' --set 'may.anyone.publish=["news"]' --set 'may.anyone.call=["random","closed"]' \
+  --set 'may.users.join=["members"]' $(realtime nodefony /realtime) $(realtime quiet /quiet) $(realtime secure /secure/realtime) \
+  --set clients.quiet.reconnect=false --set clients.secure.login.users.tom.password=Grüße
 "$root/tests/published/run.sh" "$url" nodefony.mjs
 stop
 
