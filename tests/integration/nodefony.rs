@@ -282,15 +282,52 @@ async fn a_bridge_on_which_nothing_is_said_ends_and_its_client_hears_why() {
     assert_eq!(client.subscribe("random", None).await["successful"], true);
 }
 
-/// A subscription that was given up hung on: the bridge opened later, and nobody could end it.
+/// It was told as 403, as if nobody had been there.
 #[tokio::test(flavor = "multi_thread")]
-async fn unsubscribing_ends_a_bridge_that_is_not_there_yet() {
-    // Of two that come to this socket one waits until the other is accepted.
+async fn a_service_that_breaks_off_or_never_answers_is_told_as_what_it_is() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (full, _waits) = crowded().await;
+    let services = tcp("random", &listener.local_addr().unwrap().to_string())
+        + &tcp("closed", &full.local_addr().unwrap().to_string())
+        + "timeout = \"200ms\"\n";
+    let server = with(&services);
+    let mut client = Client::open(&server).await;
+    let (_, peer) = tokio::join!(client.subscribe("random", None), accepted(&listener));
+    socket2::SockRef::from(&peer)
+        .set_linger(Some(std::time::Duration::ZERO))
+        .unwrap();
+    drop(peer);
+    let over = client.next().await;
+    assert_eq!(
+        (&over["channel"], &over["successful"], &over["error"]),
+        (
+            &json!("/meta/unsubscribe"),
+            &json!(true),
+            &json!("500:/service/random:ECONNRESET")
+        )
+    );
+    let late = client.subscribe("closed", None).await;
+    let error = late["error"]["error"].as_str().unwrap();
+    assert!(
+        error.starts_with("408:") && error.ends_with(",/meta/subscribe:ETIMEDOUT"),
+        "{error}"
+    );
+}
+
+/// A place where of two that come one waits until the other is accepted, and one that came.
+async fn crowded() -> (TcpListener, TcpStream) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(0).unwrap();
+    let first = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    (listener, first)
+}
+
+/// A subscription that was given up hung on: the bridge opened later, and nobody could end it.
+#[tokio::test(flavor = "multi_thread")]
+async fn unsubscribing_ends_a_bridge_that_is_not_there_yet() {
+    let (listener, first) = crowded().await;
     let address = listener.local_addr().unwrap();
-    let first = TcpStream::connect(address).await.unwrap();
     let server = with(&tcp("random", &address.to_string()));
     let mut client = Client::open(&server).await;
     let subscribe = |data: &str| json!({"channel": "/meta/subscribe", "subscription": "/service/random", "data": data});

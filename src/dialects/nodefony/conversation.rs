@@ -203,7 +203,9 @@ impl Realtime {
 fn code(rejection: &Rejection) -> u16 {
     match rejection {
         Rejection::CallFailed(why) if why == "ETIMEDOUT" => 408,
-        Rejection::CallFailed(_) | Rejection::Denied { .. } => 403,
+        // Nobody listens there.
+        Rejection::CallFailed(why) if why == "ECONNREFUSED" || why == "ENOENT" => 403,
+        Rejection::Denied { .. } => 403,
         Rejection::NoCall | Rejection::NobodyAnswers(_) => 404,
         Rejection::Expired => 401,
         Rejection::TooFast(_) | Rejection::TooManyCalls(_) | Rejection::TooManyChannels(_) => 429,
