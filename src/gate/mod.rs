@@ -36,6 +36,8 @@ use refusals::Refusals;
 pub struct Shared {
     /// Which web pages may call.
     pub origins: OriginRules,
+    /// Whether this server speaks TLS itself.
+    pub speaks_tls: bool,
     /// Whose word counts about where a request comes from.
     pub proxies: Proxies,
     /// How many clients may be here.

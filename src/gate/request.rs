@@ -26,6 +26,13 @@ pub fn host(request: &RequestHead) -> Option<&str> {
     target.or_else(|| text(request, header::HOST))
 }
 
+/// Whether the client speaks HTTPS, to this server or to a proxy before it. A client that lies about it is alone told
+/// of an address that is not there.
+#[must_use]
+pub fn is_https(request: &HttpRequest, shared: &Shared) -> bool {
+    shared.speaks_tls || request.connection_info().scheme() == "https"
+}
+
 /// A header as text.
 pub fn text(request: &RequestHead, name: header::HeaderName) -> Option<&str> {
     request.headers().get(name).and_then(|value| value.to_str().ok())

@@ -352,6 +352,7 @@ impl Server {
         }
 
         let shared = Arc::new(Shared {
+            speaks_tls: config.tls.is_some(),
             origins: OriginRules::new(&config.server.origins).at(config.server.listen.ip()),
             proxies: Proxies::new(
                 config

@@ -6,19 +6,23 @@ use md5::{Digest, Md5};
 
 use crate::api::kicked;
 use crate::harness::http::Reply;
-use crate::harness::{Request, Server, Socket, Value, json, to_channel, to_user};
+use crate::harness::{Request, Secure, Server, Socket, Value, json, to_channel, to_user};
 use crate::nodefony::Client;
 
 const PATH: &str = "/secure/realtime";
 
-/// A server where tom logs in with `secret`; users may hear `members`.
-fn house(settings: &str) -> Server {
-    Server::with(&format!(
+/// An entrance where tom logs in with `secret`; users may hear `members`.
+fn entrance(settings: &str) -> String {
+    format!(
         "{settings}may.users.join = [\"members\"]\nmay.anyone.join = [\"still-here\"]\n\
          [clients.secure]\ntype = \"nodefony\"\npath = \"{PATH}\"\n\
          services.members = {{ type = \"channel\", channel = \"members\" }}\n\
          login = {{ realm = \"house\", users = {{ tom = {{ password = \"secret\" }} }} }}\n"
-    ))
+    )
+}
+
+fn house(settings: &str) -> Server {
+    Server::with(&entrance(settings))
 }
 
 fn hash(text: &str) -> String {
@@ -195,4 +199,21 @@ async fn a_session_is_nothing_to_foreign_pages_nor_when_it_is_changed_or_banned(
     kicked(&server, "tom", json!({"for": "10m"})).await;
     let banned = Socket::bringing(&server, PATH, ("cookie", &cookie)).await;
     assert_eq!(banned.err(), Some(403));
+}
+
+/// Behind TLS clients were sent to `ws:`, where nobody is and no page of HTTPS may go.
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_tls_its_clients_are_told_so_and_the_session_stays_there() {
+    let secure = Secure::with(&entrance(""));
+    let host = format!("localhost:{}", secure.port());
+    let ask = async |request: Request| request.send(secure.wire(&["http/1.1"]).await, &host).await;
+    let refused = ask(Request::new("GET", PATH)).await;
+    let answer = answer(&nonce(&refused), "tom", "secret", &host);
+    let entered = ask(Request::post(PATH, "").header("Authorization", &answer)).await;
+    let cookie = entered.header("set-cookie").unwrap();
+    assert!(cookie.contains("; Secure"), "CWE-614: {cookie}");
+    let cookie = cookie.split_once(';').unwrap().0;
+    let shaken = ask(handshake().header("Cookie", cookie)).await.value();
+    let url = &shaken["ext"]["url"];
+    assert_eq!((&url["protocol"], &url["host"]), (&json!("wss:"), &json!(host)));
 }

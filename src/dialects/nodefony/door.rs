@@ -24,7 +24,7 @@ use crate::gate::entrance::{Refused, admit, check_origin, secret};
 use crate::gate::identity::{arrival, arrival_of};
 use crate::gate::methods::{only, spellings};
 use crate::gate::proxies::origin;
-use crate::gate::request::{Query, answer, bad_request, host, refuse, text, worker};
+use crate::gate::request::{Query, answer, bad_request, host, is_https, refuse, text, worker};
 use crate::gate::{Shared, body, cors};
 
 /// The subprotocol of clients of 2021 and later.
@@ -126,7 +126,9 @@ async fn accept(
         subprotocols: &[SUBPROTOCOL],
     };
     let worker = worker(request)?;
-    let mount = inside.mount.speaking(Arc::new(inside.protocol.to(&whence(request))));
+    let mount = inside
+        .mount
+        .speaking(Arc::new(inside.protocol.to(&whence(request, shared))));
     let response = websocket::accept(handshake, &mount, worker, newcomer, websocket::plain, ticket).await;
     Ok(response.unwrap_or_else(|error| error.error_response()))
 }
@@ -151,7 +153,7 @@ async fn posted(
     let body = body::read(request, shared, payload, shared.message_bytes, "limits.message_bytes").await?;
     if let Some(login) = &inside.login {
         if let Some(said) = login::said(request) {
-            return login::enter(request, login, said, is_https(request));
+            return login::enter(request, shared, login, said);
         }
         login::visitor(request, shared, login)?;
     }
@@ -161,7 +163,7 @@ async fn posted(
         return Err(bad_request("bad_message", why));
     }
     // Clients of the first generations read the address as a text, those of the last as part of the connect reply.
-    let address = whence(request).to_string();
+    let address = whence(request, shared).to_string();
     let told = json!({
         "version": "1.0", "channel": "/meta/handshake", "minimumVersion": "1.0",
         "supportedConnectionTypes": ["websocket"], "authSuccessful": true, "successful": true,
@@ -169,15 +171,15 @@ async fn posted(
         // It names nobody: the connection gets its own.
         "clientId": secret::<9>(),
         "timestamp": HttpDate::from(SystemTime::now()).to_string(),
-        "ext": {"address": address, "url": here(request)},
+        "ext": {"address": address, "url": here(request, shared)},
     });
     Ok(answer(request, StatusCode::OK, told.to_string()))
 }
 
 /// Where the WebSocket is, as its client has reached it.
-fn here(request: &HttpRequest) -> Value {
+fn here(request: &HttpRequest, shared: &Shared) -> Value {
     let url = Url {
-        scheme: if is_https(request) { "wss" } else { "ws" },
+        scheme: if is_https(request, shared) { "wss" } else { "ws" },
         host: host(request.head()).unwrap_or_default(),
         path: request.path(),
         query: request.query_string(),
@@ -186,12 +188,8 @@ fn here(request: &HttpRequest) -> Value {
 }
 
 /// From where a client comes: its address, and the page that it is, or this place when it does not say.
-fn whence(request: &HttpRequest) -> Value {
+fn whence(request: &HttpRequest, shared: &Shared) -> Value {
     let page = text(request.head(), header::ORIGIN).and_then(Url::of_origin);
-    let page = page.map_or_else(|| here(request), |page| page.parts());
+    let page = page.map_or_else(|| here(request, shared), |page| page.parts());
     json!({"remoteAddress": origin(request), "host": page})
-}
-
-fn is_https(request: &HttpRequest) -> bool {
-    request.connection_info().scheme() == "https"
 }

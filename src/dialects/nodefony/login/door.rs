@@ -18,7 +18,7 @@ use crate::gate::entrance::Refused;
 use crate::gate::identity::cookie;
 use crate::gate::proxies::origin;
 use crate::gate::refusals::note;
-use crate::gate::request::{answer, host, refuse, text};
+use crate::gate::request::{answer, host, is_https, refuse, text};
 
 /// What the cookie is called, before the path of the entrance.
 const COOKIE: &str = "turted-login";
@@ -38,7 +38,7 @@ pub fn said(request: &HttpRequest) -> Option<&str> {
 ///
 /// # Errors
 /// It does not hold, or too many before it did not.
-pub fn enter(request: &HttpRequest, login: &Login, said: &str, is_https: bool) -> Result<HttpResponse, Refused> {
+pub fn enter(request: &HttpRequest, shared: &Shared, login: &Login, said: &str) -> Result<HttpResponse, Refused> {
     let internal = |why| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", why);
     let from = origin(request).ok_or_else(|| internal("the connection has no address"))?;
     let host = host(request.head()).unwrap_or_default();
@@ -59,7 +59,7 @@ pub fn enter(request: &HttpRequest, login: &Login, said: &str, is_https: bool) -
     let cookie = Cookie::build(name(request), token)
         .path("/")
         .http_only(true)
-        .secure(is_https)
+        .secure(is_https(request, shared))
         .same_site(SameSite::Strict)
         .max_age(login.lasts().try_into().unwrap_or_default())
         .finish();
