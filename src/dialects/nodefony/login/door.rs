@@ -6,13 +6,14 @@
 use std::time::SystemTime;
 
 use actix_web::cookie::{Cookie, SameSite};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 use turted_core::{Identity, Rejection};
 
 use super::{Login, Session, Wrong};
+use crate::carriers::websocket::is_upgrade;
 use crate::gate::Shared;
 use crate::gate::entrance::Refused;
 use crate::gate::identity::cookie;
@@ -78,6 +79,13 @@ pub fn visitor(request: &HttpRequest, shared: &Shared, login: &Login) -> Result<
     let identity = token.and_then(|token| login.identity(&token, SystemTime::now(), &shared.limits));
     identity.ok_or_else(|| {
         let rejection = Rejection::IdentDenied(None);
+        // Whoever only asks is told to log in; whoever goes on without was told.
+        if request.method() != Method::GET || is_upgrade(request) {
+            note(request, "ident", "no_session", || {
+                "it has no session of this login, or one that is over: does its page have the origin of this server?"
+                    .to_owned()
+            });
+        }
         Refused::new(StatusCode::UNAUTHORIZED, rejection.code(), "log in first")
     })
 }
