@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use actix::dev::MessageResponse;
+use actix::dev::{MessageResponse, OneshotSender};
 use actix::prelude::SendError;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, MessageResult, Recipient};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 use turted_core::{Dispatch, Intake, PushError, Receipt, Shutdown};
@@ -19,6 +19,7 @@ use super::messages::{
     Applied, Apply, Ask, Carry, EndAll, Enlist, Expel, Forget, GoesOn, IsRevoked, Knows, ListRevoked, Open, Pardon,
     Pending, Publish, Recall, Request, Revoke, SeatKey,
 };
+use super::portions::{Portions, looks_back};
 
 /// Messages that wait for the Dispatcher before connectors are told that it is overloaded.
 const MAILBOX: usize = 4096;
@@ -39,6 +40,7 @@ pub struct Dispatcher {
     desk: Desk,
     census: Arc<Census>,
     couriers: Vec<Option<Courier>>,
+    portions: Portions,
     has_ended: bool,
     _held: Box<dyn Send>,
 }
@@ -51,6 +53,7 @@ impl Dispatcher {
             desk,
             census,
             couriers: Vec::new(),
+            portions: Portions::default(),
             has_ended: false,
             _held: Box::new(held),
         }
@@ -74,6 +77,79 @@ impl Dispatcher {
             courier.mailbox.do_send(Carry { parcels, at });
         }
         self.census.publish(self.desk.counts());
+    }
+}
+
+/// Those who come back have their next portion.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Portion;
+
+impl Dispatcher {
+    fn answer(&mut self, Ask { seat, tag, request }: Ask) -> Option<Pending> {
+        let pending = self.desk.ask(seat, tag, request, Instant::now());
+        self.carry(None);
+        pending
+    }
+
+    fn answer_timed(&mut self, ask: Ask, cx: &mut Context<Self>) -> Option<Pending> {
+        let begun = Instant::now();
+        let pending = self.answer(ask);
+        if self.portions.spend(begun.elapsed()) {
+            cx.notify(Portion);
+        }
+        pending
+    }
+
+    /// Lets some of those who come back have their turn.
+    fn portion(&mut self, cx: &mut Context<Self>) {
+        self.portions.begin();
+        while let Some((ask, reply)) = self.portions.next() {
+            let pending = self.answer_timed(ask, cx);
+            // The connection may have ended meanwhile.
+            let _ = reply.send(pending);
+        }
+        self.portions.end(Instant::now());
+    }
+
+    /// While others keep coming nobody who comes back waits for ever.
+    fn portion_if_due(&mut self, cx: &mut Context<Self>) {
+        if self.portions.is_due(Instant::now()) {
+            self.portion(cx);
+        }
+    }
+}
+
+impl Handler<Portion> for Dispatcher {
+    type Result = ();
+
+    fn handle(&mut self, _: Portion, cx: &mut Self::Context) {
+        self.portion(cx);
+    }
+}
+
+/// An answer, now or in a later portion.
+pub enum Answer {
+    Now(Option<Pending>),
+    Later(oneshot::Receiver<Option<Pending>>),
+}
+
+impl MessageResponse<Dispatcher, Ask> for Answer {
+    fn handle(self, _: &mut Context<Dispatcher>, reply: Option<OneshotSender<Option<Pending>>>) {
+        let Some(reply) = reply else {
+            return;
+        };
+        match self {
+            // The connection may have ended meanwhile.
+            Self::Now(pending) => _ = reply.send(pending),
+            Self::Later(pending) => {
+                actix::spawn(async move {
+                    if let Ok(pending) = pending.await {
+                        let _ = reply.send(pending);
+                    }
+                });
+            }
+        }
     }
 }
 
@@ -114,20 +190,26 @@ impl Handler<Open> for Dispatcher {
 }
 
 impl Handler<Ask> for Dispatcher {
-    type Result = Option<Pending>;
+    type Result = Answer;
 
-    fn handle(&mut self, ask: Ask, _: &mut Self::Context) -> Option<Pending> {
-        let Ask { seat, tag, request } = ask;
+    fn handle(&mut self, ask: Ask, cx: &mut Self::Context) -> Answer {
+        let looks_back = looks_back(&ask.request);
+        if looks_back && !self.portions.has_room() {
+            let (reply, pending) = oneshot::channel();
+            self.portions.wait(ask, reply);
+            self.portion_if_due(cx);
+            return Answer::Later(pending);
+        }
+        if looks_back {
+            return Answer::Now(self.answer_timed(ask, cx));
+        }
         // Clients wait as backends do.
-        let question = match &request {
-            Request::Publish(..) if self.is_overloaded() => {
-                self.desk.put_off(seat, tag, OVERLOADED);
-                None
-            }
-            _ => self.desk.ask(seat, tag, request, Instant::now()),
-        };
-        self.carry(None);
-        question
+        if matches!(ask.request, Request::Publish(..)) && self.is_overloaded() {
+            self.desk.put_off(ask.seat, ask.tag, OVERLOADED);
+            self.carry(None);
+            return Answer::Now(None);
+        }
+        Answer::Now(self.answer(ask))
     }
 }
 
@@ -207,7 +289,7 @@ impl Handler<GoesOn> for Dispatcher {
 impl Handler<Publish> for Dispatcher {
     type Result = ();
 
-    fn handle(&mut self, publish: Publish, _: &mut Self::Context) {
+    fn handle(&mut self, publish: Publish, cx: &mut Self::Context) {
         // Nobody is left to hear it. A source keeps what has no receipt.
         let answer = if self.has_ended {
             Err(PushError::ShuttingDown)
@@ -220,18 +302,20 @@ impl Handler<Publish> for Dispatcher {
         };
         // Whoever does not wait for the receipt any more has no use for it.
         let _ = publish.reply.send(answer);
+        self.portion_if_due(cx);
     }
 }
 
 impl Handler<Apply> for Dispatcher {
     type Result = MessageResult<Apply>;
 
-    fn handle(&mut self, apply: Apply, _: &mut Self::Context) -> MessageResult<Apply> {
+    fn handle(&mut self, apply: Apply, cx: &mut Self::Context) -> MessageResult<Apply> {
         let now = Instant::now();
         let steps = apply.steps.into_iter();
         let recipients = steps.map(|step| self.desk.apply(step, now)).collect();
         self.carry(Some(now));
         let is_behind = self.is_overloaded();
+        self.portion_if_due(cx);
         MessageResult(Applied { recipients, is_behind })
     }
 }
@@ -296,56 +380,4 @@ impl Intake for DispatcherInbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use turted_core::{Ending, Epoch, EventName, Limits, Note, Observer, Payload, Target};
-
-    use super::super::desk::DeskSettings;
-    use super::super::log::LogBounds;
-    use super::super::parked::ParkingBounds;
-
-    struct Deaf;
-
-    impl Observer for Deaf {
-        fn note(&self, _: &Note) {}
-    }
-
-    // A push that was on its way when everybody was told to go would have got a receipt, and its source would have
-    // dropped it, though nobody was left to hear it.
-    #[actix::test]
-    async fn what_comes_after_the_end_of_all_has_no_receipt() {
-        let (age, bytes, count) = (Duration::from_secs(1), 1 << 10, 10);
-        let desk = Desk::new(DeskSettings {
-            epoch: Epoch::new("e"),
-            is_shared: false,
-            log: LogBounds { age, bytes, count },
-            parking: ParkingBounds {
-                window: age,
-                count: 1,
-                bytes,
-            },
-            channels: 1,
-            replay_frames: 1,
-            replay_bytes: 1,
-            encoders: Vec::new(),
-            queued: crate::dispatcher::Queued::new(1 << 10),
-            observer: Arc::new(Deaf),
-            ident: age,
-            permissions: Arc::default(),
-            tells_why: false,
-            refusals: Arc::new(()),
-        });
-        let dispatcher = Dispatcher::new(desk, Arc::default(), ()).start();
-        let limits = Limits::default();
-        let (event, payload) = (
-            EventName::parse("E", &limits).unwrap(),
-            Payload::parse("1".into(), &limits).unwrap(),
-        );
-        let dispatch = Dispatch::new(event, vec![Target::Everybody], payload);
-        let (_trigger, shutdown) = Shutdown::new();
-        let inbox = DispatcherInbox::new(dispatcher.clone(), shutdown);
-        assert!(inbox.accept(dispatch.clone()).await.is_ok());
-        dispatcher.send(EndAll(Ending::GoingAway)).await.unwrap();
-        assert_eq!(inbox.accept(dispatch).await, Err(PushError::ShuttingDown));
-    }
-}
+mod tests;

@@ -17,6 +17,7 @@ mod needs;
 pub mod parked;
 mod patterns;
 mod places;
+mod portions;
 pub mod queued;
 pub mod revoked;
 pub mod standing;
