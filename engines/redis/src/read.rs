@@ -51,6 +51,7 @@ impl RedisLedger {
 
     /// One look, on a connection that nobody else uses meanwhile: it is given back only when all went well.
     async fn glance(&self, after: &DispatchId, wait: Duration) -> Result<Option<Page>, Trouble> {
+        let before = self.reading.cleared();
         let mut wire = match self.reading.take() {
             Some(wire) => wire,
             None => {
@@ -60,7 +61,7 @@ impl RedisLedger {
         };
         let page = timeout(wait + SPARE, self.page(&mut wire, after, wait)).await;
         let page = page.map_err(|_| Trouble::away(late(WHAT)))??;
-        self.reading.put(wire);
+        self.reading.put(wire, before);
         Ok(page)
     }
 

@@ -89,6 +89,8 @@ impl Wire {
 #[derive(Default)]
 pub struct Slot {
     wire: Mutex<Option<Wire>>,
+    /// How often it was cleared: what was connected before is not put back.
+    cleared: AtomicU64,
     connecting: tokio::sync::Mutex<()>,
 }
 
@@ -99,8 +101,9 @@ impl Slot {
         if let Some(wire) = self.now() {
             return Ok(wire);
         }
+        let before = self.cleared();
         let wire = Wire::connect(server).await?;
-        *locked(&self.wire) = Some(wire.clone());
+        self.put(wire.clone(), before);
         Ok(wire)
     }
 
@@ -109,14 +112,24 @@ impl Slot {
         locked(&self.wire).take()
     }
 
-    /// Puts one back.
-    pub fn put(&self, wire: Wire) {
-        *locked(&self.wire) = Some(wire);
+    /// Puts one back, unless the room was cleared since.
+    pub fn put(&self, wire: Wire, before: u64) {
+        let mut room = locked(&self.wire);
+        if self.cleared() == before {
+            *room = Some(wire);
+        }
+    }
+
+    /// How often it was cleared.
+    pub fn cleared(&self) -> u64 {
+        self.cleared.load(Ordering::Acquire)
     }
 
     /// The next call connects anew.
     pub fn clear(&self) {
-        self.take();
+        let mut room = locked(&self.wire);
+        self.cleared.fetch_add(1, Ordering::AcqRel);
+        *room = None;
     }
 
     /// The next call connects anew, unless that was done.
