@@ -107,8 +107,18 @@ impl Node {
         self.append(&batch).await
     }
 
+    /// Says it until it is written down, as a node does: a busy machine may need longer than a call may take.
     pub async fn say(&mut self, payload: &str) {
-        assert_eq!(self.try_say(payload).await, Ok(vec![None]), "{payload}");
+        let batch = [self.next(payload, None)];
+        let said = async {
+            loop {
+                match self.append(&batch).await {
+                    Err(LedgerError::Away(_)) => {}
+                    said => return said,
+                }
+            }
+        };
+        assert_eq!(soon("a place", said).await, Ok(vec![None]), "{payload}");
     }
 
     pub async fn page(&mut self, wait: Duration) -> Result<Page, LedgerError> {
@@ -129,11 +139,21 @@ impl Node {
         Ok(page)
     }
 
-    /// Everything up to the end, a word for each; payloads of digits and names for the rest.
+    /// The next page, asked for until it comes.
+    async fn some_page(&mut self) -> Page {
+        loop {
+            match self.page(BRIEF).await {
+                Err(LedgerError::Away(_)) => {}
+                page => return page.unwrap(),
+            }
+        }
+    }
+
+    /// Everything up to the end, a word for each.
     pub async fn heard(&mut self) -> Vec<String> {
         let mut heard = Vec::new();
         loop {
-            match self.page(BRIEF).await.unwrap() {
+            match soon("a page", self.some_page()).await {
                 Page::Entries(entries) if entries.is_empty() => return heard,
                 Page::Entries(entries) => heard.extend(entries.into_iter().map(|entry| match entry.what {
                     What::Dispatch(_, dispatch) => dispatch.payload.as_str().to_owned(),
