@@ -114,7 +114,7 @@ impl Dispatcher {
 
     /// While others keep coming nobody who comes back waits for ever.
     fn portion_if_due(&mut self, cx: &mut Context<Self>) {
-        if self.portions.is_due(Instant::now()) {
+        if self.portions.is_due(Instant::now) {
             self.portion(cx);
         }
     }

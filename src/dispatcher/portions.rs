@@ -53,11 +53,15 @@ impl Portions {
         self.waiting.push_back((ask, reply));
     }
 
-    /// Whether the next portion is due, though others keep coming.
+    /// Whether the next portion is due, though others keep coming. Without anybody who waits it costs nothing.
     #[must_use]
-    pub fn is_due(&self, now: Instant) -> bool {
+    pub fn is_due(&self, now: impl FnOnce() -> Instant) -> bool {
+        if self.waiting.is_empty() {
+            return false;
+        }
+        let now = now();
         let is_over = |since: Instant| now.saturating_duration_since(since) >= PORTION;
-        !self.waiting.is_empty() && self.since.is_none_or(is_over)
+        self.since.is_none_or(is_over)
     }
 
     /// Begins a portion.
@@ -113,14 +117,14 @@ mod tests {
             let (ask, reply) = ask(index);
             portions.wait(ask, reply);
         }
-        assert!(portions.is_due(now));
+        assert!(portions.is_due(|| now));
         assert_eq!(taken(&mut portions), [0, 1]);
         assert!(portions.end(now));
         assert!(!portions.has_room(), "there are some before it");
-        assert!(!portions.is_due(now) && portions.is_due(now + PORTION));
+        assert!(!portions.is_due(|| now) && portions.is_due(|| now + PORTION));
         assert_eq!(taken(&mut portions), [2, 3]);
         assert_eq!(taken(&mut portions), [4]);
-        assert!(!portions.end(now) && !portions.is_due(now + PORTION));
+        assert!(!portions.end(now) && !portions.is_due(|| now + PORTION));
         portions.begin();
         assert!(portions.has_room());
     }
