@@ -44,6 +44,7 @@ mod proxied;
 mod push;
 mod rabbitmq;
 mod rackhd;
+mod rackhd_broker;
 mod realizehit;
 mod redis;
 mod refusals;

@@ -1,8 +1,9 @@
 //! The section of a connector with `type = "rabbitmq"`.
 //!
-//! In: settings as people write them. Out: a connector, or which key is impossible and why. It does not touch the
+//! In: settings as people write them, for one queue or for what clients need. Out: a connector, or which key is impossible and why. It does not touch the
 //! network: whether the broker agrees is seen by `run`.
 
+mod demand;
 mod plan;
 mod text_or_table;
 
@@ -13,9 +14,15 @@ use serde_json::{Value, json};
 use turted_core::mapping::{Envelope, Recipe};
 use turted_core::{ConnectorConfig, SettingError};
 
-use crate::RabbitmqConnector;
+pub use demand::{OnDemand, RuleConfig};
+
 use crate::broker::Broker;
 use crate::delivery::vocabulary;
+use crate::demand::Demand;
+use crate::{Consumer, RabbitmqConnector, Work};
+
+/// Most queues on demand, unless a section says otherwise.
+const QUEUES: usize = 1000;
 
 /// The settings.
 #[derive(Deserialize)]
@@ -24,9 +31,9 @@ pub struct RabbitmqConfig {
     /// `amqp://user:password@host:port/vhost`, or `amqps://…` for TLS with the certificates of the system. Required.
     /// `?heartbeat=` (seconds, default 3) and `?connection_timeout=` (milliseconds, default 10000) may follow.
     url: String,
-    /// The queue to consume: its name, or a table. Required.
-    #[serde(deserialize_with = "text_or_table::one")]
-    queue: Queue,
+    /// The queue to consume: its name, or a table. Required, unless there is `on_demand`.
+    #[serde(default, deserialize_with = "text_or_table::optional")]
+    queue: Option<Queue>,
     /// The exchange that the queue is bound to: the name of one that exists, or a table that declares it. Default none.
     #[serde(default, deserialize_with = "text_or_table::optional")]
     exchange: Option<Exchange>,
@@ -42,7 +49,14 @@ pub struct RabbitmqConfig {
     consumer_tag: Option<String>,
     /// How a message becomes a dispatch. Default `"turted"`: its body is a push.
     #[serde(default)]
-    envelope: Envelope,
+    envelope: Option<Envelope>,
+    /// Instead of a queue: rules that say what is heard while clients are in which channels, or `"rackhd"`, which stands
+    /// for those of RackHD.
+    #[serde(default)]
+    on_demand: Option<OnDemand>,
+    /// Most queues at once on demand. Default 1000.
+    #[serde(default)]
+    queues: Option<usize>,
 }
 
 fn prefetch() -> u16 {
@@ -95,7 +109,7 @@ pub enum QueueType {
 }
 
 /// An exchange.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exchange {
     /// Its name, 1 to 255 bytes.
@@ -173,18 +187,71 @@ impl ConnectorConfig for RabbitmqConfig {
             wrong.push(error);
         }
         let broker = Broker::parse(&self.url).map_err(|error| wrong.push(error));
-        let topology = plan::topology(self.queue, self.exchange, self.bindings).map_err(|error| wrong.push(error));
-        let recipe =
-            Recipe::new(self.envelope, &vocabulary(), &json!("{json}")).map_err(|error| wrong.extend(error.all()));
-        match (broker, topology, recipe) {
-            (Ok(broker), Ok(topology), Ok(recipe)) if wrong.is_empty() => Ok(RabbitmqConnector {
-                broker,
-                topology,
-                prefetch: self.prefetch,
-                consumer_tag: self.consumer_tag,
-                recipe,
-            }),
+        let work = self.work().map_err(|errors| wrong.extend(errors));
+        match (broker, work) {
+            (Ok(broker), Ok(work)) if wrong.is_empty() => Ok(RabbitmqConnector { broker, work }),
             _ => Err(SettingError::several(wrong)),
+        }
+    }
+}
+
+impl RabbitmqConfig {
+    fn work(self) -> Result<Work, Vec<SettingError>> {
+        match (self.queue, self.on_demand) {
+            (Some(queue), None) => {
+                let mut wrong = Vec::new();
+                if self.queues.is_some() {
+                    wrong.push(SettingError::new(
+                        "queues",
+                        "is for on_demand, and this section has a queue",
+                    ));
+                }
+                let topology = plan::topology(queue, self.exchange, self.bindings).map_err(|error| wrong.push(error));
+                let envelope = self.envelope.unwrap_or_default();
+                let recipe = Recipe::new(envelope, &vocabulary(), &json!("{json}"));
+                let recipe = recipe.map_err(|error| wrong.extend(error.all()));
+                match (topology, recipe) {
+                    (Ok(topology), Ok(recipe)) if wrong.is_empty() => Ok(Work::Queue(Box::new(Consumer {
+                        topology,
+                        prefetch: self.prefetch,
+                        consumer_tag: self.consumer_tag,
+                        recipe,
+                    }))),
+                    _ => Err(wrong),
+                }
+            }
+            (None, Some(on_demand)) => {
+                let foreign = [
+                    ("exchange", self.exchange.is_some()),
+                    ("bindings", !self.bindings.is_empty()),
+                    ("consumer_tag", self.consumer_tag.is_some()),
+                    ("envelope", self.envelope.is_some()),
+                ];
+                let foreign = foreign.into_iter().filter(|(_, is_there)| *is_there);
+                let why = "is for a queue; with on_demand the rules say it";
+                let mut wrong: Vec<SettingError> = foreign.map(|(key, _)| SettingError::new(key, why)).collect();
+                let most = self.queues.unwrap_or(QUEUES);
+                if most == 0 {
+                    wrong.push(SettingError::new("queues", "must be at least 1"));
+                }
+                match demand::rules(on_demand) {
+                    Ok(rules) if wrong.is_empty() => Ok(Work::Demand(Demand {
+                        rules,
+                        prefetch: self.prefetch,
+                        most,
+                    })),
+                    Ok(_) => Err(wrong),
+                    Err(error) => {
+                        wrong.extend(error.all());
+                        Err(wrong)
+                    }
+                }
+            }
+            (Some(_), Some(_)) => {
+                let why = "stands beside queue; a section has one of them";
+                Err(vec![SettingError::new("on_demand", why)])
+            }
+            (None, None) => Err(vec![SettingError::new("", "needs queue or on_demand: what to hear")]),
         }
     }
 }

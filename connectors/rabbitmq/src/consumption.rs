@@ -203,7 +203,8 @@ async fn tell<T>(
     }
 }
 
-fn heed(event: Event, cx: &ConnectorContext) {
+/// Says what the broker says about the connection.
+pub fn heed(event: Event, cx: &ConnectorContext) {
     match event {
         Event::ConnectionBlocked(reason) => {
             let error = format!("the broker blocks the connection: {reason}");

@@ -40,33 +40,37 @@ impl Message for Letter<'_> {
     }
 
     fn field(&self, name: &str) -> Option<Cow<'_, str>> {
-        let Self(delivery) = self;
-        let properties = &delivery.properties;
-        match name {
-            "routing_key" => Some(delivery.routing_key.as_str().into()),
-            "exchange" => Some(delivery.exchange.as_str().into()),
-            "message_id" => short(properties.message_id()),
-            "correlation_id" => short(properties.correlation_id()),
-            "app_id" => short(properties.app_id()),
-            "user_id" => short(properties.user_id()),
-            "type" => short(properties.kind()),
-            "content_type" => short(properties.content_type()),
-            "content_encoding" => short(properties.content_encoding()),
-            "reply_to" => short(properties.reply_to()),
-            "expiration" => short(properties.expiration()),
-            "timestamp" => properties.timestamp().map(|seconds| seconds.to_string().into()),
-            "priority" => properties.priority().map(|priority| priority.to_string().into()),
-            "redelivered" => Some(if delivery.redelivered { "true" } else { "false" }.into()),
-            _ => {
-                let header = name.strip_prefix("header.")?;
-                text(properties.headers().as_ref()?.inner().get(header)?)
-            }
-        }
+        field(self.0, name)
     }
 
     fn id(&self) -> Option<Cow<'_, str>> {
         let id = self.0.properties.message_id().as_ref()?;
         (!id.as_str().is_empty()).then(|| id.as_str().into())
+    }
+}
+
+/// What a delivery has under a name of the [`vocabulary`].
+pub fn field<'a>(delivery: &'a Delivery, name: &str) -> Option<Cow<'a, str>> {
+    let properties = &delivery.properties;
+    match name {
+        "routing_key" => Some(delivery.routing_key.as_str().into()),
+        "exchange" => Some(delivery.exchange.as_str().into()),
+        "message_id" => short(properties.message_id()),
+        "correlation_id" => short(properties.correlation_id()),
+        "app_id" => short(properties.app_id()),
+        "user_id" => short(properties.user_id()),
+        "type" => short(properties.kind()),
+        "content_type" => short(properties.content_type()),
+        "content_encoding" => short(properties.content_encoding()),
+        "reply_to" => short(properties.reply_to()),
+        "expiration" => short(properties.expiration()),
+        "timestamp" => properties.timestamp().map(|seconds| seconds.to_string().into()),
+        "priority" => properties.priority().map(|priority| priority.to_string().into()),
+        "redelivered" => Some(if delivery.redelivered { "true" } else { "false" }.into()),
+        _ => {
+            let header = name.strip_prefix("header.")?;
+            text(properties.headers().as_ref()?.inner().get(header)?)
+        }
     }
 }
 

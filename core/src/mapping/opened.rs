@@ -40,6 +40,10 @@ impl<'a> Opened<'a> {
                 let text = self.message.field(field);
                 Ok(text.and_then(|text| word(&text, *index, separators)))
             }
+            Lookup::Rest(field, index, separators) => {
+                let text = self.message.field(field);
+                Ok(text.and_then(|text| rest(&text, *index, separators)))
+            }
             Lookup::Json(path) => self.json(path)?.map(|raw| plain(raw, name)).transpose(),
         }
     }
@@ -74,6 +78,12 @@ fn word(text: &str, index: usize, separators: &[char]) -> Option<Cow<'static, st
     text.split(separators)
         .nth(index)
         .map(|word| Cow::Owned(word.to_owned()))
+}
+
+/// A word with all that follow, and what stands between them.
+fn rest(text: &str, index: usize, separators: &[char]) -> Option<Cow<'static, str>> {
+    let rest = text.splitn(index.saturating_add(1), separators).nth(index)?;
+    Some(Cow::Owned(rest.to_owned()))
 }
 
 /// A member of an object, or an element of a list.

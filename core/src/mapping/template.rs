@@ -174,7 +174,7 @@ impl Bound {
         let found = match from {
             Lookup::Json(path) => opened.json(path)?.map(Cow::Borrowed),
             Lookup::JsonField(field) => opened.json_field(field)?.map(Cow::Owned),
-            Lookup::Body | Lookup::Field(_) | Lookup::Word(..) => return Ok(Sole::No),
+            Lookup::Body | Lookup::Field(_) | Lookup::Word(..) | Lookup::Rest(..) => return Ok(Sole::No),
         };
         Ok(found.map_or(Sole::Default(default.as_deref()), Sole::Json))
     }

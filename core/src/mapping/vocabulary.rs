@@ -30,6 +30,8 @@ pub(super) enum Lookup {
     JsonField(String),
     /// One of the words in what the message has under this name, counted from 0, and what stands between words.
     Word(String, usize, &'static [char]),
+    /// That word and everything behind it.
+    Rest(String, usize, &'static [char]),
 }
 
 impl Vocabulary {
@@ -51,7 +53,8 @@ impl Vocabulary {
         self.add(name, Shape::Json)
     }
 
-    /// Adds a name whose text is words between dots; `{routing_key.1}` is the second of them.
+    /// Adds a name whose text is words between dots; `{routing_key.1}` is the second of them, `{routing_key.1..}` that
+    /// one with all that follow.
     #[must_use]
     pub fn with_words(self, name: impl Into<String>) -> Self {
         self.with_words_between(name, &['.'])
@@ -93,8 +96,11 @@ impl Vocabulary {
             Shape::Plain | Shape::Words(_) if known == name => Some(Lookup::Field(known.clone())),
             Shape::Json if known == name => Some(Lookup::JsonField(known.clone())),
             Shape::Words(separators) => {
-                let index = name.strip_prefix(known.as_str())?.strip_prefix('.')?.parse().ok()?;
-                Some(Lookup::Word(known.clone(), index, separators))
+                let index = name.strip_prefix(known.as_str())?.strip_prefix('.')?;
+                match index.strip_suffix("..") {
+                    Some(index) => Some(Lookup::Rest(known.clone(), index.parse().ok()?, separators)),
+                    None => Some(Lookup::Word(known.clone(), index.parse().ok()?, separators)),
+                }
             }
             Shape::Open => {
                 let rest = name.strip_prefix(known.as_str())?.strip_prefix('.')?;
@@ -136,6 +142,8 @@ mod tests {
         assert_eq!(words.lookup("routing_key"), field("routing_key"));
         let second = Lookup::Word("routing_key".into(), 1, &['.']);
         assert_eq!(words.lookup("routing_key.1"), Ok(second));
+        let rest = Lookup::Rest("routing_key".into(), 1, &['.']);
+        assert_eq!(words.lookup("routing_key.1.."), Ok(rest));
         assert_eq!(words.lookup("header.x-user"), field("header.x-user"));
         assert_eq!(words.lookup("json.a.0"), Ok(Lookup::Json(vec!["a".into(), "0".into()])));
         assert_eq!(
@@ -147,6 +155,8 @@ mod tests {
             "header",
             "header.",
             "routing_key.x",
+            "routing_key.1.",
+            "routing_key...",
             "json.",
             "json.a..b",
             "",

@@ -7,6 +7,7 @@
 
 mod binding;
 mod config;
+mod demand;
 mod letters;
 mod login;
 mod loss;

@@ -75,6 +75,18 @@ fn words_stand_between_whatever_the_source_says() {
 }
 
 #[test]
+fn a_word_may_have_all_that_follow_with_it() {
+    let envelope = json!({
+        "event": "{routing_key.0..}", "users": "{routing_key.2..}", "channels": "{channel.1..}",
+        "payload": ["{routing_key.3..|none}", "{routing_key.18446744073709551615..|none}"],
+    });
+    assert_eq!(
+        read(envelope, &letter("")).unwrap(),
+        r#"order.paid.eu [{"user":"eu"},{"channel":"eu.7"}] ["none","none"] -"#
+    );
+}
+
+#[test]
 fn a_name_whose_text_is_json_stays_json_on_its_own() {
     let envelope = json!({"event": "E", "channels": "c", "payload": {"a": "{line}", "b": "at {line}"}});
     assert_eq!(
