@@ -79,6 +79,9 @@ pub trait Responder: Send + Sync + 'static {
     }
 }
 
+/// Somebody who answers, behind the name that clients call.
+pub type Named = (Arc<str>, Arc<dyn Responder>);
+
 /// Who answers, by name. Clones share it.
 #[derive(Clone, Default)]
 pub struct Responders(Option<Arc<ByName>>);
@@ -93,8 +96,8 @@ impl Responders {
     }
 }
 
-impl FromIterator<(Arc<str>, Arc<dyn Responder>)> for Responders {
-    fn from_iter<I: IntoIterator<Item = (Arc<str>, Arc<dyn Responder>)>>(all: I) -> Self {
+impl FromIterator<Named> for Responders {
+    fn from_iter<I: IntoIterator<Item = Named>>(all: I) -> Self {
         let all: ByName = all.into_iter().collect();
         Self((!all.is_empty()).then(|| Arc::new(all)))
     }

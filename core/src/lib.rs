@@ -40,7 +40,7 @@ pub mod units;
 
 pub use auth::{Adviser, Authenticator, Brought, Denial, Identity, Refusal, Visitor, Wants};
 pub use backoff::Backoff;
-pub use call::{Call, Caller, Failure, Line, Responder, Responders, Told};
+pub use call::{Call, Caller, Failure, Line, Named, Responder, Responders, Told};
 pub use client::{Arrival, Intent, Notice, Presented, Publication, Rejection, Tag, Welcome};
 pub use connector::{Claim, ConnectorConfig, ConnectorContext, ConnectorError, Outcome, PushConnector, SettingError};
 pub use dialect::{Conversation, Protocol, Reaction};

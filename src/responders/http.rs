@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use log::{error, warn};
+use log::warn;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use turted_core::units::duration;
-use turted_core::{Call, Caller, Failure, Limits, Line, Payload, Responder, Seldom, UserName};
+use turted_core::{Call, Caller, Failure, Limits, Line, Named, Payload, Responder, Seldom, SettingError, UserName};
 
 use super::ResponderConfig;
 use crate::config::{HookUrl, Secrets};
@@ -54,21 +54,24 @@ fn sixty_four() -> usize {
 impl ResponderConfig for HttpConfig {
     const TYPE: &'static str = "http";
 
-    fn build(self, outbound: Option<&Outbound>) -> Option<Arc<dyn Responder>> {
+    fn build(self, name: &str, outbound: Option<&Outbound>) -> Result<Vec<Named>, SettingError> {
+        let Some(outbound) = outbound else {
+            return Ok(Vec::new());
+        };
         let bounds = Bounds {
             at_once: self.at_once,
             waiting: self.at_once.saturating_mul(16),
             bytes: ANSWER,
             timeout: self.timeout,
         };
-        let destination = outbound?.toward("call", self.url.as_str(), bounds);
-        // The configuration has looked at the URL.
-        let destination = destination.map_err(|why| error!("the url of a responder {why}")).ok()?;
-        Some(Arc::new(Http {
+        let destination = outbound.toward("call", self.url.as_str(), bounds);
+        let destination = destination.map_err(|why| SettingError::new("url", why))?;
+        let responder = Http {
             hook: Hook::new(destination, self.secret.expose()),
             timeout: self.timeout,
             told: Arc::default(),
-        }))
+        };
+        Ok(vec![(name.into(), Arc::new(responder))])
     }
 }
 

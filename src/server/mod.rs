@@ -11,8 +11,8 @@ use actix::{Actor, Arbiter};
 use tokio_util::task::TaskTracker;
 use turted_core::ledger::Ledger;
 use turted_core::{
-    Authenticator, ConnectorContext, Inbox, Observer, Occupancy, PushConnector, Relays, Report, Responder, Shutdown,
-    Tickets,
+    Authenticator, ConnectorContext, Inbox, Named, Observer, Occupancy, PushConnector, Relays, Report, Responder,
+    Shutdown, Tickets,
 };
 
 use crate::auth::Drawer;
@@ -96,7 +96,7 @@ pub struct Builder {
     connectors: Vec<(Arc<str>, Box<dyn PushConnector>)>,
     offers: Vec<Entrance>,
     clients: Option<Arc<dyn Authenticator>>,
-    responders: Vec<(Arc<str>, Arc<dyn Responder>)>,
+    responders: Vec<Named>,
     ledger: Option<Arc<dyn Ledger>>,
 }
 
@@ -219,7 +219,7 @@ pub struct Server {
     offers: Vec<Entrance>,
     tls: Option<rustls::ServerConfig>,
     clients: Option<Arc<dyn Authenticator>>,
-    responders: Vec<(Arc<str>, Arc<dyn Responder>)>,
+    responders: Vec<Named>,
     ledger: Option<Arc<dyn Ledger>>,
     census: Arc<Census>,
     metrics: Arc<Metrics>,

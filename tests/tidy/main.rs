@@ -225,30 +225,35 @@ fn every_comment_fits() {
 }
 
 #[test]
-fn only_the_registry_names_a_connector_crate() {
-    let crates: Vec<String> = rooms::connectors()
-        .iter()
-        .map(|(name, _)| name.replace('-', "_"))
-        .collect();
+fn only_the_list_of_its_room_names_a_crate() {
     let mut complaints = Vec::new();
-    for file in rust_files() {
-        let elsewhere = file.name.starts_with("core/") || file.name.starts_with("src/");
-        if !elsewhere || file.name == "src/registry.rs" {
-            continue;
-        }
-        let code = file.without_comments();
-        for name in crates.iter().filter(|name| paths::mentions(&code.text, name)) {
-            complaints.push(format!("{}: {name}", file.name));
+    for (folder, list) in rooms::LISTS {
+        let crates: Vec<String> = rooms::crates(folder)
+            .iter()
+            .map(|(name, _)| name.replace('-', "_"))
+            .collect();
+        for file in rust_files() {
+            let elsewhere = file.name.starts_with("core/") || file.name.starts_with("src/");
+            if !elsewhere || file.name == list {
+                continue;
+            }
+            let code = file.without_comments();
+            for name in crates.iter().filter(|name| paths::mentions(&code.text, name)) {
+                complaints.push(format!("{}: {name}", file.name));
+            }
         }
     }
     none(complaints);
 }
 
 #[test]
-fn a_connector_or_an_engine_depends_on_core_and_its_driver_only() {
-    let connectors = [rooms::connectors(), rooms::crates("engines")].concat();
+fn a_crate_of_a_room_depends_on_core_and_its_driver_only() {
+    let crates: Vec<_> = rooms::LISTS
+        .iter()
+        .flat_map(|(folder, _)| rooms::crates(folder))
+        .collect();
     let mut complaints = Vec::new();
-    for (name, manifest) in &connectors {
+    for (name, manifest) in &crates {
         let dependencies = rooms::dependencies(manifest);
         if !dependencies.contains(&"turted-core".to_owned()) {
             complaints.push(format!("{name} does not depend on turted-core"));
@@ -256,9 +261,7 @@ fn a_connector_or_an_engine_depends_on_core_and_its_driver_only() {
         let foreign = |dependency: &&String| {
             dependency.starts_with("actix")
                 || *dependency == "turted"
-                || connectors
-                    .iter()
-                    .any(|(other, _)| other == *dependency && other != name)
+                || crates.iter().any(|(other, _)| other == *dependency && other != name)
         };
         complaints.extend(
             dependencies
@@ -280,9 +283,9 @@ fn core_does_without_actix_and_without_the_server() {
 #[test]
 fn every_crate_obeys_the_lints_of_the_workspace() {
     let mut manifests = vec![root().join("Cargo.toml"), root().join("core/Cargo.toml")];
-    for folder in ["connectors", "engines"] {
-        let crates = fs::read_dir(root().join(folder)).unwrap();
-        manifests.extend(crates.map(|entry| entry.unwrap().path().join("Cargo.toml")));
+    for (folder, _) in rooms::LISTS {
+        let folders = fs::read_dir(root().join(folder)).unwrap();
+        manifests.extend(folders.map(|entry| entry.unwrap().path().join("Cargo.toml")));
     }
     let obeys = |path: &PathBuf| {
         let lints = rooms::manifest(path)

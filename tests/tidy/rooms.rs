@@ -83,6 +83,19 @@ pub const ROOMS: &[Room] = &[
         because: "an engine knows core and its own driver",
     },
     Room {
+        folder: "responders/",
+        never: &[
+            "actix",
+            "actix_web",
+            "actix_rt",
+            "actix_ws",
+            "actix_http",
+            "actix_server",
+            "turted::",
+        ],
+        because: "whoever answers knows core and its own driver",
+    },
+    Room {
         folder: "src/dispatcher/",
         never: &[
             "actix_web",
@@ -270,12 +283,14 @@ pub fn manifest(path: &Path) -> toml::Table {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Every connector crate: its name and its manifest.
-pub fn connectors() -> Vec<(String, toml::Table)> {
-    crates("connectors")
-}
+/// Folders of crates that know core and a driver, and the only file that names each of their crates.
+pub const LISTS: [(&str, &str); 3] = [
+    ("connectors", "src/registry.rs"),
+    ("engines", "src/engines.rs"),
+    ("responders", "src/responders/mod.rs"),
+];
 
-/// Every crate in a folder: its name and its manifest.
+/// Every crate of such a folder: its name and its manifest.
 pub fn crates(folder: &str) -> Vec<(String, toml::Table)> {
     let folders = fs::read_dir(root().join(folder)).unwrap();
     let manifests = folders

@@ -22,7 +22,7 @@ pub struct Source {
 /// Every Rust file below core, connectors, engines, src, tests and fuzz.
 pub fn rust_files() -> Vec<Source> {
     let mut found = Vec::new();
-    for room in ["core", "connectors", "engines", "src", "tests", "fuzz"] {
+    for room in ["core", "connectors", "engines", "responders", "src", "tests", "fuzz"] {
         walk(&root().join(room), &mut found);
     }
     found.retain(|(name, _)| name.ends_with(".rs"));

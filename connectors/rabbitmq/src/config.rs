@@ -23,6 +23,8 @@ use crate::{Consumer, RabbitmqConnector, Work};
 
 /// Most queues on demand, unless a section says otherwise.
 const QUEUES: usize = 1000;
+/// More than one broker is asked to have.
+const MOST: usize = 100_000;
 
 /// The settings.
 #[derive(Deserialize)]
@@ -54,7 +56,7 @@ pub struct RabbitmqConfig {
     /// for those of RackHD.
     #[serde(default)]
     on_demand: Option<OnDemand>,
-    /// Most queues at once on demand. Default 1000.
+    /// Most queues at once on demand, at most 100,000. Default 1000.
     #[serde(default)]
     queues: Option<usize>,
 }
@@ -231,8 +233,8 @@ impl RabbitmqConfig {
                 let why = "is for a queue; with on_demand the rules say it";
                 let mut wrong: Vec<SettingError> = foreign.map(|(key, _)| SettingError::new(key, why)).collect();
                 let most = self.queues.unwrap_or(QUEUES);
-                if most == 0 {
-                    wrong.push(SettingError::new("queues", "must be at least 1"));
+                if !(1..=MOST).contains(&most) {
+                    wrong.push(SettingError::new("queues", format!("must be from 1 to {MOST}")));
                 }
                 match demand::rules(on_demand) {
                     Ok(rules) if wrong.is_empty() => Ok(Work::Demand(Demand {

@@ -15,6 +15,7 @@
     reason = "nothing but the test waits for a service to start or to end"
 )]
 
+pub mod ferretdb;
 mod process;
 pub mod rabbitmq;
 pub mod redis;

@@ -11,7 +11,7 @@ use futures_util::stream::{BoxStream, SelectAll, StreamExt, once};
 use lapin::message::Delivery;
 use lapin::options::BasicAckOptions;
 use lapin::{Connection, Consumer, Event};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::{Receiver, Sender};
 use turted_core::{ConnectorContext, ConnectorError, Outcome};
 
 use super::heard::Heard;
@@ -27,8 +27,8 @@ type Piece = (Arc<Source>, Option<Result<Delivery, lapin::Error>>);
 pub struct Listening {
     rules: Rules,
     events: BoxStream<'static, Event>,
-    new: UnboundedReceiver<(Source, Consumer)>,
-    ended: UnboundedSender<Ended>,
+    new: Receiver<(Source, Consumer)>,
+    ended: Sender<Ended>,
     all: SelectAll<BoxStream<'static, Piece>>,
 }
 
@@ -36,8 +36,8 @@ impl Listening {
     pub fn new(
         connection: &Connection,
         demand: &Demand,
-        new: UnboundedReceiver<(Source, Consumer)>,
-        ended: UnboundedSender<Ended>,
+        new: Receiver<(Source, Consumer)>,
+        ended: Sender<Ended>,
     ) -> Self {
         Self {
             rules: demand.rules.clone(),
@@ -73,8 +73,10 @@ impl Listening {
                 Some(Err(error)) => return Err(failure::of("lost the broker", &error)),
                 None => {
                     let (channel, number) = (source.channel.clone(), source.number);
-                    // Whoever makes queues is there as long as this is.
-                    let _ = self.ended.send(Ended { channel, number });
+                    // To wait for whoever makes queues, who may wait for this, would be for ever.
+                    if self.ended.try_send(Ended { channel, number }).is_err() {
+                        return Err(ConnectorError::new("more queues end than are made"));
+                    }
                 }
             }
         }

@@ -28,6 +28,9 @@ use crate::link::Link;
 use listening::Listening;
 use tending::Tending;
 
+/// New consumers that wait until the one who listens has room.
+const NEW: usize = 64;
+
 /// What is heard on demand.
 pub struct Demand {
     /// What stands for a channel.
@@ -80,8 +83,9 @@ impl Demand {
         cx: &ConnectorContext,
         broker: &Broker,
     ) -> Result<(), ConnectorError> {
-        let (sources, new) = mpsc::unbounded_channel();
-        let (ended, gone) = mpsc::unbounded_channel();
+        let (sources, new) = mpsc::channel(NEW);
+        // All can end at once, those that are given up and those that come instead.
+        let (ended, gone) = mpsc::channel(2 * self.most);
         let listening = Listening::new(connection, self, new, ended);
         let open = Tending::new(connection, self, cx, sources, gone);
         let tending = match tokio::time::timeout(broker.patience, open).await {

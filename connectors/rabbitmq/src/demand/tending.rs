@@ -12,7 +12,7 @@ use std::time::Duration;
 use lapin::options::BasicQosOptions;
 use lapin::{Channel, Connection, Consumer, Error};
 use log::warn;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use turted_core::connector::say;
 use turted_core::envelope::Refusal;
@@ -44,8 +44,8 @@ pub struct Tending<'a> {
     /// Who is looked after next.
     order: VecDeque<ChannelName>,
     made: u64,
-    sources: UnboundedSender<(Source, Consumer)>,
-    gone: UnboundedReceiver<Ended>,
+    sources: Sender<(Source, Consumer)>,
+    gone: Receiver<Ended>,
 }
 
 struct Made {
@@ -59,8 +59,8 @@ impl<'a> Tending<'a> {
         connection: &'a Connection,
         demand: &'a Demand,
         cx: &'a ConnectorContext,
-        sources: UnboundedSender<(Source, Consumer)>,
-        gone: UnboundedReceiver<Ended>,
+        sources: Sender<(Source, Consumer)>,
+        gone: Receiver<Ended>,
     ) -> Result<Self, ConnectorError> {
         let (setup, intake) = (open(connection).await?, open(connection).await?);
         let bounded = intake.basic_qos(demand.prefetch, BasicQosOptions::default()).await;
@@ -187,7 +187,7 @@ impl<'a> Tending<'a> {
             is_released: Arc::clone(&is_released),
         };
         // Whoever listens is there as long as this is.
-        let _ = self.sources.send((source, consumer));
+        let _ = self.sources.send((source, consumer)).await;
         let made = Made {
             queue,
             number: self.made,

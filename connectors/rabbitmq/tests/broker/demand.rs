@@ -414,7 +414,7 @@ fn a_section_has_a_queue_or_hears_on_demand() {
         (json!({"queue": "q", "queues": 5}), "queues: is for on_demand"),
         (
             json!({"on_demand": "rackhd", "queues": 0}),
-            "queues: must be at least 1",
+            "queues: must be from 1 to 100000",
         ),
         (
             json!({"on_demand": "rackhd", "envelope": "turted"}),
