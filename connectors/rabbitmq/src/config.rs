@@ -1,7 +1,7 @@
 //! The section of a connector with `type = "rabbitmq"`.
 //!
-//! In: settings as people write them, for one queue or for what clients need. Out: a connector, or which key is impossible and why. It does not touch the
-//! network: whether the broker agrees is seen by `run`.
+//! In: settings as people write them, for one queue or for what clients need. Out: a connector, or which key is
+//! impossible and why. It does not touch the network: whether the broker agrees is seen by `run`.
 
 mod demand;
 mod plan;
@@ -52,8 +52,8 @@ pub struct RabbitmqConfig {
     /// How a message becomes a dispatch. Default `"turted"`: its body is a push.
     #[serde(default)]
     envelope: Option<Envelope>,
-    /// Instead of a queue: rules that say what is heard while clients are in which channels, or `"rackhd"`, which stands
-    /// for those of RackHD.
+    /// Instead of a queue: rules that say what is heard while clients are in which channels, or `"rackhd"`, which
+    /// stands for those of RackHD.
     #[serde(default)]
     on_demand: Option<OnDemand>,
     /// Most queues at once on demand, at most 100,000. Default 1000.

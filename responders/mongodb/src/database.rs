@@ -18,7 +18,7 @@ use mongodb::{Client, Database as Handle};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::timeout;
-use turted_core::{Failure, Report};
+use turted_core::{Failure, Seldom};
 
 use crate::criteria::Question;
 use crate::fields::Fields;
@@ -68,8 +68,29 @@ struct Inner {
     waiting: AtomicUsize,
     /// Since when nobody was found there.
     gone: Mutex<Option<Instant>>,
-    /// What was said of it in the log.
-    report: Report,
+    /// What was said of it in the log, for each reason.
+    told: [Seldom; 8],
+}
+
+/// What there is to say of it in the log.
+#[derive(Debug, Clone, Copy)]
+enum Reason {
+    /// Too many wait.
+    Full,
+    /// No answer in time.
+    Late,
+    /// There is more than an answer may have.
+    Cut,
+    /// It has given up by itself.
+    Slow,
+    /// It does not answer this.
+    Command,
+    /// It does not let us in.
+    Login,
+    /// It has something that nobody can read.
+    Unreadable,
+    /// It is not there.
+    Gone,
 }
 
 /// One who waits.
@@ -99,7 +120,7 @@ impl Database {
             handle: OnceCell::new(),
             waiting: AtomicUsize::new(0),
             gone: Mutex::default(),
-            report: Report::default(),
+            told: [const { Seldom::new() }; 8],
         };
         Self {
             inner: Arc::new(inner),
@@ -122,7 +143,7 @@ impl Database {
         let most = inner.terms.at_once * (1 + WAITING);
         let _turn = Turn(&inner.waiting);
         if inner.waiting.fetch_add(1, Ordering::Relaxed) >= most {
-            inner.say("full", &format!("{most} questions wait already, see at_once"));
+            inner.say(Reason::Full, &format!("{most} questions wait already, see at_once"));
             return Err(Failure::Unavailable { after: RETRY });
         }
         let asked = timeout(inner.terms.timeout, async {
@@ -142,7 +163,7 @@ impl Database {
         });
         asked.await.unwrap_or_else(|_| {
             let limit = inner.terms.timeout;
-            inner.say("late", &format!("no answer within {limit:?}, see timeout"));
+            inner.say(Reason::Late, &format!("no answer within {limit:?}, see timeout"));
             Err(Failure::Unavailable { after: RETRY })
         })
     }
@@ -214,7 +235,7 @@ impl Inner {
         if answer.is_cut {
             let Answer { count, .. } = answer;
             let bound = format!("more than {count} documents of {collection} fit, see limit and bytes");
-            self.say("cut", &bound);
+            self.say(Reason::Cut, &bound);
         }
         match (first, answer.count) {
             (true, 0) if answer.is_cut => Err(Failure::Refused(
@@ -255,28 +276,28 @@ impl Inner {
         let unavailable = Failure::Unavailable { after: RETRY };
         match error.kind.as_ref() {
             ErrorKind::Command(command) if command.code == TOO_LONG => {
-                self.say("slow", "a question takes longer than timeout");
+                self.say(Reason::Slow, "a question takes longer than timeout");
                 Failure::Refused("this takes too long".to_owned())
             }
             ErrorKind::Command(command) => {
                 // What it says besides may repeat what clients ask.
                 let (code, name) = (command.code, &command.code_name);
-                self.say("command", &format!("refuses a question: {code} {name}"));
+                self.say(Reason::Command, &format!("refuses a question: {code} {name}"));
                 debug!("{} says: {}", self.place(), command.message);
                 Failure::Refused("the database does not answer this".to_owned())
             }
             ErrorKind::Authentication { .. } => {
                 self.lost();
-                self.say("login", "refuses the user name or the password");
+                self.say(Reason::Login, "refuses the user name or the password");
                 unavailable
             }
             ErrorKind::Bson(_) => {
-                self.say("bson", "holds a document that cannot be read");
+                self.say(Reason::Unreadable, "holds a document that cannot be read");
                 Failure::Refused("a document cannot be read".to_owned())
             }
             kind => {
                 self.lost();
-                self.say("gone", &format!("cannot be asked: {}", short(&kind.to_string())));
+                self.say(Reason::Gone, &format!("cannot be asked: {}", short(&kind.to_string())));
                 unavailable
             }
         }
@@ -287,11 +308,9 @@ impl Inner {
     }
 
     /// Writes it to the log, now and again.
-    fn say(&self, code: &'static str, what: &str) {
-        match self.report.may_say(code) {
-            Some(0) => warn!("{}: {what}", self.place()),
-            Some(more) => warn!("{}: {what} ({more} more such since the last line)", self.place()),
-            None => {}
+    fn say(&self, reason: Reason, what: &str) {
+        if let Some(told) = self.told.get(reason as usize) {
+            told.tell(Instant::now(), |more| warn!("{}: {what}{more}", self.place()));
         }
     }
 

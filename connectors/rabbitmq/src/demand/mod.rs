@@ -2,8 +2,8 @@
 //!
 //! In: which channels of the server have somebody in them, and the rules that say what stands for a channel at the
 //! broker. Out: for each such channel one queue, exclusive and deleted with its consumer, and what comes through it.
-//! Two loops: `tending` makes queues and gives them up, `listening` hands messages on, so that one does not wait for the
-//! other. At most once: nobody keeps what comes while a queue is not there.
+//! Two loops: `tending` makes queues and gives them up, `listening` hands messages on, so that one does not wait for
+//! the other. At most once: nobody keeps what comes while a queue is not there.
 
 mod heard;
 mod listening;
