@@ -401,3 +401,47 @@ async fn help_and_version_are_there() {
     assert!(out(&run(folder.path(), &["--version"]).await).contains(env!("CARGO_PKG_VERSION")));
     assert!(!run(folder.path(), &["frobnicate"]).await.status.success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_knows_what_a_database_needs_and_keeps_its_password() {
+    let section = |more: &str| format!("[responders.hardware]\ntype = \"mongodb\"\n{more}\n");
+    let url = "url = \"mongodb://u:s3cret@localhost/pxe\"\n";
+    for (more, expected) in [
+        (
+            "collections = \"rackhd\"",
+            "my.toml:1: responders.hardware.url: is missing",
+        ),
+        (
+            "url = \"mongodb://u:s3c/ret@localhost\"\ncollections = \"rackhd\"",
+            "my.toml:3: responders.hardware.url: is no URL of MongoDB",
+        ),
+        (
+            &format!("{url}collections.nodes.secretz = [\"a\"]"),
+            "my.toml:4: responders.hardware.collections.nodes.secretz: unknown key",
+        ),
+        (
+            &format!("{url}collections.nodes.name = \"system.users\""),
+            "my.toml:4: responders.hardware.collections.nodes.name: must be a collection's",
+        ),
+        (
+            &format!("{url}collections = \"mysql\""),
+            "my.toml:4: responders.hardware.collections: ",
+        ),
+        (
+            &format!("{url}collections = \"rackhd\"\nlimit = 0"),
+            "my.toml:5: responders.hardware.limit: must be from 1 to 100000",
+        ),
+    ] {
+        let said = refused(&section(more)).await;
+        let said = said.lines().map(|line| match *line.splitn(4, ':').collect::<Vec<_>>() {
+            [file, row, _, rest] => format!("{file}:{row}:{rest}\n"),
+            _ => format!("{line}\n"),
+        });
+        let said: String = said.collect();
+        assert!(said.contains(expected), "{more}: {said}");
+        assert!(!said.contains("s3c"), "{said}");
+    }
+    let good = check(&section(&format!("{url}collections = \"rackhd\""))).await;
+    assert!(good.status.success(), "{}", err(&good));
+    assert!(!out(&good).contains("s3cret"), "{}", out(&good));
+}

@@ -45,6 +45,7 @@ mod push;
 mod rabbitmq;
 mod rackhd;
 mod rackhd_broker;
+mod rackhd_database;
 mod realizehit;
 mod redis;
 mod refusals;
