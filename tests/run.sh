@@ -12,6 +12,7 @@ artefacts=$target/artefacts
 scratch=$(mktemp -d)
 server=
 redis=
+services=
 
 finish() {
   local status=$?
@@ -21,6 +22,9 @@ finish() {
   fi
   if [ -n "$redis" ]; then
     kill "$redis" 2>/dev/null || true
+  fi
+  if [ -n "$services" ]; then
+    kill "$services" 2>/dev/null || true
   fi
   if [ "$status" -ne 0 ] && [ -s "$scratch/server.log" ]; then
     echo '--- what the server said ---' >&2
@@ -119,6 +123,8 @@ install_missing() {
 
 command -v cargo >/dev/null || fail 'missing: cargo; see https://rustup.rs'
 install_missing
+# Go, where there is none, comes with it.
+tests/services/ferretdb.sh >/dev/null || fail 'FerretDB could not be built: is there a network?'
 chromium=$(chromium_path) || fail 'missing: chromium, even after installing it'
 [ "${1:-}" != --install ] || exit 0
 
@@ -233,6 +239,28 @@ start --set clients.realizehit.enabled=true --set 'may.anyone.join=["story:**", 
 stop
 kill "$redis"
 redis=
+
+step "RackHD: clients of its shape, and the RabbitMQ and the MongoDB of its services"
+"$target/debug/examples/services" rabbitmq ferretdb >"$scratch/services" 2>"$scratch/services.log" </dev/null &
+services=$!
+for _ in $(seq 900); do
+  ! grep -q '^ready$' "$scratch/services" || break
+  kill -0 "$services" 2>/dev/null || fail "$(cat "$scratch/services.log")"
+  sleep 0.1
+done
+TURTED_AMQP=$(sed -n 's/^rabbitmq //p' "$scratch/services")
+TURTED_MONGODB=$(sed -n 's/^ferretdb //p' "$scratch/services")
+export TURTED_AMQP TURTED_MONGODB
+resources='"catalogs","files","graphDefs","graphObjs","logs","lookups","nodes","pollers","profiles","skus","taskDefs","templates"'
+start --set clients.rackhd.enabled=true --set clients.rackhd.resources.closed.enabled=true \
+  --set clients.on-wss.type=rackhd --set clients.on-wss.path=/on-wss \
+  --set connectors.on.type=rabbitmq --set "connectors.on.url=$TURTED_AMQP" --set connectors.on.on_demand=rackhd \
+  --set responders.hardware.type=mongodb --set "responders.hardware.url=$TURTED_MONGODB" --set responders.hardware.collections=rackhd \
+  --set "may.anyone.join=[$resources,\"mq:on.events:**\",\"mq:on.test:**\"]" --set "may.anyone.call=[$resources]"
+"$root/tests/published/run.sh" "$url" rackhd.mjs
+stop
+kill "$services"
+services=
 
 step 'behind nginx and Caddy, as the README says'
 "$root/tests/proxies/run.sh" "$target/debug/turted"
