@@ -69,6 +69,14 @@ while IFS= read -r text; do
   seed sockjs_incoming 'i=1&d=%s' "$(field "$array")"
 done < <(said native classic primus)
 
+for asked in 'null' '"a"' '[1,"a"]' '{"a":1,"b":["x",null],"sort":{"b":-1,"a":"asc"},"skip":1,"limit":"2"}' \
+  '{"where":{"or":[{"a":{">":1,"<=":"2"}},{"b":{"!":{"contains":"x%"}}}],"select":["a.b"]}}' \
+  '{"createdAt":{">":"2016-01-31T12:30:00.120Z"},"node":"56173df732776c64852f8c91","like":{"a":"%x%"}}' \
+  '{"$where":"1","a":{"$gt":""},"config.password":{"startsWith":"a"}}'; do
+  seed criteria '\001%s' "$asked"
+  seed criteria '\002%s' "$asked"
+done
+
 for claims in '{"sub":"adam","aud":"turted","exp":4102444800}' '{"sub":7,"aud":["turted"],"may":{"join":["room.**"]},"join":["room.7"]}'; do
   seed jwt '%s' "$claims"
   seed jwt '{"alg":"HS256","kid":"a"}\n%s' "$claims"
