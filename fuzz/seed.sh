@@ -49,7 +49,7 @@ field() {
 # octal NUMBER…: bytes as printf escapes.
 octal() { printf '\\%03o' "$@"; }
 
-for pair in native:native classic:classic primus:primus realizehit:realizehit nodefony:nodefony bayeux:bayeux socketio4:socketio4 socketio5:socketio5 socketio5_recovery:socketio5; do
+for pair in native:native classic:classic primus:primus realizehit:realizehit nodefony:nodefony rackhd_path:rackhd rackhd:rackhd bayeux:bayeux socketio4:socketio4 socketio5:socketio5 socketio5_recovery:socketio5; do
   for story in "$stories/${pair%:*}"/*.txt; do
     seed "${pair#*:}" '%s' "$(grep -E '^(C:|C#|push|hasty|woken)' "$story")"
   done

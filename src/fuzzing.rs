@@ -39,12 +39,14 @@ use crate::dialects::socketio::turted::Turted;
 use crate::dialects::socketio::{self, SocketIo, Terms, Version};
 
 mod nodefony;
+mod rackhd;
 mod realizehit;
 mod wires;
 
 pub use crate::auth::jwt::fuzz::jwt;
 pub use crate::dialects::bayeux::fuzz::bayeux_batch;
 pub use nodefony::{nodefony, nodefony_login};
+pub use rackhd::rackhd;
 pub use realizehit::realizehit;
 pub use wires::{event_stream, websocket};
 

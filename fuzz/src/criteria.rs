@@ -81,9 +81,15 @@ fn look(value: &Bson, fields: &Fields, depth: usize, tests: &mut usize) {
 }
 
 fn path(name: &str, fields: &Fields) {
-    assert!(!name.is_empty() && name.len() <= 200 && !name.contains(char::is_control), "{name:?}");
+    assert!(
+        !name.is_empty() && name.len() <= 200 && !name.contains(char::is_control),
+        "{name:?}"
+    );
     for part in name.split('.') {
-        assert!(!part.is_empty() && !part.starts_with('$') && part != "__proto__", "{name:?}");
+        assert!(
+            !part.is_empty() && !part.starts_with('$') && part != "__proto__",
+            "{name:?}"
+        );
         assert!(!fields.is_secret(part), "{name:?}");
     }
 }

@@ -10,7 +10,7 @@ use super::value::{is_object_id, value, values};
 use crate::fields::{FieldPath, Fields, Kind};
 use crate::filter::{Comparison, Filter, Test};
 
-/// Most tests in one question.
+/// Most clauses and tests in one question.
 const TESTS: usize = 200;
 /// Most values in one question.
 const VALUES: usize = 2000;
@@ -71,6 +71,7 @@ impl<'a> Clauses<'a> {
         if depth > DEPTH {
             return Err(format!("criteria are at most {DEPTH} levels deep"));
         }
+        self.count()?;
         let mut filters = Vec::new();
         for (name, said) in clause {
             match name.as_str() {
@@ -192,11 +193,17 @@ impl<'a> Clauses<'a> {
         Ok(all)
     }
 
-    fn field(&mut self, path: &FieldPath, test: Test) -> Result<Filter, String> {
+    /// One more clause or test.
+    fn count(&mut self) -> Result<(), String> {
         self.tests += 1;
-        if self.tests > TESTS {
-            return Err(format!("criteria ask for at most {TESTS} things"));
+        match self.tests > TESTS {
+            true => Err(format!("criteria ask for at most {TESTS} things")),
+            false => Ok(()),
         }
+    }
+
+    fn field(&mut self, path: &FieldPath, test: Test) -> Result<Filter, String> {
+        self.count()?;
         Ok(match test {
             // Nobody need be asked.
             Test::In(values) if values.is_empty() => Filter::NOTHING,

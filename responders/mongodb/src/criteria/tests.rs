@@ -338,6 +338,7 @@ fn what_would_take_long_is_refused() {
         format!(r#"{{"a":["{}"]}}"#, "x".repeat(1025)),
         format!(r#"{{"a":[{}]}}"#, many(2001, "1")),
         format!(r#"{{"or":[{}]}}"#, many(201, r#"{"a":1}"#)),
+        format!(r#"{{"or":[{}]}}"#, many(201, "{}")),
         format!(r#"{{"select":[{}]}}"#, many(33, r#""a""#)),
         r#"{"skip":1000001}"#.to_owned(),
         format!(r#"{{"{}":1}}"#, "x".repeat(201)),
