@@ -159,8 +159,13 @@ for (const transport of ['websocket', 'events', 'poll']) {
       const way = await network(other.port);
       t.after(() => way.stop());
       const page = await settled(way);
+      // Whoever is between two polls when the server goes finds nobody who could say so.
+      const polls = transport === 'poll' ? page.waitForRequest((request) => request.url().includes('/poll')) : undefined;
       await other.push({ event: 'BEFORE', targets: { channels: `room-${own}` } });
       await counted(page, 1);
+      await polls;
+      // Its next poll is there before these are answered.
+      for (let trip = 0; trip < 5; trip++) await other.push({ event: 'NOBODY', targets: { channels: 'nobody' } });
       await other.stop();
       await page.waitForFunction(() => told.some(({ name, payload }) => name === 'close' && payload.reconnect));
       assert.equal((await told(page, 'close'))[0].code, 1001, 'the server says that it goes');
